@@ -1,0 +1,1 @@
+//! Benchmarks and load for the gateway.

@@ -1,0 +1,214 @@
+//! One type per id. Each can only be made from text that fits it.
+
+use std::fmt;
+
+/// How many buckets persons fall into. Chosen once, for ever: it is the first column of every key that carries a person.
+pub const BUCKETS: i16 = 128;
+
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident, $longest:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Box<str>);
+
+        impl $name {
+            /// The most characters it may have.
+            pub const LENGTH_MAX: usize = $longest;
+
+            /// Takes visible ASCII of at most [`Self::LENGTH_MAX`] characters.
+            pub fn new(text: &str) -> Option<Self> {
+                let fits = !text.is_empty() && text.len() <= Self::LENGTH_MAX;
+                (fits && text.bytes().all(|byte| byte.is_ascii_graphic())).then(|| Self(text.into()))
+            }
+
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+    };
+}
+
+text_id!(
+    /// Chosen by the hospital before its first attempt, and sent again unchanged on every retry. [msgid]
+    RequestId, 30
+);
+text_id!(
+    /// A settlement or a reversal; carries its bucket. [setl_id]
+    SettlementId, 30
+);
+text_id!(
+    /// One admission to discharge. [mdtrt_id]
+    StayId, 30
+);
+text_id!(
+    /// A hospital. [fixmedins_code]
+    HospitalCode, 12
+);
+text_id!(
+    /// A national item code. [med_list_codg]
+    ItemCode, 50
+);
+text_id!(
+    /// A charge line, unique in its stay. [feedetl_sn]
+    LineId, 30
+);
+text_id!(
+    /// Who sits at the desk. [opter]
+    OperatorId, 30
+);
+
+/// An administrative region: six digits. [insuplc_admdvs, mdtrtarea_admvs]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RegionCode(u32);
+
+impl RegionCode {
+    /// Takes exactly six digits.
+    pub fn new(text: &str) -> Option<Self> {
+        let fits = text.len() == 6 && text.bytes().all(|byte| byte.is_ascii_digit());
+        if fits { text.parse().ok().map(Self) } else { None }
+    }
+
+    /// The digits as a number.
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+
+    /// The region of the first four digits: a prefecture.
+    pub const fn prefecture(self) -> u32 {
+        self.0 / 100
+    }
+
+    /// The region of the first two digits: a province.
+    pub const fn province(self) -> u32 {
+        self.0 / 10_000
+    }
+}
+
+impl fmt::Display for RegionCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:06}", self.0)
+    }
+}
+
+/// A person; given once, never changes, says nothing about who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PersonId(i64);
+
+impl PersonId {
+    /// Takes a positive number.
+    pub fn new(number: i64) -> Option<Self> {
+        (0 < number).then_some(Self(number))
+    }
+
+    /// The number.
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+
+    /// The bucket it falls into, for ever: a mix of the number, so that neighbours part.
+    pub fn bucket(self) -> i16 {
+        let mut mixed = self.0.cast_unsigned();
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^= mixed >> 31;
+        let buckets = BUCKETS.cast_unsigned().into();
+        mixed.checked_rem(buckets).and_then(|bucket| i16::try_from(bucket).ok()).unwrap_or(0)
+    }
+}
+
+/// SHA-256 over the canonical form of a rule package.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PackageHash(pub [u8; 32]);
+
+impl fmt::Display for PackageHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for PackageHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PackageHash({self})")
+    }
+}
+
+impl SettlementId {
+    /// Puts an id together: its bucket, when it was made, and randomness that no other process has.
+    pub fn compose(bucket: i16, unix_ms: i64, random: u64) -> Self {
+        let id = format!("S{bucket:02X}{unix_ms:011X}{random:016X}");
+        debug_assert!(id.len() <= Self::LENGTH_MAX);
+        Self(id.into())
+    }
+
+    /// The bucket of the person it belongs to; nothing where the id was not made by us.
+    pub fn bucket(&self) -> Option<i16> {
+        let bucket = i16::from_str_radix(self.0.get(1..3)?, 16).ok()?;
+        (self.0.len() == 30 && self.0.starts_with('S') && bucket < BUCKETS).then_some(bucket)
+    }
+}
+
+/// Is this a resident identity number: 17 digits and a check digit (GB 11643)?
+pub fn identity_number_is_valid(text: &str) -> bool {
+    const WEIGHTS: [u32; 17] = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
+    const CHECKS: [u8; 11] = *b"10X98765432";
+    let bytes = text.as_bytes();
+    let Some((check, digits)) = bytes.split_last() else { return false };
+    if digits.len() != WEIGHTS.len() || !digits.iter().all(u8::is_ascii_digit) {
+        return false;
+    }
+    let sum: u32 = digits
+        .iter()
+        .zip(WEIGHTS)
+        .map(|(digit, weight)| u32::from(digit.wrapping_sub(b'0')).wrapping_mul(weight))
+        .sum();
+    let expected = usize::try_from(sum % 11).ok().and_then(|rest| CHECKS.get(rest));
+    expected == Some(&check.to_ascii_uppercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_take_only_what_fits() {
+        assert!(RequestId::new("H1234567890120240630120000001").is_some());
+        for bad in ["", "has space", "换", "1234567890123456789012345678901", "tab\t"] {
+            assert!(RequestId::new(bad).is_none(), "{bad}");
+        }
+        assert!(RegionCode::new("52020").is_none());
+        assert_eq!(RegionCode::new("012345").unwrap().to_string(), "012345");
+    }
+
+    #[test]
+    fn a_settlement_id_carries_its_bucket() {
+        let id = SettlementId::compose(0x7f, 1_700_000_000_000, u64::MAX);
+        assert_eq!(id.as_str().len(), 30);
+        assert_eq!(id.bucket(), Some(0x7f));
+        assert_eq!(SettlementId::new("somebody-elses").unwrap().bucket(), None);
+    }
+
+    #[test]
+    fn check_digits() {
+        assert!(identity_number_is_valid("11010519491231002X"));
+        assert!(identity_number_is_valid("11010519491231002x"));
+        assert!(!identity_number_is_valid("110105194912310021"));
+        assert!(!identity_number_is_valid("11010519491231002"));
+    }
+
+    #[test]
+    fn buckets_spread() {
+        let mut seen = [0_u32; 128];
+        for number in 1..=12_800 {
+            let bucket = PersonId::new(number).unwrap().bucket();
+            seen[usize::try_from(bucket).unwrap()] += 1;
+        }
+        assert!(seen.iter().all(|count| (50..200).contains(count)), "{seen:?}");
+    }
+}

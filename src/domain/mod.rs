@@ -1,0 +1,16 @@
+//! The pure part: what is decided, from what, and why.
+//!
+//! Nothing here does I/O, reads a clock, knows a wire format or uses a float; it sees nothing else of ours.
+#![warn(
+    missing_docs,
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::as_conversions
+)]
+
+pub mod bill;
+pub mod ids;
+pub mod ledger;
+pub mod money;
+pub mod standing;
+pub mod verdict;

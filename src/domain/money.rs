@@ -1,0 +1,243 @@
+//! Money is whole fen, rates are decimals scaled to integers, and one bridge between them names its rounding.
+
+use std::fmt;
+
+use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
+
+/// The largest amount we take: ten billion yuan. Sums of 10 000 such lines still fit into an `i64` many times over.
+pub const FEN_MAX: i64 = 1_000_000_000_000;
+
+/// One, in the scale of [`Rate`].
+pub const RATE_ONE: i64 = 1_000_000_000;
+
+/// An amount in whole fen; negative in reversals and refunds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fen(i64);
+
+/// A ratio or weight, as an integer of billionths. At most nine decimals are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Rate(i64);
+
+/// How an amount that is not whole is brought to the fen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rounding {
+    /// Half a fen goes away from zero. The default.
+    #[default]
+    HalfUp,
+    /// Half a fen goes to the even neighbour.
+    HalfEven,
+    /// Towards zero.
+    Down,
+    /// Away from zero.
+    Up,
+}
+
+impl Fen {
+    /// Nothing.
+    pub const ZERO: Self = Self(0);
+
+    /// Whole fen, of any size.
+    pub const fn new(fen: i64) -> Self {
+        Self(fen)
+    }
+
+    /// The number of fen.
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+
+    /// Reads yuan with at most two decimals: `1234.50`. No sign but a leading minus, no exponent, no separators.
+    pub fn parse_yuan(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        let scaled = parse_scaled(digits, 2)?;
+        let fen = if digits.len() == text.len() { scaled } else { scaled.checked_neg()? };
+        (fen.checked_abs()? <= FEN_MAX).then_some(Self(fen))
+    }
+
+    /// Sum, or nothing where it does not fit.
+    pub const fn checked_add(self, other: Self) -> Option<Self> {
+        match self.0.checked_add(other.0) {
+            Some(sum) => Some(Self(sum)),
+            None => None,
+        }
+    }
+
+    /// Difference, or nothing where it does not fit.
+    pub const fn checked_sub(self, other: Self) -> Option<Self> {
+        match self.0.checked_sub(other.0) {
+            Some(difference) => Some(Self(difference)),
+            None => None,
+        }
+    }
+
+    /// The same amount the other way round, or nothing where it does not fit.
+    pub const fn checked_neg(self) -> Option<Self> {
+        match self.0.checked_neg() {
+            Some(negated) => Some(Self(negated)),
+            None => None,
+        }
+    }
+
+    /// This share of the amount, rounded as named.
+    pub fn share(self, rate: Rate, rounding: Rounding) -> Option<Self> {
+        let exact = i128::from(self.0).checked_mul(i128::from(rate.0))?;
+        round_scaled(exact, rounding)
+    }
+}
+
+impl Rate {
+    /// Nothing.
+    pub const ZERO: Self = Self(0);
+    /// All.
+    pub const ONE: Self = Self(RATE_ONE);
+
+    /// From billionths.
+    pub const fn from_billionths(billionths: i64) -> Self {
+        Self(billionths)
+    }
+
+    /// In billionths.
+    pub const fn billionths(self) -> i64 {
+        self.0
+    }
+
+    /// Reads a decimal with at most nine decimals: `0.65`, `-1`. No exponent, no separators.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        let scaled = parse_scaled(digits, 9)?;
+        let billionths = if digits.len() == text.len() { scaled } else { scaled.checked_neg()? };
+        Some(Self(billionths))
+    }
+
+    /// Product, rounded half-up to nine decimals.
+    pub fn checked_mul(self, other: Self) -> Option<Self> {
+        let exact = i128::from(self.0).checked_mul(i128::from(other.0))?;
+        round_scaled(exact, Rounding::HalfUp).map(|product| Self(product.0))
+    }
+
+    /// Sum, or nothing where it does not fit.
+    pub const fn checked_add(self, other: Self) -> Option<Self> {
+        match self.0.checked_add(other.0) {
+            Some(sum) => Some(Self(sum)),
+            None => None,
+        }
+    }
+}
+
+/// Brings an exact amount in billionths of a fen to the fen. The only place where money is rounded.
+pub fn round_scaled(exact: i128, rounding: Rounding) -> Option<Fen> {
+    let one = i128::from(RATE_ONE);
+    let whole = exact.checked_div(one)?;
+    let rest = exact.checked_rem(one)?;
+    let away = match rounding {
+        Rounding::Down => false,
+        Rounding::Up => rest != 0,
+        Rounding::HalfUp => rest.abs().checked_mul(2)? >= one,
+        Rounding::HalfEven => {
+            let doubled = rest.abs().checked_mul(2)?;
+            one < doubled || (doubled == one && whole.checked_rem(2)? != 0)
+        }
+    };
+    let step = if away { exact.signum() } else { 0 };
+    i64::try_from(whole.checked_add(step)?).ok().map(Fen)
+}
+
+/// `digits[.decimals]` with at most `decimals_max` decimals, as an integer of that scale.
+fn parse_scaled(text: &str, decimals_max: u32) -> Option<i64> {
+    let (whole, decimals) = match text.split_once('.') {
+        Some((whole, decimals)) if !decimals.is_empty() => (whole, decimals),
+        Some(_) => return None,
+        None => (text, ""),
+    };
+    let plain = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || 16 < whole.len() || !plain(whole) || !plain(decimals) {
+        return None;
+    }
+    let given = u32::try_from(decimals.len()).ok()?;
+    let missing = decimals_max.checked_sub(given)?;
+    let decimal = Decimal::from_str_exact(text).ok()?;
+    let scale = Decimal::from(10_i64.checked_pow(decimals_max)?);
+    debug_assert!(missing <= decimals_max);
+    decimal.checked_mul(scale)?.to_i64()
+}
+
+/// A decimal quantity with at most four decimals, in ten-thousandths.
+pub fn parse_quantity_e4(text: &str) -> Option<i64> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let scaled = parse_scaled(digits, 4)?;
+    if digits.len() == text.len() { Some(scaled) } else { scaled.checked_neg() }
+}
+
+/// A price in yuan with at most six decimals, in millionths of a yuan. Never negative.
+pub fn parse_price_e6(text: &str) -> Option<i64> {
+    parse_scaled(text, 6)
+}
+
+// === printing ===
+
+impl fmt::Display for Fen {
+    /// Yuan with two decimals: `-12.05`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&Decimal::new(self.0, 2).to_string())
+    }
+}
+
+impl fmt::Display for Rate {
+    /// A decimal without trailing zeros: `0.65`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&Decimal::new(self.0, 9).normalize().to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn yuan_are_read_strictly() {
+        let check = |text: &str, expected: Option<i64>| {
+            assert_eq!(Fen::parse_yuan(text).map(Fen::get), expected, "{text}");
+        };
+        check("0", Some(0));
+        check("12.5", Some(1_250));
+        check("-12.05", Some(-1_205));
+        check("10000000000.00", Some(FEN_MAX));
+        check("10000000000.01", None);
+        for bad in ["", "-", ".5", "5.", "1.005", "1e3", "1_000", "+1", " 1", "--1", "１", "NaN"] {
+            check(bad, None);
+        }
+    }
+
+    #[test]
+    fn rounding_is_as_named() {
+        let check = |exact: i128, rounding: Rounding, expected: i64| {
+            assert_eq!(round_scaled(exact, rounding), Some(Fen(expected)), "{exact} {rounding:?}");
+        };
+        check(1_500_000_000, Rounding::HalfUp, 2);
+        check(-1_500_000_000, Rounding::HalfUp, -2);
+        check(2_500_000_000, Rounding::HalfUp, 3);
+        check(2_500_000_000, Rounding::HalfEven, 2);
+        check(3_500_000_000, Rounding::HalfEven, 4);
+        check(2_500_000_001, Rounding::HalfEven, 3);
+        check(1_999_999_999, Rounding::Down, 1);
+        check(1_000_000_001, Rounding::Up, 2);
+        check(1_000_000_000, Rounding::Up, 1);
+    }
+
+    #[test]
+    fn a_share_agrees_with_decimals() {
+        let rate = Rate::parse("0.333333333").unwrap();
+        let exact = Decimal::new(123_456_789, 0) * Decimal::new(333_333_333, 9);
+        let expected = exact.round_dp_with_strategy(0, rust_decimal::RoundingStrategy::MidpointAwayFromZero);
+        assert_eq!(Fen(123_456_789).share(rate, Rounding::HalfUp).map(Fen::get), expected.to_i64());
+    }
+
+    #[test]
+    fn amounts_print_as_yuan() {
+        assert_eq!(Fen(-1_205).to_string(), "-12.05");
+        assert_eq!(Fen(5).to_string(), "0.05");
+        assert_eq!(Rate::parse("0.650").unwrap().to_string(), "0.65");
+        assert_eq!(format!("{:>8}", Fen(100)), "    1.00");
+    }
+}

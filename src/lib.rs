@@ -1,0 +1,2 @@
+//! onestop: a real-time one-stop medical-aid settlement gateway.
+pub mod domain;
