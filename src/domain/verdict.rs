@@ -135,7 +135,7 @@ pub enum Column {
 }
 
 /// What one layer pays.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LayerPay {
     /// Index of the layer in the package.
     pub layer: u16,
@@ -150,23 +150,21 @@ pub struct LayerPay {
 }
 
 /// What an accumulator moves by.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moved {
-    /// True for a lifetime, false for the policy year.
-    pub life: bool,
-    /// What is counted.
-    pub name: String,
+    /// What is counted: index into the package's accumulators.
+    pub slot: u16,
     /// By how much.
     pub by: Fen,
 }
 
 /// Which identity counted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IdentityUsed {
     /// The layer, or nothing where it counted for the whole cascade.
     pub layer: Option<u16>,
-    /// Its code, or nothing where none was best.
-    pub code: Option<String>,
+    /// Index into the package's identities, or nothing where none was best.
+    pub identity: Option<u16>,
 }
 
 /// One step of the decision, small enough to keep by the dozen.
