@@ -787,7 +787,7 @@ impl Place {
 
     /// Seen from the insured region.
     pub const fn of(insured: RegionCode, treatment: RegionCode) -> Self {
-        let whole_province = insured.get() % 10_000 == 0;
+        let whole_province = insured.get().is_multiple_of(10_000);
         let same_province = insured.province() == treatment.province();
         if insured.prefecture() == treatment.prefecture() || (whole_province && same_province) {
             Self::Local

@@ -68,6 +68,6 @@ fn split(package: &Package, line: &NetLine) -> Option<[Fen; 4]> {
 fn price_times_quantity(price_e6: i64, quantity_e4: i64, package: &Package) -> Option<Fen> {
     // e6 yuan × e4 is e10 yuan, which is e8 fen; ten more make the billionths that the one rounding place takes.
     let exact = i128::from(price_e6).checked_mul(i128::from(quantity_e4))?.checked_mul(10)?;
-    debug_assert!(RATE_ONE == 1_000_000_000);
+    const { assert!(RATE_ONE == 1_000_000_000) };
     round_scaled(exact, package.rounding)
 }

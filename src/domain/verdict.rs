@@ -215,8 +215,6 @@ pub enum Action {
     Fixed,
     /// May be applied for, not paid at the desk.
     Application,
-    /// The identity that counted.
-    Identity,
 }
 
 impl Column {
@@ -264,7 +262,8 @@ impl Breakdown {
     pub fn adds_up(&self) -> bool {
         let split = [self.out_of_catalogue, self.over_limit, self.advance, self.in_scope];
         let split = split.iter().try_fold(Fen::ZERO, |sum, part| sum.checked_add(*part));
-        let borne = || self.fund_total()?.checked_add(self.hospital_borne)?.checked_add(self.patient()?);
+        let borne =
+            || self.fund_total()?.checked_add(self.hospital_borne)?.checked_add(self.patient()?);
         split == Some(self.total) && borne() == Some(self.total)
     }
 

@@ -2,10 +2,17 @@
 //!
 //! The meaning of each step is in `settlement-rules/README.md` §5–§8. It waits for nothing and leaves no choice.
 
+mod curve;
+mod figures;
+mod layer;
+mod run;
+
 use super::bill::{Care, Referral};
 use super::money::Fen;
-use super::rules::{FactValue, LayerId, Package, Place, Transfer};
-use super::verdict::Verdict;
+use super::rules::{FactValue, IdentityChoice, LayerId, Package, Place, Transfer};
+use super::verdict::{Decline, Outcome, Reason, Verdict};
+
+use self::run::Run;
 
 /// Everything a decision looks at, in the package's own numbering.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +82,82 @@ pub enum Traced {
     No,
 }
 
+/// Why a computation stops. Small, so that the path that does not stop pays nothing for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Halt {
+    /// An amount does not fit.
+    Overflow,
+    /// No row of the table that this clause belongs to holds.
+    NoRow(u16),
+    /// The day of birth is needed and not known.
+    AgeMissing,
+    /// Somebody else must tell.
+    Needs(LayerId, Fen),
+    /// What was told is negative or above what is left.
+    ToldAboveLeft(LayerId),
+}
+
 /// Decides a bill.
-pub fn decide(_package: &Package, _inputs: &Inputs, _traced: Traced) -> Verdict {
-    Verdict::Needs { layer: 0, base: Fen::ZERO }
+pub fn decide(package: &Package, inputs: &Inputs, traced: Traced) -> Verdict {
+    match chosen(package, inputs, traced) {
+        Ok(outcome) => Verdict::Settled(Box::new(outcome)),
+        Err(Halt::Needs(layer, base)) => Verdict::Needs { layer, base },
+        Err(halt) => Verdict::Declined(declined(package, halt)),
+    }
+}
+
+/// Runs the cascade as the package chooses among identities.
+fn chosen(package: &Package, inputs: &Inputs, traced: Traced) -> Result<Outcome, Halt> {
+    let start = Run::start(package, inputs, traced)?;
+    match &package.identity_choice {
+        IdentityChoice::Cascade => best_over_the_bill(start, inputs),
+        IdentityChoice::Layer => {
+            let mut run = start;
+            run.all_layers_each_at_its_best(&inputs.identities)?;
+            run.outcome(true)
+        }
+        IdentityChoice::Rank(rank) => {
+            let first = rank.iter().copied().find(|identity| inputs.identities.contains(identity));
+            let mut run = start;
+            run.all_layers(first)?;
+            run.outcome(false)
+        }
+    }
+}
+
+/// Tries every identity held, then none; of equals the first counts.
+fn best_over_the_bill(start: Run<'_>, inputs: &Inputs) -> Result<Outcome, Halt> {
+    let mut best: Option<(Fen, Run<'_>)> = None;
+    for identity in &inputs.identities {
+        let mut run = start.clone();
+        run.all_layers(Some(*identity))?;
+        let burden = run.burden()?;
+        if best.as_ref().is_none_or(|(least, _)| burden < *least) {
+            best = Some((burden, run));
+        }
+    }
+    let mut none = start;
+    none.all_layers(None)?;
+    let burden = none.burden()?;
+    match best {
+        Some((least, run)) if least <= burden => run.outcome(false),
+        Some(_) | None => none.outcome(false),
+    }
+}
+
+fn declined(package: &Package, halt: Halt) -> Decline {
+    let layer_name =
+        |id: LayerId| package.layer(id).map_or(String::new(), |layer| layer.name.clone());
+    let (reason, subject) = match halt {
+        Halt::Overflow => (Reason::Overflow, String::new()),
+        Halt::NoRow(clause) => (
+            Reason::NoRowMatches,
+            package.clause(clause).map_or(String::new(), |clause| clause.name.clone()),
+        ),
+        Halt::AgeMissing => (Reason::FactMissing, "age".to_owned()),
+        Halt::Needs(layer, _) | Halt::ToldAboveLeft(layer) => {
+            (Reason::ToldAboveLeft, layer_name(layer))
+        }
+    };
+    Decline { reason, subject }
 }
