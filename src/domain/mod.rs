@@ -13,6 +13,8 @@ pub mod cascade;
 pub mod ids;
 pub mod ledger;
 pub mod money;
+pub mod prepare;
+pub mod record;
 pub mod rules;
 pub mod split;
 pub mod standing;
