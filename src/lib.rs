@@ -1,2 +1,11 @@
 //! onestop: a real-time one-stop medical-aid settlement gateway.
+
+#[cfg_attr(
+    doc,
+    expect(
+        rustdoc::broken_intra_doc_links,
+        reason = "the national interface's field names stand in brackets, as in the contract"
+    )
+)]
 pub mod domain;
+pub mod door;
