@@ -1,5 +1,6 @@
 //! onestop: a real-time one-stop medical-aid settlement gateway.
 
+pub mod config;
 #[cfg_attr(
     doc,
     expect(
@@ -9,3 +10,4 @@
 )]
 pub mod domain;
 pub mod door;
+pub mod limits;
