@@ -12,3 +12,4 @@ pub mod domain;
 pub mod door;
 pub mod keys;
 pub mod limits;
+pub mod store;
