@@ -1,5 +1,5 @@
 //! onestop: a real-time one-stop medical-aid settlement gateway.
-
+pub mod cli;
 pub mod config;
 #[cfg_attr(
     doc,
@@ -12,4 +12,6 @@ pub mod domain;
 pub mod door;
 pub mod keys;
 pub mod limits;
+pub mod server;
 pub mod store;
+pub mod telemetry;
