@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_util::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -13,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::codegen::http::Request;
 use tonic::server::NamedService;
-use tonic::service::{Routes, RoutesBuilder};
+use tonic::service::RoutesBuilder;
 use tonic::transport::server::{Connected, TcpConnectInfo};
 use tonic::transport::{Identity, Server, ServerTlsConfig};
 use tonic_health::ServingStatus;
@@ -34,7 +35,7 @@ pub struct Services {
 pub enum Drained {
     /// Every accepted call was answered.
     Whole,
-    /// Some were still running after [`limits::DRAIN_MAX`].
+    /// Some were still running, or some client still held its connection, when time was up.
     CutOff,
 }
 
@@ -65,6 +66,8 @@ pub struct Serving<'a> {
     pub state: watch::Sender<bool>,
     /// Cancelled when the server is to end.
     pub stop: CancellationToken,
+    /// How long accepted calls may finish then; [`limits::DRAIN_MAX`] but in tests.
+    pub drain_max: Duration,
 }
 
 impl Services {
@@ -85,10 +88,10 @@ impl Services {
     }
 }
 
-/// Serves until told to stop; then takes no new calls, lets accepted ones finish, and ends after [`limits::DRAIN_MAX`] at
-/// the latest. Idle connections and open streams cannot hold it up.
+/// Serves until told to stop; then takes no new calls, lets accepted ones finish, and ends after `drain_max` at the
+/// latest. Idle connections and open streams cannot hold it up.
 pub async fn serve(services: Services, serving: Serving<'_>) -> Result<Drained, ServeError> {
-    let Serving { listener, tls, descriptors, state, stop } = serving;
+    let Serving { listener, tls, descriptors, state, stop, drain_max } = serving;
     let Services { routes, names } = services;
     let (health, health_service) = tonic_health::server::health_reporter();
     let reflection = tonic_reflection::server::Builder::configure()
@@ -113,21 +116,15 @@ pub async fn serve(services: Services, serving: Serving<'_>) -> Result<Drained, 
         report(&health, &names, ServingStatus::NotServing).await;
         state.send_replace(false);
     };
-    let served =
-        builder.serve_with_incoming_shutdown(routes_ready(routes), incoming(listener), told);
+    let served = builder.serve_with_incoming_shutdown(routes.prepare(), incoming(listener), told);
     let capped = async {
         stop.cancelled().await;
-        tokio::time::sleep(limits::DRAIN_MAX).await;
+        tokio::time::sleep(drain_max).await;
     };
     tokio::select! {
         served = served => served.map(|()| Drained::Whole).map_err(ServeError::Serve),
         () = capped => Ok(Drained::CutOff),
     }
-}
-
-/// Routing tables are built once, not for each connection.
-fn routes_ready(routes: Routes) -> Routes {
-    routes.prepare()
 }
 
 fn http2(builder: Server) -> Server {

@@ -250,3 +250,29 @@ fn subscribe(log: &Log, tracers: Option<&SdkTracerProvider>) -> Result<(), Telem
         .try_init()
         .map_err(TelemetryError::Twice)
 }
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry::KeyValue;
+
+    use super::*;
+
+    #[test]
+    fn the_scrape_shows_our_instruments_with_buckets_that_fit_a_settlement() {
+        let resource = Resource::builder().with_service_name(SERVICE).build();
+        let (registry, meters) = meters(None, resource).unwrap();
+        let metrics = Metrics::new(&meters.meter(SERVICE));
+        metrics.settlements.add(2, &[KeyValue::new("outcome", "settled")]);
+        metrics.settle_seconds.record(0.000_2, &[KeyValue::new("outcome", "settled")]);
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&registry.gather(), &mut text).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        for line in [
+            "onestop_settlements_total{outcome=\"settled\"} 2",
+            "onestop_settle_duration_seconds_bucket{outcome=\"settled\",le=\"0.0001\"} 0",
+            "onestop_settle_duration_seconds_bucket{outcome=\"settled\",le=\"0.00025\"} 1",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+    }
+}

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::Failure;
 use crate::config::Config;
 use crate::door::wire;
+use crate::limits;
 use crate::server::{self, Drained, Services, Serving};
 use crate::store::cluster::{self, Cluster};
 use crate::telemetry::{self, Telemetry};
@@ -61,6 +62,7 @@ async fn serve_observed(config: &Config, telemetry: &Telemetry) -> Result<(), an
             descriptors: wire::FILE_DESCRIPTOR_SET,
             state,
             stop,
+            drain_max: limits::DRAIN_MAX,
         },
     );
     let drained = tokio::select! {

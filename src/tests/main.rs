@@ -6,3 +6,4 @@
 
 mod cluster;
 mod folder;
+mod server;
