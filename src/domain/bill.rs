@@ -308,3 +308,6 @@ impl BillFault {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
