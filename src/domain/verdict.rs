@@ -266,7 +266,8 @@ impl Breakdown {
     pub fn adds_up(&self) -> bool {
         let split = [self.out_of_catalogue, self.over_limit, self.advance, self.in_scope];
         let split = split.iter().try_fold(Fen::ZERO, |sum, part| sum.checked_add(*part));
-        let borne = || self.fund_total()?.checked_add(self.hospital_borne)?.checked_add(self.patient()?);
+        let borne =
+            || self.fund_total()?.checked_add(self.hospital_borne)?.checked_add(self.patient()?);
         split == Some(self.total) && borne() == Some(self.total)
     }
 
