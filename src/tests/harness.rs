@@ -92,6 +92,7 @@ pub(crate) async fn connect(config: &Config) -> Client {
     client
 }
 
+#[expect(clippy::zombie_processes, reason = "the keeper outlives us, if only to clean up")]
 async fn start() -> Cluster {
     let folder = PathBuf::from(format!("/var/tmp/onestop-test-{}", std::process::id()));
     let mut keeper = Command::new("sh")
