@@ -1,2 +1,3 @@
 //! onestop: a real-time one-stop medical-aid settlement gateway.
 pub mod domain;
+pub mod rulebook;
