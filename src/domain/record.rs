@@ -4,6 +4,7 @@
 //! a person by `person_id` alone and holds facts, never diagnoses. Reading is strict: bytes that are not exactly what writing
 //! would give are no record.
 
+mod bill;
 mod bytes;
 mod decision;
 
@@ -18,6 +19,7 @@ use super::rules::Package;
 use super::standing::Scheme;
 use super::verdict::{Outcome, Verdict};
 
+pub use self::bill::{lines_to_bytes, write_bill};
 use self::bytes::{Reader, Writer};
 
 /// The version of the bytes that we write.
@@ -189,6 +191,16 @@ impl Record {
         };
         if again.to_bytes() == self.to_bytes() { Replay::Same } else { Replay::Differs }
     }
+}
+
+/// What a quote promises, in canonical bytes: every amount, layer by layer, without the trace.
+pub fn promised_bytes(outcome: &Outcome) -> Vec<u8> {
+    let mut writer = Writer::new();
+    decision::write_outcome(
+        &mut writer,
+        &Outcome { trace: Vec::new(), moved: Vec::new(), ..outcome.clone() },
+    );
+    writer.into_bytes()
 }
 
 /// Every amount of an outcome the other way round; the trace stays with the settlement.

@@ -62,6 +62,8 @@ pub enum Reason {
     TransferUnknown,
     /// No row of a table matches.
     NoRowMatches,
+    /// Somebody else must tell what a layer pays, and nobody is there to ask.
+    NobodyTells,
     /// What somebody else told to pay is above what is left, or negative.
     ToldAboveLeft,
     /// An amount does not fit.
@@ -312,6 +314,7 @@ impl Reason {
             Self::FactUnknown => "FACT_UNKNOWN",
             Self::TransferUnknown => "TRANSFER_UNKNOWN",
             Self::NoRowMatches => "NO_ROW_MATCHES",
+            Self::NobodyTells => "NOBODY_TELLS",
             Self::ToldAboveLeft => "TOLD_ABOVE_LEFT",
             Self::Overflow => "OVERFLOW",
         }
@@ -331,6 +334,7 @@ impl Reason {
             | Self::AmountUndeclared
             | Self::TransferUnknown
             | Self::NoRowMatches
+            | Self::NobodyTells
             | Self::ToldAboveLeft => true,
             Self::SchemeAmbiguous
             | Self::StayLate

@@ -87,12 +87,13 @@ impl<'a, 'r> Worker<'a, 'r> {
                 done
             }
         };
+        if matches!(layer.formula, Formula::Fixed(_)) {
+            self.pay_ceilings(&mut done)?;
+            return Ok(self.computed(Kind::Fixed, done, target));
+        }
         let told = self.told(&mut done)?;
         if !told {
             self.pay_ceilings(&mut done)?;
-        }
-        if matches!(layer.formula, Formula::Fixed(_)) {
-            return Ok(self.computed(Kind::Fixed, done, target));
         }
         done.pay = done.pay.min(self.run.available(layer));
         if let Some(condition) = &layer.by_application
@@ -326,7 +327,10 @@ impl<'a, 'r> Worker<'a, 'r> {
         let pay = wanted.checked_sub(counted_all).ok_or(Halt::Overflow)?.max(Fen::ZERO);
         self.view.note(rules.clause);
         self.step(Action::Target, rules.clause, Figures(measure_all, rate, pay));
-        Ok((Done { base: measure, entered: measure, pay, ..Done::default() }, counted))
+        Ok((
+            Done { base: measure, entered: measure, pay, excess: measure, ..Done::default() },
+            counted,
+        ))
     }
 
     /// Takes what somebody else told, if anybody did or must.
@@ -338,11 +342,11 @@ impl<'a, 'r> Worker<'a, 'r> {
                 Ok(false)
             };
         };
-        let fixed = matches!(self.layer.formula, Formula::Fixed(_));
-        if pay < Fen::ZERO || (!fixed && self.run.available(self.layer) < pay) {
+        if pay < Fen::ZERO || self.run.available(self.layer) < pay {
             return Err(Halt::ToldAboveLeft(self.id));
         }
-        *done = Done { base: done.base, entered: done.base, pay, ..Done::default() };
+        *done =
+            Done { base: done.base, entered: done.base, pay, excess: done.base, ..Done::default() };
         self.step(Action::Told, self.layer.clause, Figures(done.base, None, pay));
         Ok(true)
     }

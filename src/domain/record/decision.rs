@@ -98,7 +98,7 @@ pub(super) fn read_header(reader: &mut Reader<'_>) -> Option<Header> {
     })
 }
 
-fn write_date(writer: &mut Writer, date: Date) {
+pub(super) fn write_date(writer: &mut Writer, date: Date) {
     writer.signed(i64::from(date.year()));
     writer.signed(i64::from(date.month()));
     writer.signed(i64::from(date.day()));
