@@ -1,4 +1,5 @@
-//! onestop: a real-time one-stop medical-aid settlement gateway.
+#![doc = include_str!("ARCHITECTURE.md")]
+
 pub mod cli;
 pub mod config;
 #[cfg_attr(

@@ -315,3 +315,6 @@ impl BillFault {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
