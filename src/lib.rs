@@ -13,6 +13,7 @@ pub mod domain;
 pub mod door;
 pub mod keys;
 pub mod limits;
+pub mod rulebook;
 pub mod server;
 pub mod store;
 pub mod telemetry;
