@@ -7,7 +7,9 @@
 )]
 
 mod cluster;
+mod desk;
 mod folder;
+mod gateway;
 mod harness;
 mod ledger_fixture;
 mod schema;
