@@ -9,6 +9,7 @@ mod cluster;
 mod folder;
 mod harness;
 mod ledger_fixture;
+mod properties;
 mod schema;
 mod server;
 mod store_commit;
