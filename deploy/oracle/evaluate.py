@@ -456,7 +456,8 @@ class Run:
         # what may be taken
         take_from = layer.get("take_from")
         if take_from is None:
-            take_from = [n for n, w in layer.get("base", {}).items() if n in self.left and number(w) > 0]
+            base = layer.get("base", {})
+            take_from = [n for n in self.left if n in base and number(base[n]) > 0]
         all_left = sum(self.left[n] for n in take_from)
 
         told = name in bill.given and not out.fixed
