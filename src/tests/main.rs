@@ -14,3 +14,4 @@ mod schema;
 mod server;
 mod store_commit;
 mod store_import;
+mod tidy;
