@@ -32,4 +32,5 @@ fn credential_bucket(credential_hash: &[u8; 32]) -> i16 {
     i16::from(first & 0x7f)
 }
 
-const _: () = assert!(crate::domain::ids::BUCKETS == 128, "the mask above and the CHECKs in the schema");
+const _: () =
+    assert!(crate::domain::ids::BUCKETS == 128, "the mask above and the CHECKs in the schema");

@@ -48,7 +48,10 @@ pub enum Publication {
 
 /// Records packages, those superseded before those that supersede; what is recorded already changes nothing. A refusal stops
 /// there, and records none.
-pub async fn publish_packages(pool: &Pool, packages: &[PublishedPackage]) -> Result<Publication, StoreError> {
+pub async fn publish_packages(
+    pool: &Pool,
+    packages: &[PublishedPackage],
+) -> Result<Publication, StoreError> {
     let operation = Operation::Publish;
     let failed = |source| StoreError::Statement { operation: operation.clone(), source };
     let mut connection = pool.take(&operation).await?;
@@ -79,11 +82,15 @@ pub async fn publish_packages(pool: &Pool, packages: &[PublishedPackage]) -> Res
                 let id = package.package_id.clone();
                 let constraint = source.as_db_error().and_then(|error| error.constraint());
                 return match (source.code(), constraint) {
-                    (Some(&SqlState::UNIQUE_VIOLATION), Some("rule_package_one_root")) => Ok(Publication::Changed(id)),
+                    (Some(&SqlState::UNIQUE_VIOLATION), Some("rule_package_one_root")) => {
+                        Ok(Publication::Changed(id))
+                    }
                     (Some(&SqlState::UNIQUE_VIOLATION), Some("rule_package_superseded_once")) => {
                         Ok(Publication::SupersededTwice(id))
                     }
-                    (Some(&SqlState::FOREIGN_KEY_VIOLATION), _) => Ok(Publication::SupersedesUnknown(id)),
+                    (Some(&SqlState::FOREIGN_KEY_VIOLATION), _) => {
+                        Ok(Publication::SupersedesUnknown(id))
+                    }
                     _ => Err(failed(source)),
                 };
             }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, RecyclingMethod, Runtime};
+use deadpool_postgres::{
+    Hook, HookError, Manager, ManagerConfig, Object, RecyclingMethod, Runtime,
+};
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Config, Row, Socket};
@@ -73,23 +75,24 @@ impl Pool {
     {
         config.options(service_options(&config, settings));
         let manager = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let connections = deadpool_postgres::Pool::builder(Manager::from_config(config, tls, manager))
-            .max_size(settings.connections_max)
-            .wait_timeout(Some(settings.wait_max))
-            .create_timeout(Some(settings.create_max))
-            .recycle_timeout(Some(settings.create_max))
-            .runtime(Runtime::Tokio1)
-            .post_create(Hook::async_fn(|client, _| {
-                Box::pin(async move {
-                    // The settling path is prepared before anybody waits for it.
-                    for statement in [snapshot::SQL, commit::SQL] {
-                        client.prepare_cached(statement).await.map_err(HookError::Backend)?;
-                    }
-                    Ok(())
-                })
-            }))
-            .build()
-            .map_err(|source| StoreError::Build { source })?;
+        let connections =
+            deadpool_postgres::Pool::builder(Manager::from_config(config, tls, manager))
+                .max_size(settings.connections_max)
+                .wait_timeout(Some(settings.wait_max))
+                .create_timeout(Some(settings.create_max))
+                .recycle_timeout(Some(settings.create_max))
+                .runtime(Runtime::Tokio1)
+                .post_create(Hook::async_fn(|client, _| {
+                    Box::pin(async move {
+                        // The settling path is prepared before anybody waits for it.
+                        for statement in [snapshot::SQL, commit::SQL] {
+                            client.prepare_cached(statement).await.map_err(HookError::Backend)?;
+                        }
+                        Ok(())
+                    })
+                }))
+                .build()
+                .map_err(|source| StoreError::Build { source })?;
         Ok(Self { connections, round_trips: Arc::default() })
     }
 

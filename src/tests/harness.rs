@@ -46,8 +46,12 @@ static NUMBER: AtomicU32 = AtomicU32::new(0);
 impl Database {
     /// A migrated database that no other test sees.
     pub(crate) async fn new() -> Self {
-        Self::with(&PoolSettings { connections_max: 24, wait_max: Duration::from_secs(20), ..PoolSettings::default() })
-            .await
+        Self::with(&PoolSettings {
+            connections_max: 24,
+            wait_max: Duration::from_secs(20),
+            ..PoolSettings::default()
+        })
+        .await
     }
 
     pub(crate) async fn with(settings: &PoolSettings) -> Self {
@@ -75,7 +79,10 @@ pub(crate) async fn empty(template: &str) -> Config {
     let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
     let admin = connect(&config(&cluster.folder, "postgres")).await;
     let strategy = if template == "template0" { "" } else { "STRATEGY file_copy" };
-    admin.batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {template} {strategy}")).await.unwrap();
+    admin
+        .batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {template} {strategy}"))
+        .await
+        .unwrap();
     config(&cluster.folder, &name)
 }
 
@@ -108,7 +115,11 @@ async fn start() -> Cluster {
             Err(error) => {
                 tries += 1;
                 let log = cluster.folder.with_extension("log");
-                assert!(tries < 1_500, "{error}\n{}", std::fs::read_to_string(log).unwrap_or_default());
+                assert!(
+                    tries < 1_500,
+                    "{error}\n{}",
+                    std::fs::read_to_string(log).unwrap_or_default()
+                );
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         }
@@ -124,7 +135,8 @@ fn programs() -> PathBuf {
     if debian.join("postgres").exists() {
         return debian.to_owned();
     }
-    let found = Command::new("sh").args(["-c", "dirname \"$(command -v postgres)\""]).output().unwrap();
+    let found =
+        Command::new("sh").args(["-c", "dirname \"$(command -v postgres)\""]).output().unwrap();
     PathBuf::from(String::from_utf8(found.stdout).unwrap().trim())
 }
 

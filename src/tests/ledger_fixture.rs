@@ -52,9 +52,18 @@ pub(crate) async fn furnish(database: &Database, persons: &[i64]) {
     for number in persons {
         let (bucket, hash) = (PersonId::new(*number).unwrap().bucket(), credential(*number));
         let hash_bucket = i16::from(hash[0] & 127);
-        owner.execute("INSERT INTO person_head (bucket, person_id) VALUES ($1, $2)", &[&bucket, number]).await.unwrap();
         owner
-            .execute("INSERT INTO credential VALUES ($1, $2, 1, $3, $4)", &[&hash_bucket, &&hash[..], &bucket, number])
+            .execute(
+                "INSERT INTO person_head (bucket, person_id) VALUES ($1, $2)",
+                &[&bucket, number],
+            )
+            .await
+            .unwrap();
+        owner
+            .execute(
+                "INSERT INTO credential VALUES ($1, $2, 1, $3, $4)",
+                &[&hash_bucket, &&hash[..], &bucket, number],
+            )
             .await
             .unwrap();
         owner
@@ -87,7 +96,12 @@ pub(crate) async fn furnish(database: &Database, persons: &[i64]) {
 }
 
 /// Reads what a settlement of this person and stay would look at.
-pub(crate) async fn read(database: &Database, person: i64, stay: &str, request: Option<&RequestId>) -> Snapshot {
+pub(crate) async fn read(
+    database: &Database,
+    person: i64,
+    stay: &str,
+    request: Option<&RequestId>,
+) -> Snapshot {
     let (hospital, stay) = (hospital(), StayId::new(stay).unwrap());
     let items = [(ItemCode::new("X01").unwrap(), DISCHARGE)];
     let wanted = ReadSnapshot {
@@ -115,7 +129,8 @@ pub(crate) fn entry(person: i64, stay: &str, request_id: &str, versions: (i64, i
         identity: "low_income".to_owned(),
         pay: Fen::new(fen),
     };
-    let moved = |year, name: &str, fen| MovedEntry { year, name: name.to_owned(), by: Fen::new(fen) };
+    let moved =
+        |year, name: &str, fen| MovedEntry { year, name: name.to_owned(), by: Fen::new(fen) };
     let unique = Sha256::digest(format!("{}{stay}{request_id}", person.get()));
     let random = u64::from_be_bytes(unique[..8].try_into().unwrap());
     let record = format!("record of {stay}").into_bytes();
@@ -163,7 +178,11 @@ pub(crate) fn entry(person: i64, stay: &str, request_id: &str, versions: (i64, i
             layer("account", "account", 2_000),
         ],
         fixed: vec![layer("union", Column::Other.word(), 80_000)],
-        moved: vec![moved(2024, "pool.aid", 10_000), moved(2024, "basic.entered", 80_000), moved(0, "life.pool", 60_000)],
+        moved: vec![
+            moved(2024, "pool.aid", 10_000),
+            moved(2024, "basic.entered", 80_000),
+            moved(0, "life.pool", 60_000),
+        ],
         identities_used: vec!["low_income".to_owned()],
         assumed: true,
         package: package("rules", None).hash,
