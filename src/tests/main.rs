@@ -13,3 +13,4 @@ mod ledger_fixture;
 mod schema;
 mod server;
 mod store_commit;
+mod tidy;
