@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use super::bill::{Care, Referral};
-use super::ids::{HospitalCode, OperatorId, PackageHash, PersonId, RegionCode, RequestId, SettlementId, StayId};
+use super::ids::{
+    HospitalCode, OperatorId, PackageHash, PersonId, RegionCode, RequestId, SettlementId, StayId,
+};
 use super::money::Fen;
 use super::standing::Scheme;
 use super::verdict::Breakdown;

@@ -229,7 +229,8 @@ mod tests {
     fn a_share_agrees_with_decimals() {
         let rate = Rate::parse("0.333333333").unwrap();
         let exact = Decimal::new(123_456_789, 0) * Decimal::new(333_333_333, 9);
-        let expected = exact.round_dp_with_strategy(0, rust_decimal::RoundingStrategy::MidpointAwayFromZero);
+        let expected =
+            exact.round_dp_with_strategy(0, rust_decimal::RoundingStrategy::MidpointAwayFromZero);
         assert_eq!(Fen(123_456_789).share(rate, Rounding::HalfUp).map(Fen::get), expected.to_i64());
     }
 

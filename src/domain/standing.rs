@@ -162,11 +162,15 @@ impl Scheme {
 impl Standing {
     /// Coverage in force on a day.
     pub fn coverage_on(&self, date: Date) -> impl Iterator<Item = &Coverage> {
-        self.coverage.iter().filter(move |coverage| within(date, coverage.valid_from, coverage.valid_to))
+        self.coverage
+            .iter()
+            .filter(move |coverage| within(date, coverage.valid_from, coverage.valid_to))
     }
 
     /// Identities in force on a day.
     pub fn identities_on(&self, date: Date) -> impl Iterator<Item = &Identity> {
-        self.identities.iter().filter(move |identity| within(date, identity.valid_from, identity.valid_to))
+        self.identities
+            .iter()
+            .filter(move |identity| within(date, identity.valid_from, identity.valid_to))
     }
 }

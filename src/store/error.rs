@@ -1,0 +1,149 @@
+//! What can go wrong at the database: which operation, on what, and why.
+
+use std::fmt;
+
+use tokio_postgres::error::SqlState;
+
+use crate::domain::ids::{HospitalCode, PersonId, RequestId, SettlementId};
+
+/// We could not do what was asked; the cause is the source.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// No connection in time.
+    #[error("take a connection to {operation}")]
+    Connect {
+        /// What for.
+        operation: Operation,
+        /// Why not.
+        #[source]
+        source: deadpool_postgres::PoolError,
+    },
+    /// The pool could not be put together.
+    #[error("build the connection pool")]
+    Build {
+        /// Why not.
+        #[source]
+        source: deadpool_postgres::BuildError,
+    },
+    /// The database refused, or went away.
+    #[error("{operation}")]
+    Statement {
+        /// Doing what.
+        operation: Operation,
+        /// Why not.
+        #[source]
+        source: tokio_postgres::Error,
+    },
+    /// A migration failed.
+    #[error("apply migrations")]
+    Migrate {
+        /// Why.
+        #[source]
+        source: refinery::Error,
+    },
+    /// A row holds what no domain type takes: written by something else, or by a newer release.
+    #[error("{operation}: read {field}, which holds something unknown")]
+    Stored {
+        /// Doing what.
+        operation: Operation,
+        /// Which column.
+        field: &'static str,
+    },
+    /// An entry that can not be written.
+    #[error("{operation}: {field} does not fit")]
+    Unfit {
+        /// Doing what.
+        operation: Operation,
+        /// Which field.
+        field: &'static str,
+    },
+    /// The person of an entry was never registered.
+    #[error("{operation}: the person is not registered")]
+    NotRegistered {
+        /// Doing what.
+        operation: Operation,
+    },
+}
+
+/// What the store was doing, with the ids it was doing it for. Holds nothing of who a person is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Bringing the schema up to date.
+    Migrate,
+    /// Reading what a decision may look at.
+    Snapshot(HospitalCode),
+    /// Committing an entry.
+    Commit(SettlementId),
+    /// Looking for a settlement by its id.
+    FindSettlement(SettlementId),
+    /// Looking for a settlement by the hospital's request.
+    FindRequest(HospitalCode, RequestId),
+    /// Reading who a person is.
+    Standing,
+    /// Leaving a tombstone.
+    Tombstone(HospitalCode, RequestId),
+    /// Adding up what a person has used.
+    Rebuild(PersonId),
+    /// Comparing state with history.
+    CheckIntegrity,
+    /// Recording rule packages.
+    Publish,
+    /// Importing rows.
+    Import(String),
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Migrate => f.write_str("migrate the database"),
+            Self::Snapshot(hospital) => write!(f, "read a snapshot for hospital {hospital}"),
+            Self::Commit(settlement) => write!(f, "commit settlement {settlement}"),
+            Self::FindSettlement(settlement) => write!(f, "find settlement {settlement}"),
+            Self::FindRequest(hospital, request) => write!(f, "find request {request} of hospital {hospital}"),
+            Self::Standing => f.write_str("read a standing"),
+            Self::Tombstone(hospital, request) => write!(f, "leave a tombstone for {request} of hospital {hospital}"),
+            Self::Rebuild(person) => write!(f, "rebuild the accumulators of person {}", person.get()),
+            Self::CheckIntegrity => f.write_str("compare accumulators with history"),
+            Self::Publish => f.write_str("publish rule packages"),
+            Self::Import(import) => write!(f, "import {import}"),
+        }
+    }
+}
+
+impl StoreError {
+    /// Is the database merely too busy, so that the same call may do later? Nothing was written.
+    pub fn is_busy(&self) -> bool {
+        match self {
+            Self::Connect { source, .. } => matches!(source, deadpool_postgres::PoolError::Timeout(_)),
+            Self::Statement { source, .. } => source.code().is_some_and(|code| {
+                [
+                    SqlState::QUERY_CANCELED,
+                    SqlState::LOCK_NOT_AVAILABLE,
+                    SqlState::T_R_DEADLOCK_DETECTED,
+                    SqlState::TOO_MANY_CONNECTIONS,
+                ]
+                .contains(code)
+            }),
+            Self::Build { .. }
+            | Self::Migrate { .. }
+            | Self::Stored { .. }
+            | Self::Unfit { .. }
+            | Self::NotRegistered { .. } => false,
+        }
+    }
+
+    /// Did the database itself stay away or go away? For a commit it is then not known whether it was written.
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Connect { source, .. } => !matches!(source, deadpool_postgres::PoolError::Timeout(_)),
+            Self::Statement { source, .. } => source.code().is_none_or(|code| {
+                [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::CANNOT_CONNECT_NOW].contains(code)
+            }),
+            Self::Build { .. }
+            | Self::Migrate { .. }
+            | Self::Stored { .. }
+            | Self::Unfit { .. }
+            | Self::NotRegistered { .. } => false,
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Takes lists of persons, coverage, identities, hospitals, items and opening entries.

@@ -1,0 +1,255 @@
+-- The ledger: what was settled and reversed, what was used, and what must never settle.
+--
+-- Safe beside the previous release: adds tables, touches nothing that exists.
+
+CREATE TABLE settlement (
+    bucket smallint NOT NULL,
+    person_id bigint NOT NULL,
+    settlement_id text NOT NULL,
+    hospital_code text NOT NULL,
+    request_id text NOT NULL,
+    body_sha256 bytea NOT NULL,
+    reverses_settlement_id text,
+    supersedes_settlement_id text,
+    state text NOT NULL DEFAULT 'final',
+    hospital_level smallint NOT NULL,
+    stay_id text NOT NULL,
+    stay_part smallint NOT NULL,
+    admission_date date NOT NULL,
+    discharge_date date NOT NULL,
+    care_type text NOT NULL,
+    referral text NOT NULL,
+    insured_region text NOT NULL,
+    treatment_region text NOT NULL,
+    scheme text NOT NULL,
+    policy_year smallint NOT NULL,
+    clearing_type text NOT NULL DEFAULT '',
+    clearing_way text NOT NULL DEFAULT '',
+    clearing_agency text NOT NULL DEFAULT '',
+    settled_at timestamptz NOT NULL,
+    accounting_day date NOT NULL,
+    operator_id text,
+    door text NOT NULL,
+    reason text,
+    total_fen bigint NOT NULL,
+    out_of_catalogue_fen bigint NOT NULL,
+    over_limit_fen bigint NOT NULL,
+    advance_self_pay_fen bigint NOT NULL,
+    in_scope_fen bigint NOT NULL,
+    deductible_paid_fen bigint NOT NULL,
+    basic_pool_pay_fen bigint NOT NULL,
+    civil_servant_pay_fen bigint NOT NULL,
+    enterprise_supplement_pay_fen bigint NOT NULL,
+    critical_illness_pay_fen bigint NOT NULL,
+    large_amount_pay_fen bigint NOT NULL,
+    disabled_soldier_pay_fen bigint NOT NULL,
+    medical_aid_pay_fen bigint NOT NULL,
+    tilted_aid_pay_fen bigint NOT NULL,
+    other_pay_fen bigint NOT NULL,
+    fund_pay_total_fen bigint NOT NULL,
+    hospital_borne_fen bigint NOT NULL,
+    patient_pay_fen bigint NOT NULL,
+    account_pay_fen bigint NOT NULL,
+    cash_pay_fen bigint NOT NULL,
+    payer text[] NOT NULL,
+    books_to text[] NOT NULL,
+    payer_identity text[] NOT NULL,
+    pay_fen bigint[] NOT NULL,
+    fixed_payer text[] NOT NULL,
+    fixed_books_to text[] NOT NULL,
+    fixed_identity text[] NOT NULL,
+    fixed_pay_fen bigint[] NOT NULL,
+    moved_year smallint[] NOT NULL,
+    moved_name text[] NOT NULL,
+    moved_fen bigint[] NOT NULL,
+    identities_used text[] NOT NULL,
+    assumed boolean NOT NULL,
+    package_hash bytea NOT NULL,
+    standing_version bigint NOT NULL,
+    ledger_version bigint NOT NULL,
+    record bytea NOT NULL,
+    record_sha256 bytea NOT NULL,
+    lines_sha256 bytea NOT NULL,
+    CONSTRAINT settlement_pkey PRIMARY KEY (bucket, person_id, settlement_id),
+    CONSTRAINT settlement_id_of_bucket UNIQUE (bucket, settlement_id),
+    CONSTRAINT settlement_bucket CHECK (bucket BETWEEN 0 AND 127),
+    CONSTRAINT settlement_id CHECK (length(settlement_id) = 30
+        AND substr(settlement_id, 2, 2) = lpad(upper(to_hex(bucket::integer)), 2, '0')),
+    CONSTRAINT settlement_hashes CHECK (octet_length(body_sha256) = 32 AND octet_length(record_sha256) = 32
+        AND octet_length(lines_sha256) = 32 AND octet_length(package_hash) = 32),
+    CONSTRAINT settlement_state CHECK (state IN ('final', 'provisional')),
+    CONSTRAINT settlement_words CHECK (scheme IN ('resident', 'employee') AND door IN ('grpc', 'national')
+        AND care_type IN ('inpatient', 'outpatient', 'outpatient_chronic')
+        AND referral IN ('none', 'filed', 'unfiled', 'emergency', 'long_term')),
+    CONSTRAINT settlement_regions CHECK (insured_region ~ '^[0-9]{6}$' AND treatment_region ~ '^[0-9]{6}$'),
+    CONSTRAINT settlement_days CHECK (admission_date <= discharge_date
+        AND accounting_day = (settled_at AT TIME ZONE 'Asia/Shanghai')::date),
+    CONSTRAINT settlement_not_itself CHECK (reverses_settlement_id <> settlement_id),
+    CONSTRAINT settlement_charges_add_up CHECK (
+        total_fen = out_of_catalogue_fen + over_limit_fen + advance_self_pay_fen + in_scope_fen),
+    CONSTRAINT settlement_shares_add_up CHECK (total_fen = fund_pay_total_fen + patient_pay_fen + hospital_borne_fen),
+    CONSTRAINT settlement_patient_adds_up CHECK (patient_pay_fen = account_pay_fen + cash_pay_fen),
+    CONSTRAINT settlement_funds_add_up CHECK (fund_pay_total_fen = basic_pool_pay_fen + civil_servant_pay_fen
+        + enterprise_supplement_pay_fen + critical_illness_pay_fen + large_amount_pay_fen + disabled_soldier_pay_fen
+        + medical_aid_pay_fen + tilted_aid_pay_fen + other_pay_fen),
+    -- Nothing below zero; in a reversal, nothing above. An amount above ten billion yuan does not fit.
+    CONSTRAINT settlement_signs CHECK (
+        CASE WHEN reverses_settlement_id IS NULL THEN
+            0 <= least(total_fen, out_of_catalogue_fen, over_limit_fen, advance_self_pay_fen, in_scope_fen,
+                deductible_paid_fen, basic_pool_pay_fen, civil_servant_pay_fen, enterprise_supplement_pay_fen,
+                critical_illness_pay_fen, large_amount_pay_fen, disabled_soldier_pay_fen, medical_aid_pay_fen,
+                tilted_aid_pay_fen, other_pay_fen, fund_pay_total_fen, hospital_borne_fen, patient_pay_fen,
+                account_pay_fen, cash_pay_fen)
+            AND total_fen <= 1000000000000
+        ELSE
+            greatest(total_fen, out_of_catalogue_fen, over_limit_fen, advance_self_pay_fen, in_scope_fen,
+                deductible_paid_fen, basic_pool_pay_fen, civil_servant_pay_fen, enterprise_supplement_pay_fen,
+                critical_illness_pay_fen, large_amount_pay_fen, disabled_soldier_pay_fen, medical_aid_pay_fen,
+                tilted_aid_pay_fen, other_pay_fen, fund_pay_total_fen, hospital_borne_fen, patient_pay_fen,
+                account_pay_fen, cash_pay_fen) <= 0
+            AND -1000000000000 <= total_fen
+        END),
+    -- The package's own layers are what the national columns say, so a new payer is no migration.
+    CONSTRAINT settlement_layers_are_booked CHECK (booked_fen(books_to, pay_fen) = ARRAY[basic_pool_pay_fen,
+        civil_servant_pay_fen, enterprise_supplement_pay_fen, critical_illness_pay_fen, large_amount_pay_fen,
+        disabled_soldier_pay_fen, medical_aid_pay_fen, tilted_aid_pay_fen, other_pay_fen, hospital_borne_fen,
+        account_pay_fen]),
+    CONSTRAINT settlement_arrays_match CHECK (cardinality(payer) = cardinality(pay_fen)
+        AND cardinality(books_to) = cardinality(pay_fen) AND cardinality(payer_identity) = cardinality(pay_fen)
+        AND cardinality(fixed_payer) = cardinality(fixed_pay_fen)
+        AND cardinality(fixed_books_to) = cardinality(fixed_pay_fen)
+        AND cardinality(fixed_identity) = cardinality(fixed_pay_fen)
+        AND cardinality(moved_year) = cardinality(moved_fen) AND cardinality(moved_name) = cardinality(moved_fen)
+        AND array_position(fixed_pay_fen, NULL) IS NULL AND array_position(moved_fen, NULL) IS NULL)
+);
+CREATE UNIQUE INDEX settlement_reversed_once ON settlement (bucket, person_id, reverses_settlement_id)
+    WHERE reverses_settlement_id IS NOT NULL;
+COMMENT ON TABLE settlement IS
+    'History: the balanced journal entry of a settlement or a reversal (every amount negated). Debit the payers'' columns, '
+    'credit what the hospital is owed; what the patient pays at the desk is a memo. Its key by request is in request_key; '
+    'commit order within a person is the order of ledger_version.';
+
+CREATE TABLE request_key (
+    hospital_code text NOT NULL,
+    request_id text NOT NULL,
+    bucket smallint,
+    settlement_id text,
+    CONSTRAINT request_key_pkey PRIMARY KEY (hospital_code, request_id),
+    CONSTRAINT request_key_hospital CHECK (length(hospital_code) BETWEEN 1 AND 12),
+    CONSTRAINT request_key_request CHECK (length(request_id) BETWEEN 1 AND 30),
+    CONSTRAINT request_key_whole CHECK ((bucket IS NULL) = (settlement_id IS NULL))
+);
+COMMENT ON TABLE request_key IS
+    'History: every request id that was ever used up, by a settlement, a reversal or (with no settlement) a tombstone. One '
+    'unique key for all of them is what makes a tombstone and a late original exclude each other at commit. A distributed '
+    'store would key it by bucket and person.';
+
+CREATE TABLE tombstone (
+    hospital_code text NOT NULL,
+    original_request_id text NOT NULL,
+    reversal_request_id text NOT NULL,
+    left_at timestamptz NOT NULL DEFAULT now(),
+    operator_id text,
+    reason text,
+    CONSTRAINT tombstone_pkey PRIMARY KEY (hospital_code, original_request_id),
+    CONSTRAINT tombstone_reversal UNIQUE (hospital_code, reversal_request_id),
+    CONSTRAINT tombstone_two_ids CHECK (original_request_id <> reversal_request_id)
+);
+COMMENT ON TABLE tombstone IS 'History: request ids that were reversed before they were seen, and will never settle.';
+
+CREATE TABLE charge_lines (
+    bucket smallint NOT NULL,
+    person_id bigint NOT NULL,
+    lines_sha256 bytea NOT NULL,
+    lines bytea NOT NULL,
+    CONSTRAINT charge_lines_pkey PRIMARY KEY (bucket, person_id, lines_sha256),
+    CONSTRAINT charge_lines_hash CHECK (lines_sha256 = sha256(lines))
+);
+COMMENT ON TABLE charge_lines IS 'History: the charge lines behind a settlement in canonical bytes, named by their hash.';
+
+CREATE TABLE stay (
+    bucket smallint NOT NULL,
+    person_id bigint NOT NULL,
+    hospital_code text NOT NULL,
+    stay_id text NOT NULL,
+    part smallint NOT NULL,
+    hospital_level smallint NOT NULL,
+    care_type text NOT NULL,
+    admission_date date NOT NULL,
+    discharge_date date NOT NULL,
+    insured_region text NOT NULL,
+    scheme text NOT NULL,
+    policy_year smallint NOT NULL,
+    deductible_fen bigint NOT NULL,
+    settlement_id text NOT NULL,
+    ledger_version bigint NOT NULL,
+    reversed boolean NOT NULL DEFAULT false,
+    CONSTRAINT stay_pkey PRIMARY KEY (bucket, person_id, hospital_code, stay_id, part),
+    CONSTRAINT stay_deductible CHECK (0 <= deductible_fen),
+    CONSTRAINT stay_days CHECK (admission_date <= discharge_date)
+) WITH (fillfactor = 90);
+CREATE UNIQUE INDEX stay_settled_once ON stay (hospital_code, stay_id, part) WHERE NOT reversed;
+COMMENT ON TABLE stay IS
+    'The stays of a person that were settled, and by what. A stay is settled once, whoever it is billed to; a reversed one '
+    'may be settled again. Current state: it follows from the settlements.';
+
+CREATE TABLE accumulator (
+    bucket smallint NOT NULL,
+    person_id bigint NOT NULL,
+    insured_region text NOT NULL,
+    scheme text NOT NULL,
+    policy_year smallint NOT NULL,
+    name text[] NOT NULL,
+    amount_fen bigint[] NOT NULL,
+    CONSTRAINT accumulator_pkey PRIMARY KEY (bucket, person_id, insured_region, scheme, policy_year),
+    CONSTRAINT accumulator_pairs CHECK (cardinality(name) = cardinality(amount_fen) AND array_position(name, NULL) IS NULL
+        AND array_position(amount_fen, NULL) IS NULL)
+) WITH (fillfactor = 80);
+COMMENT ON TABLE accumulator IS
+    'What a person has used, by span (policy year 0: a lifetime). Current state: it follows from what settlements and opening '
+    'entries moved, and its rebuild must equal it.';
+
+CREATE TABLE opening_entry (
+    bucket smallint NOT NULL,
+    person_id bigint NOT NULL,
+    entry_id text NOT NULL,
+    insured_region text NOT NULL,
+    scheme text NOT NULL,
+    policy_year smallint NOT NULL,
+    name text NOT NULL,
+    amount_fen bigint NOT NULL,
+    source text NOT NULL,
+    import_id text NOT NULL,
+    recorded_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT opening_entry_pkey PRIMARY KEY (bucket, person_id, entry_id),
+    CONSTRAINT opening_entry_id CHECK (length(entry_id) BETWEEN 1 AND 64),
+    CONSTRAINT opening_entry_amount CHECK (amount_fen BETWEEN -1000000000000 AND 1000000000000),
+    CONSTRAINT opening_entry_scheme CHECK (scheme IN ('resident', 'employee')),
+    CONSTRAINT opening_entry_region CHECK (insured_region ~ '^[0-9]{6}$')
+);
+CREATE UNIQUE INDEX opening_entry_once ON opening_entry (entry_id);
+COMMENT ON TABLE opening_entry IS
+    'History: what a person had used before we began, or uses elsewhere, with its source. Corrected by further entries.';
+
+CREATE TABLE outbox (
+    bucket smallint NOT NULL,
+    person_id bigint NOT NULL,
+    settlement_id text NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT outbox_pkey PRIMARY KEY (bucket, person_id, settlement_id)
+);
+COMMENT ON TABLE outbox IS 'History: what must be told to others, written in the same statement as the settlement itself.';
+
+DO $$
+DECLARE
+    history text;
+BEGIN
+    FOREACH history IN ARRAY ARRAY['settlement', 'request_key', 'tombstone', 'charge_lines', 'opening_entry', 'outbox'] LOOP
+        EXECUTE format('CREATE TRIGGER %I BEFORE UPDATE OR DELETE OR TRUNCATE ON %I FOR EACH STATEMENT '
+            'EXECUTE FUNCTION refuse_change()', history || '_append_only', history);
+        EXECUTE format('GRANT SELECT, INSERT ON %I TO onestop_service', history);
+    END LOOP;
+END
+$$;
+
+GRANT SELECT, INSERT, UPDATE ON stay, accumulator TO onestop_service;

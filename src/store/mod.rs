@@ -1,0 +1,35 @@
+//! The edge to PostgreSQL: reads one frozen snapshot, commits one entry, imports registries.
+//!
+//! Promises: a settle costs two round trips, one to read and one to commit; nothing is half written; history only grows. Knows
+//! domain types and rows, never a wire format, and decides nothing.
+
+mod accumulators;
+pub mod cluster;
+mod commit;
+mod error;
+mod find;
+pub mod import;
+mod migrate;
+mod packages;
+mod pool;
+mod row;
+mod snapshot;
+mod tombstone;
+
+pub use accumulators::{Fault, check_integrity, rebuild_accumulators};
+pub use commit::{Committed, commit};
+pub use error::{Operation, StoreError};
+pub use find::{Found, Key, Recorded, Versions, find_settlement, standing};
+pub use migrate::migrate;
+pub use packages::{Publication, PublishedPackage, publish_packages};
+pub use pool::{Pool, PoolSettings};
+pub use snapshot::{Earlier, EarlierSettlement, ReadSnapshot, Snapshot, snapshot};
+pub use tombstone::{Left, Tombstone, leave_tombstone};
+
+/// The bucket of a credential, from its hash: it is looked for before the person's bucket is known.
+fn credential_bucket(credential_hash: &[u8; 32]) -> i16 {
+    let [first, ..] = credential_hash;
+    i16::from(first & 0x7f)
+}
+
+const _: () = assert!(crate::domain::ids::BUCKETS == 128, "the mask above and the CHECKs in the schema");

@@ -1,0 +1,169 @@
+//! The pool: every wait has an end, every connection serves as the role that can not change history, and what each call costs
+//! in round trips is counted.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, RecyclingMethod, Runtime};
+use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Config, Row, Socket};
+
+use super::error::{Operation, StoreError};
+use super::{commit, snapshot};
+
+/// Limits of the pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolSettings {
+    /// Most connections open at once.
+    pub connections_max: usize,
+    /// How long a call may wait for a free one.
+    pub wait_max: Duration,
+    /// How long opening one may take.
+    pub create_max: Duration,
+    /// How long one statement may run.
+    pub statement_max: Duration,
+    /// How long one statement may wait for a lock.
+    pub lock_max: Duration,
+    /// How long a transaction may stay open with nobody using it.
+    pub idle_in_transaction_max: Duration,
+}
+
+/// Connections to one database, as its service role. Cheap to clone.
+#[derive(Clone)]
+pub struct Pool {
+    connections: deadpool_postgres::Pool,
+    round_trips: Arc<AtomicU64>,
+}
+
+/// One connection, for one call.
+pub(super) struct Connection {
+    pub(super) client: Object,
+    round_trips: Arc<AtomicU64>,
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pool").field("status", &self.connections.status()).finish_non_exhaustive()
+    }
+}
+
+impl Default for PoolSettings {
+    fn default() -> Self {
+        Self {
+            connections_max: 16,
+            wait_max: Duration::from_millis(500),
+            create_max: Duration::from_secs(2),
+            statement_max: Duration::from_secs(5),
+            lock_max: Duration::from_secs(2),
+            idle_in_transaction_max: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Pool {
+    /// Makes the pool; connects only when first used.
+    pub fn new<T>(mut config: Config, tls: T, settings: &PoolSettings) -> Result<Self, StoreError>
+    where
+        T: MakeTlsConnect<Socket> + Clone + Sync + Send + 'static,
+        T::Stream: Sync + Send,
+        T::TlsConnect: Sync + Send,
+        <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
+    {
+        config.options(service_options(&config, settings));
+        let manager = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let connections = deadpool_postgres::Pool::builder(Manager::from_config(config, tls, manager))
+            .max_size(settings.connections_max)
+            .wait_timeout(Some(settings.wait_max))
+            .create_timeout(Some(settings.create_max))
+            .recycle_timeout(Some(settings.create_max))
+            .runtime(Runtime::Tokio1)
+            .post_create(Hook::async_fn(|client, _| {
+                Box::pin(async move {
+                    // The settling path is prepared before anybody waits for it.
+                    for statement in [snapshot::SQL, commit::SQL] {
+                        client.prepare_cached(statement).await.map_err(HookError::Backend)?;
+                    }
+                    Ok(())
+                })
+            }))
+            .build()
+            .map_err(|source| StoreError::Build { source })?;
+        Ok(Self { connections, round_trips: Arc::default() })
+    }
+
+    /// How many times a statement went to the database and its answer came back, since the pool was made. Preparing a statement,
+    /// once a connection, is not counted.
+    pub fn round_trips(&self) -> u64 {
+        self.round_trips.load(Ordering::Relaxed)
+    }
+
+    /// How many connections are open, and how many calls wait for one.
+    pub fn load(&self) -> (usize, usize) {
+        let status = self.connections.status();
+        (status.size, status.waiting)
+    }
+
+    /// Is the database there, and may this role read its schema?
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        let operation = Operation::Standing;
+        let connection = self.take(&operation).await?;
+        connection.query("SELECT 1", &[], &operation).await.map(|_| ())
+    }
+
+    /// Closes every connection; later calls fail at once.
+    pub fn close(&self) {
+        self.connections.close();
+    }
+
+    pub(super) async fn take(&self, operation: &Operation) -> Result<Connection, StoreError> {
+        let client = self
+            .connections
+            .get()
+            .await
+            .map_err(|source| StoreError::Connect { operation: operation.clone(), source })?;
+        Ok(Connection { client, round_trips: Arc::clone(&self.round_trips) })
+    }
+}
+
+impl Connection {
+    /// One statement, one round trip, errors with their cause.
+    pub(super) async fn query(
+        &self,
+        sql: &'static str,
+        params: &[&(dyn ToSql + Sync)],
+        operation: &Operation,
+    ) -> Result<Vec<Row>, StoreError> {
+        self.try_query(sql, params)
+            .await
+            .map_err(|source| StoreError::Statement { operation: operation.clone(), source })
+    }
+
+    /// The same, where the caller reads the database's refusal.
+    pub(super) async fn try_query(
+        &self,
+        sql: &'static str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, tokio_postgres::Error> {
+        let statement = self.client.prepare_cached(sql).await?;
+        self.count();
+        self.client.query(&statement, params).await
+    }
+
+    pub(super) fn count(&self) {
+        self.round_trips.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// What every connection starts with. Plans are made once: planning the settling statements anew costs more than running them.
+fn service_options(config: &Config, settings: &PoolSettings) -> String {
+    let given = config.get_options().unwrap_or_default();
+    format!(
+        "{given} -c role=onestop_service -c timezone=UTC -c jit=off -c plan_cache_mode=force_generic_plan \
+         -c statement_timeout={} -c lock_timeout={} -c idle_in_transaction_session_timeout={}",
+        settings.statement_max.as_millis(),
+        settings.lock_max.as_millis(),
+        settings.idle_in_transaction_max.as_millis(),
+    )
+}

@@ -1,0 +1,318 @@
+//! Everything that a decision may look at, read at one moment, in one statement and one round trip.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use sha2::{Digest, Sha256};
+use tokio_postgres::Row;
+
+use super::credential_bucket;
+use super::error::{Operation, StoreError};
+use super::pool::Pool;
+use super::row::{self, Reader};
+use super::tombstone::Tombstone;
+use crate::domain::bill::CatalogueEntry;
+use crate::domain::ids::{HospitalCode, ItemCode, PersonId, RegionCode, RequestId, SettlementId, StayId};
+use crate::domain::money::{Fen, Rate};
+use crate::domain::standing::{Coverage, Hospital, Identity, PersonSnapshot, Scheme, Standing, StayRecord, Used};
+
+pub(super) const SQL: &str = include_str!("sql/snapshot.sql");
+
+/// What to read for a bill.
+#[derive(Clone, Debug)]
+pub struct ReadSnapshot<'a> {
+    /// Keyed hash of what the patient showed.
+    pub credential_hash: [u8; 32],
+    /// Its kind, as numbered in the contract.
+    pub credential_kind: u8,
+    /// The hospital.
+    pub hospital: &'a HospitalCode,
+    /// The request, to find an earlier answer to it; nothing for a quote.
+    pub request: Option<&'a RequestId>,
+    /// The stay, to find what settled it already.
+    pub stay: &'a StayId,
+    /// Its part.
+    pub stay_part: i16,
+    /// Last day of the stay: which span of the hospital counts.
+    pub discharge: Date,
+    /// The items and the day of each; every pair once.
+    pub items: &'a [(ItemCode, Date)],
+}
+
+/// What was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The person; nothing where the credential is not known.
+    pub person: Option<PersonSnapshot>,
+    /// The hospital on the discharge date.
+    pub hospital: Option<Hospital>,
+    /// What the catalogue says of each item asked for, in the order asked.
+    pub catalogue: Vec<Option<CatalogueEntry>>,
+    /// What used up the request id before.
+    pub earlier: Option<Earlier>,
+    /// The settlement in force of this very stay, and whose it is.
+    pub stay_in_force: Option<(SettlementId, PersonId)>,
+    /// SHA-256 over the hospital and the catalogue entries: changes when one of them does.
+    pub reference_sha256: [u8; 32],
+}
+
+/// What used up a request id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Earlier {
+    /// A settlement or a reversal.
+    Settlement(EarlierSettlement),
+    /// A tombstone, as its original or as the reversal that left it.
+    Tombstone(Tombstone),
+}
+
+/// A settlement under the same request id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EarlierSettlement {
+    /// Its id.
+    pub settlement: SettlementId,
+    /// Whose it is.
+    pub person: PersonId,
+    /// The body of the request that made it.
+    pub body_sha256: [u8; 32],
+    /// What it reverses, where it is a reversal.
+    pub reverses: Option<SettlementId>,
+    /// The reversal that undid it.
+    pub reversed_by: Option<SettlementId>,
+}
+
+/// Reads it.
+pub async fn snapshot(pool: &Pool, wanted: &ReadSnapshot<'_>) -> Result<Snapshot, StoreError> {
+    let operation = Operation::Snapshot(wanted.hospital.clone());
+    let connection = pool.take(&operation).await?;
+    let kind = i16::from(wanted.credential_kind);
+    let (codes, days): (Vec<&str>, Vec<Date>) = wanted.items.iter().map(|(code, day)| (code.as_str(), *day)).unzip();
+    let rows = connection
+        .query(
+            SQL,
+            &[
+                &credential_bucket(&wanted.credential_hash),
+                &wanted.credential_hash.as_slice(),
+                &kind,
+                &wanted.hospital.as_str(),
+                &wanted.request.map(RequestId::as_str),
+                &wanted.stay.as_str(),
+                &wanted.stay_part,
+                &wanted.discharge,
+                &codes,
+                &days,
+            ],
+            &operation,
+        )
+        .await?;
+    let read = rows.first().ok_or(StoreError::Stored { operation: operation.clone(), field: "snapshot" })?;
+    let reader = Reader { row: read, operation: &operation };
+    let hospital = hospital(&reader, wanted.hospital)?;
+    let catalogue = catalogue(&reader, wanted.items)?;
+    Ok(Snapshot {
+        person: person(&reader)?,
+        reference_sha256: reference_sha256(hospital.as_ref(), &catalogue),
+        hospital,
+        catalogue,
+        earlier: earlier(&reader)?,
+        stay_in_force: reader.settlement("same_stay_settlement")?.zip(reader.person("same_stay_person")?),
+    })
+}
+
+/// The person's part, from a row of this statement.
+pub(super) fn person_of(row: &Row, operation: &Operation) -> Result<Option<PersonSnapshot>, StoreError> {
+    person(&Reader { row, operation })
+}
+
+fn person(reader: &Reader<'_>) -> Result<Option<PersonSnapshot>, StoreError> {
+    let Some(person) = reader.person("person_id")? else { return Ok(None) };
+    let standing = Standing {
+        person,
+        version: reader.get("standing_version")?,
+        birth: reader.get("birth_date")?,
+        coverage: coverage(reader)?,
+        identities: identities(reader)?,
+    };
+    Ok(Some(PersonSnapshot {
+        standing,
+        ledger_version: reader.get("ledger_version")?,
+        used: used(reader)?,
+        stays: stays(reader)?,
+        newest: reader.settlement("newest_settlement_id")?,
+    }))
+}
+
+fn coverage(reader: &Reader<'_>) -> Result<Vec<Coverage>, StoreError> {
+    let schemes = reader.texts("coverage_scheme", Scheme::from_word)?;
+    let regions = reader.texts("coverage_region", RegionCode::new)?;
+    let froms: Vec<Date> = reader.list("coverage_from")?;
+    let tos = reader.ends("coverage_to")?;
+    let facts = reader.texts("coverage_facts", row::facts)?;
+    let spans = schemes.into_iter().zip(regions).zip(froms).zip(tos).zip(facts);
+    Ok(spans
+        .map(|((((scheme, region), valid_from), valid_to), facts)| Coverage {
+            scheme,
+            region,
+            valid_from,
+            valid_to,
+            facts,
+        })
+        .collect())
+}
+
+fn identities(reader: &Reader<'_>) -> Result<Vec<Identity>, StoreError> {
+    let codes: Vec<String> = reader.list("identity_code")?;
+    let regions = reader.texts("identity_region", RegionCode::new)?;
+    let froms: Vec<Date> = reader.list("identity_from")?;
+    let tos = reader.ends("identity_to")?;
+    let sources: Vec<String> = reader.list("identity_source")?;
+    let spans = codes.into_iter().zip(regions).zip(froms).zip(tos).zip(sources);
+    Ok(spans
+        .map(|((((code, region), valid_from), valid_to), source)| Identity {
+            code,
+            region,
+            valid_from,
+            valid_to,
+            source,
+        })
+        .collect())
+}
+
+fn used(reader: &Reader<'_>) -> Result<Vec<Used>, StoreError> {
+    let regions = reader.texts("used_region", RegionCode::new)?;
+    let schemes = reader.texts("used_scheme", Scheme::from_word)?;
+    let years: Vec<i16> = reader.list("used_year")?;
+    let names: Vec<String> = reader.list("used_name")?;
+    let amounts: Vec<i64> = reader.list("used_fen")?;
+    let all = regions.into_iter().zip(schemes).zip(years).zip(names).zip(amounts);
+    Ok(all
+        .map(|((((region, scheme), year), name), fen)| Used { region, scheme, year, name, amount: Fen::new(fen) })
+        .collect())
+}
+
+fn stays(reader: &Reader<'_>) -> Result<Vec<StayRecord>, StoreError> {
+    let places = reader
+        .texts("stay_hospital", HospitalCode::new)?
+        .into_iter()
+        .zip(reader.list::<i16>("stay_level")?)
+        .zip(reader.texts("stay_id", StayId::new)?)
+        .zip(reader.list::<i16>("stay_part")?)
+        .zip(reader.list::<String>("stay_care")?);
+    let days = reader.list::<Date>("stay_admission")?.into_iter().zip(reader.list::<Date>("stay_discharge")?);
+    let counted = reader
+        .texts("stay_region", RegionCode::new)?
+        .into_iter()
+        .zip(reader.texts("stay_scheme", Scheme::from_word)?)
+        .zip(reader.list::<i16>("stay_year")?)
+        .zip(reader.list::<i64>("stay_deductible_fen")?);
+    let settled = reader
+        .texts("stay_settlement", SettlementId::new)?
+        .into_iter()
+        .zip(reader.list::<bool>("stay_reversed")?);
+    let mut stays = Vec::new();
+    for (((place, days), counted), (settlement, reversed)) in places.zip(days).zip(counted).zip(settled) {
+        let ((((hospital, level), stay), part), care) = place;
+        let (admission, discharge) = days;
+        let (((region, scheme), year), deductible_fen) = counted;
+        let deductible = Fen::new(deductible_fen);
+        stays.push(StayRecord {
+            hospital,
+            level,
+            stay,
+            part,
+            care,
+            admission,
+            discharge,
+            region,
+            scheme,
+            year,
+            deductible,
+            settlement,
+            reversed,
+        });
+    }
+    Ok(stays)
+}
+
+fn hospital(reader: &Reader<'_>, code: &HospitalCode) -> Result<Option<Hospital>, StoreError> {
+    let Some(region) = reader.maybe("hospital_region", RegionCode::new)? else { return Ok(None) };
+    Ok(Some(Hospital {
+        code: code.clone(),
+        region,
+        level: reader.get("hospital_level")?,
+        valid_from: reader.get("hospital_from")?,
+        valid_to: reader.get("hospital_to")?,
+    }))
+}
+
+fn catalogue(
+    reader: &Reader<'_>,
+    items: &[(ItemCode, Date)],
+) -> Result<Vec<Option<CatalogueEntry>>, StoreError> {
+    let froms = reader.ends("item_from")?;
+    let tos = reader.ends("item_to")?;
+    let classes: Vec<Option<String>> = reader.list("item_class")?;
+    let ratios: Vec<Option<i64>> = reader.list("item_ratio")?;
+    let ceilings: Vec<Option<i64>> = reader.list("item_ceiling_e6")?;
+    let amount_names: Vec<Option<String>> = reader.list("item_amount_name")?;
+    let mut entries = Vec::with_capacity(items.len());
+    let columns = froms.into_iter().zip(tos).zip(classes).zip(ratios).zip(ceilings).zip(amount_names);
+    for ((item, _), (((((from, valid_to), class), ratio), ceiling_price_e6), amount_name)) in
+        items.iter().zip(columns)
+    {
+        let (Some(valid_from), Some(letter)) = (from, class) else {
+            entries.push(None);
+            continue;
+        };
+        entries.push(Some(CatalogueEntry {
+            item: item.clone(),
+            valid_from,
+            valid_to,
+            class: reader.parse("item_class", row::class(&letter))?,
+            advance_ratio: ratio.map(Rate::from_billionths),
+            ceiling_price_e6,
+            amount_name,
+        }));
+    }
+    if entries.len() == items.len() { Ok(entries) } else { reader.parse("item_from", None) }
+}
+
+fn earlier(reader: &Reader<'_>) -> Result<Option<Earlier>, StoreError> {
+    if let Some(tombstone) = tombstone(reader)? {
+        return Ok(Some(Earlier::Tombstone(tombstone)));
+    }
+    let Some(settlement) = reader.settlement("earlier_settlement")? else { return Ok(None) };
+    let person = reader.person("earlier_person")?;
+    Ok(Some(Earlier::Settlement(EarlierSettlement {
+        settlement,
+        person: reader.parse("earlier_person", person)?,
+        body_sha256: reader.hash("earlier_body")?,
+        reverses: reader.settlement("earlier_reverses")?,
+        reversed_by: reader.settlement("earlier_reversed_by")?,
+    })))
+}
+
+/// A tombstone, where the row carries one.
+pub(super) fn tombstone(reader: &Reader<'_>) -> Result<Option<Tombstone>, StoreError> {
+    let Some(original) = reader.maybe("tombstone_original", RequestId::new)? else { return Ok(None) };
+    let reversal = reader.text("tombstone_reversal", RequestId::new)?;
+    let left_at: Timestamp = reader.get("tombstone_left_at")?;
+    Ok(Some(Tombstone { original, reversal, left_at }))
+}
+
+/// Every field by a separator that no field holds, so that two different readings never hash alike.
+fn reference_sha256(hospital: Option<&Hospital>, catalogue: &[Option<CatalogueEntry>]) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    if let Some(Hospital { code, region, level, valid_from, valid_to }) = hospital {
+        hasher.update(format!("{code}\0{region}\0{level}\0{valid_from}\0{valid_to:?}\n"));
+    }
+    for entry in catalogue {
+        let Some(entry) = entry else {
+            hasher.update("-\n");
+            continue;
+        };
+        let CatalogueEntry { item, valid_from, valid_to, class, advance_ratio, ceiling_price_e6, amount_name } = entry;
+        let ratio = advance_ratio.map(Rate::billionths);
+        hasher.update(format!("{item}\0{valid_from}\0{valid_to:?}\0{class:?}\0{ratio:?}\0{ceiling_price_e6:?}\0"));
+        hasher.update(format!("{amount_name:?}\n"));
+    }
+    hasher.finalize().into()
+}

@@ -1,0 +1,74 @@
+-- Every place where state differs from history, or history from itself; none is good.
+WITH rebuilt AS (
+    SELECT m.bucket, m.person_id, m.insured_region, m.scheme, m.policy_year, m.name, sum(m.fen)::bigint AS fen
+    FROM (
+        SELECT s.bucket, s.person_id, s.insured_region, s.scheme, u.policy_year, u.name, u.fen
+        FROM settlement s
+        CROSS JOIN LATERAL unnest(s.moved_year, s.moved_name, s.moved_fen) AS u(policy_year, name, fen)
+        UNION ALL
+        SELECT o.bucket, o.person_id, o.insured_region, o.scheme, o.policy_year, o.name, o.amount_fen FROM opening_entry o
+    ) m
+    GROUP BY 1, 2, 3, 4, 5, 6
+), kept AS (
+    SELECT a.bucket, a.person_id, a.insured_region, a.scheme, a.policy_year, u.name, u.fen
+    FROM accumulator a
+    CROSS JOIN LATERAL unnest(a.name, a.amount_fen) AS u(name, fen)
+), in_force AS (
+    SELECT s.*
+    FROM settlement s
+    WHERE s.reverses_settlement_id IS NULL AND NOT EXISTS (SELECT FROM settlement r WHERE r.bucket = s.bucket
+        AND r.person_id = s.person_id AND r.reverses_settlement_id = s.settlement_id)
+), newest AS (
+    SELECT DISTINCT ON (bucket, person_id) bucket, person_id, settlement_id
+    FROM in_force
+    ORDER BY bucket, person_id, ledger_version DESC
+)
+SELECT 'accumulator' AS what, person_id, format('%s %s %s %s: kept %s, rebuilt %s', insured_region, scheme, policy_year,
+    name, coalesce(kept.fen::text, 'nothing'), coalesce(rebuilt.fen::text, 'nothing')) AS detail
+FROM rebuilt FULL JOIN kept USING (bucket, person_id, insured_region, scheme, policy_year, name)
+WHERE rebuilt.fen IS DISTINCT FROM kept.fen
+UNION ALL
+SELECT 'newest', h.person_id, format('kept %s, in history %s', coalesce(h.newest_settlement_id, 'nothing'),
+    coalesce(n.settlement_id, 'nothing'))
+FROM person_head h LEFT JOIN newest n USING (bucket, person_id)
+WHERE h.newest_settlement_id IS DISTINCT FROM n.settlement_id
+UNION ALL
+SELECT 'stay', s.person_id, format('%s %s part %s of settlement %s', s.hospital_code, s.stay_id, s.part, s.settlement_id)
+FROM stay s LEFT JOIN in_force f USING (bucket, person_id, settlement_id)
+WHERE (f.settlement_id IS NOT NULL) = s.reversed
+UNION ALL
+SELECT 'unstayed', f.person_id, format('settlement %s has no stay', f.settlement_id)
+FROM in_force f LEFT JOIN stay s USING (bucket, person_id, settlement_id)
+WHERE s.settlement_id IS NULL
+UNION ALL
+SELECT 'reversal', r.person_id, format('%s is not the inverse of %s', r.settlement_id, r.reverses_settlement_id)
+FROM settlement r LEFT JOIN settlement s ON s.bucket = r.bucket AND s.person_id = r.person_id
+    AND s.settlement_id = r.reverses_settlement_id
+WHERE r.reverses_settlement_id IS NOT NULL AND (
+    s.settlement_id IS NULL
+    OR (s.total_fen, s.out_of_catalogue_fen, s.over_limit_fen, s.advance_self_pay_fen, s.in_scope_fen,
+        s.deductible_paid_fen, s.fund_pay_total_fen, s.patient_pay_fen, s.cash_pay_fen, s.insured_region, s.scheme,
+        s.hospital_code, s.stay_id, s.stay_part)
+    IS DISTINCT FROM (-r.total_fen, -r.out_of_catalogue_fen, -r.over_limit_fen, -r.advance_self_pay_fen, -r.in_scope_fen,
+        -r.deductible_paid_fen, -r.fund_pay_total_fen, -r.patient_pay_fen, -r.cash_pay_fen, r.insured_region, r.scheme,
+        r.hospital_code, r.stay_id, r.stay_part)
+    OR s.payer <> r.payer OR s.books_to <> r.books_to
+    OR s.pay_fen <> ARRAY(SELECT -u.fen FROM unnest(r.pay_fen) WITH ORDINALITY AS u(fen, ord) ORDER BY u.ord)
+    OR s.fixed_pay_fen <> ARRAY(SELECT -u.fen FROM unnest(r.fixed_pay_fen) WITH ORDINALITY AS u(fen, ord) ORDER BY u.ord)
+    OR s.moved_name <> r.moved_name OR s.moved_year <> r.moved_year
+    OR s.moved_fen <> ARRAY(SELECT -u.fen FROM unnest(r.moved_fen) WITH ORDINALITY AS u(fen, ord) ORDER BY u.ord))
+UNION ALL
+SELECT 'record', s.person_id, format('the record of %s is not what was hashed', s.settlement_id)
+FROM settlement s WHERE s.record_sha256 <> sha256(s.record)
+UNION ALL
+SELECT 'lines', s.person_id, format('the charge lines of %s are missing', s.settlement_id)
+FROM settlement s LEFT JOIN charge_lines c USING (bucket, person_id, lines_sha256)
+WHERE c.lines IS NULL
+UNION ALL
+SELECT 'outbox', s.person_id, format('%s is not told to anybody', s.settlement_id)
+FROM settlement s LEFT JOIN outbox o USING (bucket, person_id, settlement_id)
+WHERE o.settlement_id IS NULL
+UNION ALL
+SELECT 'request', s.person_id, format('%s has no request key', s.settlement_id)
+FROM settlement s LEFT JOIN request_key k ON k.hospital_code = s.hospital_code AND k.request_id = s.request_id
+WHERE k.settlement_id IS DISTINCT FROM s.settlement_id
