@@ -8,6 +8,7 @@ use crate::config::{self, Config};
 
 mod keys;
 pub mod out;
+mod rules;
 mod serve;
 
 /// Bad configuration, as sysexits.h has it (EX_USAGE).
@@ -33,6 +34,9 @@ enum Command {
     /// The keys: credentials' hash, envelope encryption, quote tokens.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Rule packages: check, test, explain, lock.
+    #[command(subcommand)]
+    Rules(rules::RulesCommand),
 }
 
 /// Why a command ended badly.
@@ -57,6 +61,7 @@ pub fn run() -> ExitCode {
             configured(config.as_deref()).and_then(|config| serve::run(arguments, config))
         }
         Command::Keys(command) => keys::run(command, || configured(config.as_deref())),
+        Command::Rules(command) => rules::run(command),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
