@@ -1,3 +1,18 @@
-//! onestop: a real-time one-stop medical-aid settlement gateway.
+#![doc = include_str!("ARCHITECTURE.md")]
+
+pub mod cli;
+pub mod config;
+#[cfg_attr(
+    doc,
+    expect(
+        rustdoc::broken_intra_doc_links,
+        reason = "the national interface's field names stand in brackets, as in the contract"
+    )
+)]
 pub mod domain;
+pub mod door;
+pub mod keys;
+pub mod limits;
+pub mod server;
 pub mod store;
+pub mod telemetry;

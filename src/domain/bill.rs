@@ -1,9 +1,11 @@
-//! A stay with its charges, and the split of every charge line by the catalogue.
+//! A stay with its charges, and what must hold of it before anybody looks at a rule.
 
 use jiff::civil::Date;
 
+use std::collections::BTreeMap;
+
 use super::ids::{HospitalCode, ItemCode, LineId, OperatorId, StayId};
-use super::money::{Fen, Rate};
+use super::money::{FEN_MAX, Fen, Rate, Rounding, round_scaled};
 use super::standing::Scheme;
 
 /// A stay with its charges, as the hospital knows it.
@@ -141,3 +143,171 @@ impl Referral {
         }
     }
 }
+
+/// What is wrong with a bill that can not be taken. The order is the order in which it is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum BillFault {
+    /// The stay ends before it begins.
+    AdmissionAfterDischarge,
+    /// The stay ends after today.
+    DischargeInFuture,
+    /// There are no lines.
+    NoLines,
+    /// There are more lines than are taken.
+    TooManyLines,
+    /// Two lines have the same id.
+    DuplicateLine,
+    /// A line was charged outside the stay.
+    ChargedOutsideStay,
+    /// Quantity × price is not the line's amount.
+    LineAmount,
+    /// A negative line names no line that it refunds, or refunds more than that line.
+    RefundsNothing,
+    /// The total is not the sum of the lines.
+    Total,
+    /// An amount is larger than any we take, or negative where it can not be.
+    AmountOutOfRange,
+}
+
+/// A fault and the field it is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Faulty {
+    /// What is wrong.
+    pub fault: BillFault,
+    /// Where.
+    pub field: String,
+}
+
+/// A line with what refunds took off it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NetCharge<'a> {
+    /// The line.
+    pub line: &'a ChargeLine,
+    /// Its place in the bill.
+    pub place: usize,
+    /// What is left of its amount.
+    pub amount: Fen,
+    /// What is left of its quantity, in ten-thousandths.
+    pub quantity_e4: i64,
+}
+
+impl Bill {
+    /// Looks for faults, in the order of [`BillFault`].
+    pub fn check(&self, today: Date, lines_max: usize) -> Result<(), Faulty> {
+        let faulty = |fault, field: &str| Err(Faulty { fault, field: field.to_owned() });
+        if self.discharge < self.admission {
+            return faulty(BillFault::AdmissionAfterDischarge, "bill.admission_date");
+        }
+        if today < self.discharge {
+            return faulty(BillFault::DischargeInFuture, "bill.discharge_date");
+        }
+        if self.lines.is_empty() {
+            return faulty(BillFault::NoLines, "bill.lines");
+        }
+        if lines_max < self.lines.len() {
+            return faulty(BillFault::TooManyLines, "bill.lines");
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        let mut sum = 0_i64;
+        for (place, line) in self.lines.iter().enumerate() {
+            let at = |field: &str| format!("bill.lines[{place}].{field}");
+            if !seen.insert(&line.id) {
+                return faulty(BillFault::DuplicateLine, &at("line_id"));
+            }
+            if line.charged_on < self.admission || self.discharge < line.charged_on {
+                return faulty(BillFault::ChargedOutsideStay, &at("charged_on"));
+            }
+            if FEN_MAX < line.amount.get().saturating_abs() {
+                return faulty(BillFault::AmountOutOfRange, &at("amount_fen"));
+            }
+            if line.priced() != Some(line.amount) {
+                return faulty(BillFault::LineAmount, &at("amount_fen"));
+            }
+            sum = sum.saturating_add(line.amount.get());
+        }
+        if let Err(place) = self.net_charges() {
+            return faulty(
+                BillFault::RefundsNothing,
+                &format!("bill.lines[{place}].refund_of_line_id"),
+            );
+        }
+        if sum != self.total.get() {
+            return faulty(BillFault::Total, "bill.total_fen");
+        }
+        if FEN_MAX < sum {
+            return faulty(BillFault::AmountOutOfRange, "bill.total_fen");
+        }
+        if self.account_balance < Fen::ZERO || FEN_MAX < self.account_balance.get() {
+            return faulty(BillFault::AmountOutOfRange, "bill.account_balance_fen");
+        }
+        Ok(())
+    }
+
+    /// The charges with refunds taken off the lines they refund. The place of a line that refunds nothing is the error.
+    pub fn net_charges(&self) -> Result<Vec<NetCharge<'_>>, usize> {
+        let mut charges = Vec::with_capacity(self.lines.len());
+        let mut places: BTreeMap<&LineId, usize> = BTreeMap::new();
+        let refunds = self.lines.iter().any(ChargeLine::is_refund);
+        for (place, line) in self.lines.iter().enumerate().filter(|(_, line)| !line.is_refund()) {
+            if refunds {
+                places.insert(&line.id, charges.len());
+            }
+            charges.push(NetCharge {
+                line,
+                place,
+                amount: line.amount,
+                quantity_e4: line.quantity_e4,
+            });
+        }
+        for (place, line) in self.lines.iter().enumerate().filter(|(_, line)| line.is_refund()) {
+            let refunded = line.refund_of.as_ref().and_then(|id| places.get(id));
+            let charge = refunded.and_then(|at| charges.get_mut(*at)).ok_or(place)?;
+            let amount = charge.amount.checked_add(line.amount).filter(|rest| Fen::ZERO <= *rest);
+            let quantity =
+                charge.quantity_e4.checked_add(line.quantity_e4).filter(|rest| 0 <= *rest);
+            let same_item = charge.line.item == line.item;
+            let (Some(amount), Some(quantity_e4), true) = (amount, quantity, same_item) else {
+                return Err(place);
+            };
+            charge.amount = amount;
+            charge.quantity_e4 = quantity_e4;
+        }
+        Ok(charges)
+    }
+}
+
+impl ChargeLine {
+    /// Does it give back what another line charged?
+    pub const fn is_refund(&self) -> bool {
+        self.quantity_e4 < 0 || self.amount.get() < 0
+    }
+
+    /// Quantity × price, rounded half-up to the fen.
+    fn priced(&self) -> Option<Fen> {
+        // e6 yuan × e4 is e10 yuan, which is e8 fen; ten more make the billionths that the one rounding place takes.
+        let exact =
+            i128::from(self.unit_price_e6).checked_mul(self.quantity_e4.into())?.checked_mul(10)?;
+        round_scaled(exact, Rounding::HalfUp)
+    }
+}
+
+impl BillFault {
+    /// Its stable code.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::AdmissionAfterDischarge => "ADMISSION_AFTER_DISCHARGE",
+            Self::DischargeInFuture => "DISCHARGE_IN_FUTURE",
+            Self::NoLines => "NO_LINES",
+            Self::TooManyLines => "TOO_MANY_LINES",
+            Self::DuplicateLine => "DUPLICATE_LINE",
+            Self::ChargedOutsideStay => "CHARGED_OUTSIDE_STAY",
+            Self::LineAmount => "LINE_AMOUNT",
+            Self::RefundsNothing => "REFUNDS_NOTHING",
+            Self::Total => "TOTAL_IS_NOT_THE_SUM",
+            Self::AmountOutOfRange => "AMOUNT_OUT_OF_RANGE",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

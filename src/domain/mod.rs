@@ -9,8 +9,13 @@
 )]
 
 pub mod bill;
+pub mod cascade;
 pub mod ids;
 pub mod ledger;
 pub mod money;
+pub mod prepare;
+pub mod record;
+pub mod rules;
+pub mod split;
 pub mod standing;
 pub mod verdict;

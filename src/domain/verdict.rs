@@ -44,6 +44,8 @@ pub enum Reason {
     Waiting,
     /// The stay overlaps another of the same person.
     StayOverlaps,
+    /// The stay ended before one that is already settled, and the package does not take it.
+    StayLate,
     /// An item is not in the catalogue on its day.
     ItemUnknown,
     /// The hospital's class of an item disagrees with the catalogue.
@@ -54,10 +56,14 @@ pub enum Reason {
     FactMissing,
     /// A fact has a value that the package can not read.
     FactUnreadable,
+    /// A fact was given that the package does not declare.
+    FactUnknown,
     /// The stay from which the patient was transferred is not known.
     TransferUnknown,
     /// No row of a table matches.
     NoRowMatches,
+    /// Somebody else must tell what a layer pays, and nobody is there to ask.
+    NobodyTells,
     /// What somebody else told to pay is above what is left, or negative.
     ToldAboveLeft,
     /// An amount does not fit.
@@ -135,7 +141,7 @@ pub enum Column {
 }
 
 /// What one layer pays.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LayerPay {
     /// Index of the layer in the package.
     pub layer: u16,
@@ -150,23 +156,21 @@ pub struct LayerPay {
 }
 
 /// What an accumulator moves by.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moved {
-    /// True for a lifetime, false for the policy year.
-    pub life: bool,
-    /// What is counted.
-    pub name: String,
+    /// What is counted: index into the package's accumulators.
+    pub slot: u16,
     /// By how much.
     pub by: Fen,
 }
 
 /// Which identity counted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IdentityUsed {
     /// The layer, or nothing where it counted for the whole cascade.
     pub layer: Option<u16>,
-    /// Its code, or nothing where none was best.
-    pub code: Option<String>,
+    /// Index into the package's identities, or nothing where none was best.
+    pub identity: Option<u16>,
 }
 
 /// One step of the decision, small enough to keep by the dozen.
@@ -217,8 +221,6 @@ pub enum Action {
     Fixed,
     /// May be applied for, not paid at the desk.
     Application,
-    /// The identity that counted.
-    Identity,
 }
 
 impl Column {
@@ -289,5 +291,64 @@ impl Breakdown {
             account: self.account.checked_neg()?,
             cash: self.cash.checked_neg()?,
         })
+    }
+}
+
+impl Reason {
+    /// Its stable code.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::HospitalUnknown => "HOSPITAL_UNKNOWN",
+            Self::PersonUnknown => "PERSON_UNKNOWN",
+            Self::NotCovered => "NOT_COVERED",
+            Self::SchemeAmbiguous => "SCHEME_AMBIGUOUS",
+            Self::NoPackageInForce => "NO_PACKAGE_IN_FORCE",
+            Self::Waiting => "WAITING",
+            Self::StayOverlaps => "STAY_OVERLAPS",
+            Self::StayLate => "STAY_LATE",
+            Self::ItemUnknown => "ITEM_UNKNOWN",
+            Self::ClassDisagrees => "CLASS_DISAGREES",
+            Self::AmountUndeclared => "AMOUNT_UNDECLARED",
+            Self::FactMissing => "FACT_MISSING",
+            Self::FactUnreadable => "FACT_UNREADABLE",
+            Self::FactUnknown => "FACT_UNKNOWN",
+            Self::TransferUnknown => "TRANSFER_UNKNOWN",
+            Self::NoRowMatches => "NO_ROW_MATCHES",
+            Self::NobodyTells => "NOBODY_TELLS",
+            Self::ToldAboveLeft => "TOLD_ABOVE_LEFT",
+            Self::Overflow => "OVERFLOW",
+        }
+    }
+
+    /// Could the very same bill be settled later, once the cause is mended?
+    pub const fn transient(self) -> bool {
+        match self {
+            Self::HospitalUnknown
+            | Self::PersonUnknown
+            | Self::NotCovered
+            | Self::NoPackageInForce
+            | Self::Waiting
+            | Self::StayOverlaps
+            | Self::ItemUnknown
+            | Self::ClassDisagrees
+            | Self::AmountUndeclared
+            | Self::TransferUnknown
+            | Self::NoRowMatches
+            | Self::NobodyTells
+            | Self::ToldAboveLeft => true,
+            Self::SchemeAmbiguous
+            | Self::StayLate
+            | Self::FactMissing
+            | Self::FactUnreadable
+            | Self::FactUnknown
+            | Self::Overflow => false,
+        }
+    }
+}
+
+impl Decline {
+    /// A reason with what it concerns.
+    pub fn new(reason: Reason, subject: impl Into<String>) -> Self {
+        Self { reason, subject: subject.into() }
     }
 }

@@ -4,6 +4,7 @@
 //! domain types and rows, never a wire format, and decides nothing.
 
 mod accumulators;
+pub mod cluster;
 mod commit;
 mod error;
 mod find;

@@ -1,0 +1,59 @@
+//! Compiles the contract: messages, client and server, canonical proto JSON, and the descriptor set for reflection.
+//!
+//! Everything is pure Rust (protox in place of protoc), so a bare toolchain is enough.
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+use prost::Message as _;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=proto");
+    let out_dir = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
+
+    let mut protos = Vec::new();
+    collect_protos(Path::new("proto/onestop"), &mut protos)?;
+    protos.sort();
+
+    let mut compiler = protox::Compiler::new(["proto"])?;
+    compiler.include_imports(true).include_source_info(true).open_files(&protos)?;
+
+    // Encoded by protox itself: a detour through prost's types would drop custom options.
+    let encoded = compiler.encode_file_descriptor_set();
+    std::fs::write(out_dir.join("onestop_descriptor.bin"), &encoded)?;
+
+    let descriptors = protox::prost::Message::decode(encoded.as_slice())?;
+    tonic_prost_build::configure()
+        .build_client(true)
+        .build_server(true)
+        .compile_fds(descriptors)?;
+
+    let mut packages: Vec<String> = Vec::new();
+    for file in &prost_types_of(&encoded)?.file {
+        let package = format!(".{}", file.package());
+        if !packages.contains(&package) {
+            packages.push(package);
+        }
+    }
+    // Strict: a field or an enum value that the contract does not know is an error, so that a misspelt amount is never lost.
+    pbjson_build::Builder::new().register_descriptors(&encoded)?.build(&packages)?;
+    Ok(())
+}
+
+type Descriptors = protox::prost_reflect::prost_types::FileDescriptorSet;
+
+fn prost_types_of(encoded: &[u8]) -> Result<Descriptors, prost::DecodeError> {
+    Descriptors::decode(encoded)
+}
+
+fn collect_protos(folder: &Path, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect_protos(&path, found)?;
+        } else if path.extension().is_some_and(|extension| extension == "proto") {
+            found.push(path);
+        }
+    }
+    Ok(())
+}

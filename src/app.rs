@@ -1,0 +1,136 @@
+//! The shell: reads one frozen snapshot, has the domain decide, records, and answers from what was recorded.
+//!
+//! It alone reads the clock and draws randomness. It knows no wire format; the doors turn its answers into theirs.
+
+mod answer;
+mod entry;
+mod error;
+mod find;
+mod quote;
+mod reverse;
+mod settle;
+mod turns;
+
+use std::sync::Arc;
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
+use ring::rand::{SecureRandom, SystemRandom};
+
+use crate::domain::bill::Bill;
+use crate::domain::verdict::Decline;
+use crate::keys::Keys;
+use crate::rulebook::RuleBook;
+use crate::store::Pool;
+use crate::telemetry::Metrics;
+
+pub use self::answer::Answer;
+pub use self::error::{AppError, ErrorKind, Refusal};
+pub use self::find::{Found, Person};
+pub use self::quote::{Moved, Quote};
+pub use self::reverse::{Reversal, ReverseRequest, Target};
+pub use self::settle::{SettleRequest, Settled};
+pub use crate::store::Tombstone;
+
+use self::turns::Turns;
+
+/// Everything that answers a call. One for the life of the process.
+#[derive(Debug)]
+pub struct App {
+    /// The database.
+    pub pool: Pool,
+    /// The rules in force, swapped as one.
+    pub rulebook: Arc<RuleBook>,
+    /// Keys for credentials, names and tokens.
+    pub keys: Keys,
+    /// What is counted.
+    pub metrics: Metrics,
+    turns: Turns,
+    random: SystemRandom,
+}
+
+/// Who is calling, as a door has established. Every call has one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// Its name, for logs and records.
+    pub name: String,
+    /// What it is.
+    pub kind: CallerKind,
+    /// The door it came by.
+    pub door: &'static str,
+}
+
+/// What a caller is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallerKind {
+    /// The configured caller of a development server, which listens on loopback only.
+    Development,
+}
+
+/// How a person is identified: a keyed hash, never the number itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct CredentialHash {
+    /// Its kind, as numbered in the contract.
+    pub kind: u8,
+    /// The keyed hash.
+    pub hash: [u8; 32],
+}
+
+/// A bill, and whose it is.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// The person, as the patient showed.
+    pub credential: CredentialHash,
+    /// The bill.
+    pub bill: Bill,
+}
+
+/// A settlement in force, or why there is none.
+#[derive(Clone, Debug)]
+pub enum Outcome<T> {
+    /// It was decided.
+    Decided(T),
+    /// It was declined.
+    Declined(Decline),
+}
+
+/// One moment: the time and the accounting day it falls on.
+#[derive(Clone, Debug)]
+pub struct Now {
+    /// The time, in whole microseconds.
+    pub at: Timestamp,
+    /// The day in Asia/Shanghai.
+    pub day: Date,
+}
+
+impl std::fmt::Debug for CredentialHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("CredentialHash(redacted)")
+    }
+}
+
+impl App {
+    /// Puts the shell together.
+    pub fn new(pool: Pool, rulebook: Arc<RuleBook>, keys: Keys, metrics: Metrics) -> Self {
+        Self { pool, rulebook, keys, metrics, turns: Turns::new(), random: SystemRandom::new() }
+    }
+
+    /// The only clock of the product.
+    pub fn now(&self) -> Now {
+        let at = Timestamp::now();
+        let at = Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at);
+        Now { at, day: shanghai(at).date() }
+    }
+
+    fn random_u64(&self) -> Result<u64, AppError> {
+        let mut bytes = [0_u8; 8];
+        self.random.fill(&mut bytes).map_err(|_| AppError::Random)?;
+        Ok(u64::from_be_bytes(bytes))
+    }
+}
+
+/// Asia/Shanghai has no summer time since 1991; the offset is fixed, so that no time-zone database is needed.
+pub fn shanghai(at: Timestamp) -> Zoned {
+    at.to_zoned(TimeZone::fixed(jiff::tz::offset(8)))
+}

@@ -1,0 +1,55 @@
+//! What is answered, always derived from what was recorded.
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::{App, AppError};
+use crate::domain::ids::{PackageHash, SettlementId};
+use crate::domain::ledger::Entry;
+use crate::domain::record::Record;
+use crate::domain::rules::Package;
+use crate::rulebook;
+use crate::store::{self, Recorded};
+
+/// A settlement or a reversal as it was recorded, and where it stands now.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The row that was written.
+    pub entry: Entry,
+    /// What it holds, in full.
+    pub record: Record,
+    /// The rules behind it.
+    pub package: Arc<Package>,
+    /// The reversal that undid it.
+    pub reversed_by: Option<SettlementId>,
+    /// Had this request been answered before?
+    pub repeat: bool,
+}
+
+impl App {
+    /// Reads a recorded entry back.
+    pub(super) async fn answer(&self, recorded: Recorded, repeat: bool) -> Result<Answer, AppError> {
+        let Recorded { entry, reversed_by, now: _ } = recorded;
+        let settlement = entry.settlement.clone();
+        let record =
+            Record::from_bytes(&entry.record).map_err(|source| AppError::Record { settlement, source })?;
+        let package = self.package(&entry.package).await?;
+        Ok(Answer { entry, record, package, reversed_by, repeat })
+    }
+
+    /// A rule package by its hash: from memory, else as it was published.
+    pub(super) async fn package(&self, hash: &PackageHash) -> Result<Arc<Package>, AppError> {
+        if let Some(package) = self.rulebook.by_hash(hash) {
+            return Ok(package);
+        }
+        let published = store::find_package(&self.pool, hash).await;
+        let canonical = published.map_err(AppError::store("read a rule package"))?;
+        let package = canonical.and_then(|bytes| rulebook::parse_canonical(&bytes).ok());
+        package.map(Arc::new).ok_or_else(|| AppError::PackageLost(hash.to_string()))
+    }
+}
+
+pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}

@@ -1,0 +1,197 @@
+//! The row that a decision becomes, and the hashes that tell two requests apart.
+
+use jiff::Timestamp;
+
+use super::answer::sha256;
+use super::settle::{Decided, Recording};
+use super::{AppError, Caller, Claim, Now, SettleRequest};
+use crate::domain::ids::SettlementId;
+use crate::domain::ledger::{Entry, LayerEntry, MovedEntry};
+use crate::domain::record::{self, Body, Header, Record};
+use crate::domain::rules::{Bearer, Package};
+use crate::domain::verdict::{LayerPay, Moved, Outcome};
+
+/// SHA-256 over everything that a bill says and whose it is: the body that a repeat must have.
+pub(super) fn bill_sha256(claim: &Claim) -> [u8; 32] {
+    let mut bytes = vec![claim.credential.kind];
+    bytes.extend_from_slice(&claim.credential.hash);
+    record::write_bill(&mut bytes, &claim.bill);
+    sha256(&bytes)
+}
+
+/// What a quote promises: every amount, layer by layer. The trace and the versions may differ.
+pub(super) fn breakdown_of(decided: &Decided) -> Vec<u8> {
+    record::promised_bytes(&decided.outcome)
+}
+
+/// The row of a settlement.
+pub(super) fn settlement(
+    caller: &Caller,
+    request: &SettleRequest,
+    decided: Decided,
+    (now, random): (&Now, u64),
+) -> Result<Recording, AppError> {
+    let bill = &request.claim.bill;
+    let Decided { person, hospital, package, outcome, inputs, year, .. } = decided;
+    let lines = record::lines_to_bytes(&bill.lines);
+    let lines_sha256 = sha256(&lines);
+    let settlement = SettlementId::compose(person.bucket(), unix_ms(now.at), random);
+    let record = Record {
+        header: Header {
+            settlement: settlement.clone(),
+            request: request.request.clone(),
+            person,
+            hospital: bill.hospital.clone(),
+            stay: bill.stay.clone(),
+            stay_part: bill.stay_part,
+            admission: bill.admission,
+            discharge: bill.discharge,
+            insured_region: package.region,
+            treatment_region: hospital.region,
+            scheme: decided.scheme,
+            year,
+            package: package.hash,
+            standing_version: decided.standing_version,
+            ledger_version: decided.ledger_version,
+            settled_at: now.at,
+            lines_sha256,
+        },
+        body: Body::Settled { inputs, outcome },
+    };
+    let bytes = record.to_bytes();
+    let outcome = record.outcome();
+    let entry = Entry {
+        settlement,
+        person,
+        request: request.request.clone(),
+        body_sha256: bill_sha256(&request.claim),
+        reverses: None,
+        hospital: bill.hospital.clone(),
+        level: hospital.level,
+        stay: bill.stay.clone(),
+        stay_part: bill.stay_part,
+        admission: bill.admission,
+        discharge: bill.discharge,
+        care: bill.care,
+        referral: bill.referral,
+        insured_region: package.region,
+        treatment_region: hospital.region,
+        scheme: decided.scheme,
+        year,
+        settled_at: now.at,
+        accounting_day: now.day,
+        operator: bill.operator.clone(),
+        door: caller.door,
+        reason: None,
+        breakdown: outcome.breakdown,
+        layers: layer_entries(&package, outcome, &outcome.layers)?,
+        fixed: layer_entries(&package, outcome, &outcome.fixed)?,
+        moved: moved_entries(&package, &outcome.moved, year)?,
+        identities_used: identities_used(&package, outcome),
+        assumed: outcome.layers.iter().chain(&outcome.fixed).any(|pay| pay.assumed),
+        package: package.hash,
+        standing_version: decided.standing_version,
+        ledger_version: decided.ledger_version,
+        record_sha256: sha256(&bytes),
+        record: bytes,
+        lines,
+        lines_sha256,
+    };
+    Ok((entry, record))
+}
+
+/// The row of a reversal: the same row with every amount the other way round.
+pub(super) fn reversal(
+    original: &Entry,
+    record: &Record,
+    said: Entry,
+) -> Result<Recording, AppError> {
+    let outcome = record::reversed(record.outcome()).ok_or(AppError::Unbalanced)?;
+    let negate = |entries: &[LayerEntry]| -> Option<Vec<LayerEntry>> {
+        entries.iter().map(|layer| Some(LayerEntry { pay: layer.pay.checked_neg()?, ..layer.clone() })).collect()
+    };
+    let moved = original
+        .moved
+        .iter()
+        .map(|moved| Some(MovedEntry { by: moved.by.checked_neg()?, ..moved.clone() }))
+        .collect::<Option<Vec<_>>>();
+    let header = Header {
+        settlement: said.settlement.clone(),
+        request: said.request.clone(),
+        standing_version: said.standing_version,
+        ledger_version: said.ledger_version,
+        settled_at: said.settled_at,
+        ..record.header.clone()
+    };
+    let breakdown = outcome.breakdown;
+    let body = Body::Reversed {
+        reverses: original.settlement.clone(),
+        record_sha256: original.record_sha256,
+        outcome,
+    };
+    let record = Record { header, body };
+    let bytes = record.to_bytes();
+    let entry = Entry {
+        reverses: Some(original.settlement.clone()),
+        breakdown,
+        layers: negate(&original.layers).ok_or(AppError::Unbalanced)?,
+        fixed: negate(&original.fixed).ok_or(AppError::Unbalanced)?,
+        moved: moved.ok_or(AppError::Unbalanced)?,
+        record_sha256: sha256(&bytes),
+        record: bytes,
+        ..said
+    };
+    Ok((entry, record))
+}
+
+pub(super) fn unix_ms(at: Timestamp) -> i64 {
+    at.as_millisecond()
+}
+
+fn layer_entries(package: &Package, outcome: &Outcome, pays: &[LayerPay]) -> Result<Vec<LayerEntry>, AppError> {
+    pays.iter()
+        .map(|pay| {
+            let layer = package.layer(pay.layer).ok_or(AppError::Unbalanced)?;
+            let payer = package.payer_of(layer).ok_or(AppError::Unbalanced)?;
+            let books_to = match payer.bearer {
+                Bearer::Fund(column) | Bearer::Other(column) => column.word(),
+                Bearer::Hospital => "hospital",
+                Bearer::Account => "account",
+            };
+            let identity = identity_of(package, outcome, pay.layer);
+            Ok(LayerEntry { payer: payer.name.clone(), books_to, identity, pay: pay.pay })
+        })
+        .collect()
+}
+
+/// The identity that counted for a layer: its own choice, or the cascade's.
+fn identity_of(package: &Package, outcome: &Outcome, layer: u16) -> String {
+    let used = outcome.identities_used.iter().find(|used| used.layer.is_none_or(|of| of == layer));
+    used.and_then(|used| used.identity).map_or(String::new(), |identity| identity_code(package, identity))
+}
+
+fn identity_code(package: &Package, identity: u16) -> String {
+    package.identities.get(usize::from(identity)).map_or(String::new(), |identity| identity.code.clone())
+}
+
+fn identities_used(package: &Package, outcome: &Outcome) -> Vec<String> {
+    let mut codes: Vec<String> = Vec::new();
+    for identity in outcome.identities_used.iter().filter_map(|used| used.identity) {
+        let code = identity_code(package, identity);
+        if !codes.contains(&code) {
+            codes.push(code);
+        }
+    }
+    codes
+}
+
+fn moved_entries(package: &Package, moved: &[Moved], year: i16) -> Result<Vec<MovedEntry>, AppError> {
+    moved
+        .iter()
+        .map(|moved| {
+            let name = package.accumulators.get(usize::from(moved.slot)).ok_or(AppError::Unbalanced)?;
+            let year = if name.life { 0 } else { year };
+            Ok(MovedEntry { year, name: name.name.clone(), by: moved.by })
+        })
+        .collect()
+}

@@ -1,0 +1,192 @@
+//! What can go wrong with a call, and who must act on it.
+
+use crate::domain::bill::Faulty;
+use crate::domain::ids::SettlementId;
+use crate::domain::record::RecordFault;
+use crate::store::StoreError;
+
+/// A call that was not answered.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The message can not be taken.
+    #[error("refused: {}", .0.code())]
+    Refused(Refusal),
+    /// The database did not do it.
+    #[error("{step}")]
+    Store {
+        /// Which step.
+        step: &'static str,
+        /// Why not.
+        #[source]
+        source: StoreError,
+    },
+    /// A commit was sent and its end is not known: the same request id will tell.
+    #[error("commit, outcome unknown")]
+    OutcomeUnknown {
+        /// Why it is not known.
+        #[source]
+        source: StoreError,
+    },
+    /// The person's record kept moving while we decided.
+    #[error("decide on a person that kept moving")]
+    Contended,
+    /// The rules that decided are superseded in the database: this gateway does not have the newer ones yet.
+    #[error("commit under rules that are superseded")]
+    RulesMoved,
+    /// What is recorded can not be read.
+    #[error("read the record of settlement {settlement}")]
+    Record {
+        /// Which.
+        settlement: SettlementId,
+        /// Why not.
+        #[source]
+        source: RecordFault,
+    },
+    /// The rules behind a record are not to be had.
+    #[error("find the rule package {0}")]
+    PackageLost(String),
+    /// The machine gives no randomness.
+    #[error("draw randomness")]
+    Random,
+    /// A decision that does not add up: it was not recorded.
+    #[error("record a decision that does not add up")]
+    Unbalanced,
+}
+
+/// Why a message can not be taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The bill contradicts itself.
+    Bill(Faulty),
+    /// The request id was used for another body or person.
+    RequestIdReused,
+    /// The request was reversed before it was seen.
+    RequestReversed,
+    /// The stay is settled already.
+    StaySettled(Option<SettlementId>),
+    /// The quote token was not signed by us, or was changed.
+    TokenForged,
+    /// The quote token is too old.
+    TokenStale,
+    /// The quote token is of another bill.
+    TokenOfAnotherBill,
+    /// There is no such settlement.
+    SettlementUnknown,
+    /// The settlement is another hospital's.
+    OtherHospital,
+    /// What is to be reversed is itself a reversal.
+    ReversesAReversal,
+    /// The settlement is reversed already.
+    AlreadyReversed(SettlementId),
+    /// The person has a newer settlement, which must be reversed first.
+    NotNewest(SettlementId),
+    /// The credential is not known.
+    PersonUnknown,
+}
+
+/// Who must act. Also the label in metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The caller.
+    Caller,
+    /// Nobody: the same call may do in a moment.
+    Busy,
+    /// Whoever runs what we depend on.
+    Dependency,
+    /// We.
+    Bug,
+}
+
+impl AppError {
+    /// Who must act.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Refused(_) => ErrorKind::Caller,
+            Self::Contended => ErrorKind::Busy,
+            Self::Store { source, .. } if source.is_busy() => ErrorKind::Busy,
+            Self::Store { source, .. } if source.is_outage() => ErrorKind::Dependency,
+            Self::OutcomeUnknown { .. } | Self::RulesMoved => ErrorKind::Dependency,
+            Self::Store { .. }
+            | Self::Record { .. }
+            | Self::PackageLost(_)
+            | Self::Random
+            | Self::Unbalanced => ErrorKind::Bug,
+        }
+    }
+
+    pub(super) const fn store(step: &'static str) -> impl FnOnce(StoreError) -> Self {
+        move |source| Self::Store { step, source }
+    }
+}
+
+impl ErrorKind {
+    /// Its word in metrics and logs.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Caller => "caller",
+            Self::Busy => "busy",
+            Self::Dependency => "dependency",
+            Self::Bug => "bug",
+        }
+    }
+}
+
+impl Refusal {
+    /// Its stable code.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Bill(faulty) => faulty.fault.code(),
+            Self::RequestIdReused => "REQUEST_ID_REUSED",
+            Self::RequestReversed => "REQUEST_REVERSED",
+            Self::StaySettled(_) => "STAY_SETTLED",
+            Self::TokenForged => "QUOTE_TOKEN_FORGED",
+            Self::TokenStale => "QUOTE_TOKEN_STALE",
+            Self::TokenOfAnotherBill => "QUOTE_TOKEN_OF_ANOTHER_BILL",
+            Self::SettlementUnknown => "SETTLEMENT_UNKNOWN",
+            Self::OtherHospital => "OTHER_HOSPITAL",
+            Self::ReversesAReversal => "REVERSES_A_REVERSAL",
+            Self::AlreadyReversed(_) => "ALREADY_REVERSED",
+            Self::NotNewest(_) => "NOT_NEWEST",
+            Self::PersonUnknown => "PERSON_UNKNOWN",
+        }
+    }
+
+    /// The field it is about.
+    pub fn field(&self) -> &str {
+        match self {
+            Self::Bill(faulty) => &faulty.field,
+            Self::RequestIdReused | Self::RequestReversed => "request_id",
+            Self::StaySettled(_) => "bill.stay_id",
+            Self::TokenForged | Self::TokenStale | Self::TokenOfAnotherBill => "quote_token",
+            Self::SettlementUnknown | Self::ReversesAReversal | Self::AlreadyReversed(_) | Self::NotNewest(_) => {
+                "settlement_id"
+            }
+            Self::OtherHospital => "hospital_code",
+            Self::PersonUnknown => "credential",
+        }
+    }
+
+    /// The settlement that stands in the way, where one does.
+    pub const fn settlement(&self) -> Option<&SettlementId> {
+        match self {
+            Self::StaySettled(settlement) => settlement.as_ref(),
+            Self::AlreadyReversed(settlement) | Self::NotNewest(settlement) => Some(settlement),
+            Self::Bill(_)
+            | Self::RequestIdReused
+            | Self::RequestReversed
+            | Self::TokenForged
+            | Self::TokenStale
+            | Self::TokenOfAnotherBill
+            | Self::SettlementUnknown
+            | Self::OtherHospital
+            | Self::ReversesAReversal
+            | Self::PersonUnknown => None,
+        }
+    }
+}
+
+impl From<Refusal> for AppError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}

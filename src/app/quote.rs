@@ -1,0 +1,199 @@
+//! A quote binds: its token is signed over the bill, the snapshot's versions, the package and what was answered.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tracing::instrument;
+
+use super::answer::sha256;
+use super::entry::{bill_sha256, breakdown_of};
+use super::settle::{Decided, Decision};
+use super::{App, AppError, Caller, Claim, Outcome, Refusal};
+use crate::domain::ids::{PackageHash, PersonId};
+use crate::domain::money::Fen;
+use crate::domain::rules::Package;
+use crate::domain::verdict;
+use crate::limits;
+
+/// What would be paid now.
+#[derive(Clone, Debug)]
+pub struct Quote {
+    /// What was decided.
+    pub outcome: verdict::Outcome,
+    /// By which rules.
+    pub package: Arc<Package>,
+    /// The policy year.
+    pub year: i16,
+    /// Binds the answer.
+    pub token: Vec<u8>,
+    /// Until when it does.
+    pub valid_until: Timestamp,
+}
+
+/// What moved between a quote and its settlement.
+#[derive(Clone, Debug)]
+pub struct Moved {
+    /// Who the person is.
+    pub standing: bool,
+    /// What they have used.
+    pub accumulators: bool,
+    /// The rules.
+    pub package: bool,
+    /// The hospital or the catalogue.
+    pub catalogue: bool,
+    /// What was quoted for the patient to pay.
+    pub quoted_patient_pay: Fen,
+    /// What it would be now.
+    pub now: Box<Quote>,
+}
+
+/// What a token says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Token {
+    valid_until_s: i64,
+    bill_sha256: [u8; 32],
+    person: i64,
+    standing_version: i64,
+    ledger_version: i64,
+    package: [u8; 32],
+    reference_sha256: [u8; 32],
+    outcome_sha256: [u8; 32],
+    patient_pay_fen: i64,
+}
+
+const TOKEN_VERSION: u8 = 1;
+const SIGNED_BYTES: usize = 1 + 5 * 8 + 4 * 32;
+const TOKEN_BYTES: usize = SIGNED_BYTES + 32;
+
+impl App {
+    /// Says what would be paid now. Records nothing.
+    #[instrument(name = "quote", skip_all, fields(hospital.code = %claim.bill.hospital, stay.id = %claim.bill.stay))]
+    pub async fn quote(&self, caller: &Caller, claim: &Claim) -> Result<Outcome<Quote>, AppError> {
+        tracing::debug!(caller.name = %caller.name, "Quote asked for");
+        self.metrics.quotes.add(1, &[]);
+        let now = self.now();
+        claim.bill.check(now.day, limits::CHARGE_LINES_MAX).map_err(Refusal::Bill)?;
+        let snapshot = self.read(claim, None).await?;
+        if let Some((settlement, _)) = snapshot.stay_in_force {
+            return Err(Refusal::StaySettled(Some(settlement)).into());
+        }
+        match self.decide(claim, &snapshot, now.day)? {
+            Decision::Declined(decline) => Ok(Outcome::Declined(decline)),
+            Decision::Decided(decided) => Ok(Outcome::Decided(self.bind(claim, *decided, now.at))),
+        }
+    }
+
+    /// Signs a decision.
+    pub(super) fn bind(&self, claim: &Claim, decided: Decided, at: Timestamp) -> Quote {
+        let valid_s = i64::try_from(limits::QUOTE_VALID.as_secs()).unwrap_or(0);
+        let valid_until_s = at.as_second().saturating_add(valid_s);
+        let token = token_of(claim, &decided, valid_until_s);
+        let mut bytes = token.to_bytes();
+        let signature = self.keys.sign_token(&bytes);
+        bytes.extend_from_slice(&signature);
+        Quote {
+            outcome: decided.outcome,
+            package: decided.package,
+            year: decided.year,
+            token: bytes,
+            valid_until: Timestamp::from_second(valid_until_s).unwrap_or(at),
+        }
+    }
+
+    /// Reads a token that must be ours, fresh and of this bill.
+    pub(super) fn read_token(&self, claim: &Claim, bytes: &[u8], at: Timestamp) -> Result<Token, Refusal> {
+        let signed = bytes.split_at_checked(SIGNED_BYTES).filter(|_| bytes.len() == TOKEN_BYTES);
+        let (signed, signature) = signed.ok_or(Refusal::TokenForged)?;
+        if !self.keys.verify_token(signed, signature) {
+            return Err(Refusal::TokenForged);
+        }
+        let token = Token::from_bytes(signed).ok_or(Refusal::TokenForged)?;
+        if token.valid_until_s < at.as_second() {
+            return Err(Refusal::TokenStale);
+        }
+        if token.bill_sha256 != bill_sha256(claim) {
+            return Err(Refusal::TokenOfAnotherBill);
+        }
+        Ok(token)
+    }
+
+    /// What moved since the quote, where the amounts are no longer the quoted ones.
+    pub(super) fn moved(&self, claim: &Claim, token: &Token, decided: &Decided, at: Timestamp) -> Option<Moved> {
+        let now = token_of(claim, decided, token.valid_until_s);
+        if now.outcome_sha256 == token.outcome_sha256 && now.person == token.person {
+            return None;
+        }
+        Some(Moved {
+            standing: now.standing_version != token.standing_version || now.person != token.person,
+            accumulators: now.ledger_version != token.ledger_version,
+            package: now.package != token.package,
+            catalogue: now.reference_sha256 != token.reference_sha256,
+            quoted_patient_pay: Fen::new(token.patient_pay_fen),
+            now: Box::new(self.bind(claim, decided.clone(), at)),
+        })
+    }
+}
+
+fn token_of(claim: &Claim, decided: &Decided, valid_until_s: i64) -> Token {
+    let person: PersonId = decided.person;
+    let package: PackageHash = decided.package.hash;
+    Token {
+        valid_until_s,
+        bill_sha256: bill_sha256(claim),
+        person: person.get(),
+        standing_version: decided.standing_version,
+        ledger_version: decided.ledger_version,
+        package: package.0,
+        reference_sha256: decided.reference_sha256,
+        outcome_sha256: sha256(&breakdown_of(decided)),
+        patient_pay_fen: decided.outcome.breakdown.patient().unwrap_or_default().get(),
+    }
+}
+
+impl Token {
+    fn to_bytes(self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(TOKEN_BYTES);
+        bytes.push(TOKEN_VERSION);
+        for number in
+            [self.valid_until_s, self.person, self.standing_version, self.ledger_version, self.patient_pay_fen]
+        {
+            bytes.extend_from_slice(&number.to_be_bytes());
+        }
+        for hash in [self.bill_sha256, self.package, self.reference_sha256, self.outcome_sha256] {
+            bytes.extend_from_slice(&hash);
+        }
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (version, mut rest) = bytes.split_first()?;
+        if *version != TOKEN_VERSION {
+            return None;
+        }
+        let mut number = || {
+            let (number, after) = rest.split_first_chunk::<8>()?;
+            rest = after;
+            Some(i64::from_be_bytes(*number))
+        };
+        let (valid_until_s, person) = (number()?, number()?);
+        let (standing_version, ledger_version, patient_pay_fen) = (number()?, number()?, number()?);
+        let mut hash = || {
+            let (hash, after) = rest.split_first_chunk::<32>()?;
+            rest = after;
+            Some(*hash)
+        };
+        let (bill_sha256, package) = (hash()?, hash()?);
+        let (reference_sha256, outcome_sha256) = (hash()?, hash()?);
+        Some(Self {
+            valid_until_s,
+            bill_sha256,
+            person,
+            standing_version,
+            ledger_version,
+            package,
+            reference_sha256,
+            outcome_sha256,
+            patient_pay_fen,
+        })
+    }
+}

@@ -1,0 +1,198 @@
+//! Reverses a settlement by new entries with negated amounts; what was never seen gets a tombstone.
+
+use std::sync::Arc;
+
+use tracing::instrument;
+
+use super::answer::sha256;
+use super::entry;
+use super::settle::commit_failed;
+use super::{Answer, App, AppError, Caller, Refusal};
+use crate::domain::ids::{HospitalCode, OperatorId, RequestId, SettlementId};
+use crate::domain::ledger::Entry;
+use crate::domain::record::Record;
+use crate::limits;
+use crate::store::{self, Committed, Found as Stored, Key, Left, Recorded, Tombstone};
+
+/// What to reverse, and who says so.
+#[derive(Clone, Debug)]
+pub struct ReverseRequest {
+    /// The hospital's key for this reversal.
+    pub request: RequestId,
+    /// The hospital.
+    pub hospital: HospitalCode,
+    /// What.
+    pub target: Target,
+    /// Why.
+    pub reason: Option<String>,
+    /// Who sits at the desk.
+    pub operator: Option<OperatorId>,
+}
+
+/// How what is to be reversed is named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// By its settlement id.
+    Settlement(SettlementId),
+    /// By the hospital's request, seen or not.
+    Request(RequestId),
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub enum Reversal {
+    /// Reversed.
+    Answer(Box<Answer>),
+    /// The original was never seen, and is refused from now on.
+    Tombstone {
+        /// What was left.
+        tombstone: Tombstone,
+        /// Had this reversal been answered before?
+        repeat: bool,
+    },
+}
+
+enum Attempt {
+    Done(Reversal),
+    Again,
+}
+
+impl App {
+    /// Reverses a settlement, durably, before it answers.
+    #[instrument(
+        name = "reverse",
+        skip_all,
+        fields(request.id = %request.request, hospital.code = %request.hospital, settlement.id)
+    )]
+    pub async fn reverse(&self, caller: &Caller, request: &ReverseRequest) -> Result<Reversal, AppError> {
+        self.metrics.reversals.add(1, &[]);
+        for _ in 1..=limits::DECIDE_ATTEMPTS_MAX {
+            match self.attempt_reversal(caller, request).await? {
+                Attempt::Done(reversal) => return Ok(reversal),
+                Attempt::Again => {}
+            }
+        }
+        Err(AppError::Contended)
+    }
+
+    async fn attempt_reversal(&self, caller: &Caller, request: &ReverseRequest) -> Result<Attempt, AppError> {
+        let earlier = self.find(&Key::Request(&request.hospital, &request.request)).await?;
+        if let Some(earlier) = earlier {
+            return self.repeat_reversal(request, earlier).await.map(Attempt::Done);
+        }
+        let found = match &request.target {
+            Target::Settlement(settlement) => self.find(&Key::Settlement(settlement)).await?,
+            Target::Request(original) => self.find(&Key::Request(&request.hospital, original)).await?,
+        };
+        match (found, &request.target) {
+            (Some(Stored::Recorded(recorded)), _) => self.undo(caller, request, *recorded).await,
+            (Some(Stored::Tombstone(_)), _) => Err(Refusal::RequestReversed.into()),
+            (None, Target::Settlement(_)) => Err(Refusal::SettlementUnknown.into()),
+            (None, Target::Request(original)) => self.bury(request, original).await,
+        }
+    }
+
+    async fn find(&self, key: &Key<'_>) -> Result<Option<Stored>, AppError> {
+        store::find_settlement(&self.pool, key).await.map_err(AppError::store("find a settlement"))
+    }
+
+    /// Writes the exact inverse, if the settlement is the newest in force of its person.
+    async fn undo(&self, caller: &Caller, request: &ReverseRequest, recorded: Recorded) -> Result<Attempt, AppError> {
+        let Recorded { entry: original, reversed_by, now: versions } = recorded;
+        if original.hospital != request.hospital {
+            return Err(Refusal::OtherHospital.into());
+        }
+        if original.reverses.is_some() {
+            return Err(Refusal::ReversesAReversal.into());
+        }
+        if let Some(by) = reversed_by {
+            return Err(Refusal::AlreadyReversed(by).into());
+        }
+        match versions.newest {
+            Some(newest) if newest != original.settlement => return Err(Refusal::NotNewest(newest).into()),
+            Some(_) | None => {}
+        }
+        let package = self.package(&original.package).await?;
+        let settlement = original.settlement.clone();
+        let seen = Record::from_bytes(&original.record).map_err(|source| AppError::Record { settlement, source })?;
+        let now = self.now();
+        let id = SettlementId::compose(original.person.bucket(), entry::unix_ms(now.at), self.random_u64()?);
+        tracing::Span::current().record("settlement.id", id.as_str());
+        let said = Entry {
+            settlement: id,
+            request: request.request.clone(),
+            body_sha256: body_sha256(request),
+            settled_at: now.at,
+            accounting_day: now.day,
+            operator: request.operator.clone(),
+            door: caller.door,
+            reason: request.reason.clone(),
+            standing_version: versions.standing,
+            ledger_version: versions.ledger,
+            ..original.clone()
+        };
+        let (entry, record) = entry::reversal(&original, &seen, said)?;
+        match store::commit(&self.pool, &entry).await {
+            Ok(Committed::Committed) => {
+                let package = Arc::clone(&package);
+                let answer = Answer { entry, record, package, reversed_by: None, repeat: false };
+                Ok(Attempt::Done(Reversal::Answer(Box::new(answer))))
+            }
+            // Somebody else was faster; the next look says who.
+            Ok(
+                Committed::StandingMoved
+                | Committed::AccumulatorsMoved
+                | Committed::RequestIdTaken
+                | Committed::AlreadyReversed
+                | Committed::Tombstoned,
+            ) => Ok(Attempt::Again),
+            Ok(Committed::PackageMoved | Committed::StayTaken | Committed::ReversesUnknown) => {
+                Err(AppError::Unbalanced)
+            }
+            Err(source) => Err(commit_failed(source)),
+        }
+    }
+
+    /// Leaves a tombstone for what was never seen: from now on it never settles.
+    async fn bury(&self, request: &ReverseRequest, original: &RequestId) -> Result<Attempt, AppError> {
+        if *original == request.request {
+            return Err(Refusal::RequestIdReused.into());
+        }
+        let said = (request.operator.as_ref(), request.reason.as_deref());
+        let left = store::leave_tombstone(&self.pool, &request.hospital, (original, &request.request), said).await;
+        match left.map_err(commit_failed)? {
+            Left::Left(tombstone) => Ok(Attempt::Done(Reversal::Tombstone { tombstone, repeat: false })),
+            // It settled at this very moment, or was just buried: look again.
+            Left::OriginalTaken(_) | Left::ReversalTaken(_) => Ok(Attempt::Again),
+        }
+    }
+
+    async fn repeat_reversal(&self, request: &ReverseRequest, earlier: Stored) -> Result<Reversal, AppError> {
+        match earlier {
+            Stored::Recorded(recorded) => {
+                if recorded.entry.reverses.is_none() || recorded.entry.body_sha256 != body_sha256(request) {
+                    return Err(Refusal::RequestIdReused.into());
+                }
+                Ok(Reversal::Answer(Box::new(self.answer(*recorded, true).await?)))
+            }
+            Stored::Tombstone(tombstone) => {
+                let same = tombstone.reversal == request.request
+                    && request.target == Target::Request(tombstone.original.clone());
+                if same {
+                    Ok(Reversal::Tombstone { tombstone, repeat: true })
+                } else {
+                    Err(Refusal::RequestIdReused.into())
+                }
+            }
+        }
+    }
+}
+
+/// The body that a repeat must have. The reason and the operator may differ: they say nothing about what is reversed.
+fn body_sha256(request: &ReverseRequest) -> [u8; 32] {
+    let (kind, target) = match &request.target {
+        Target::Settlement(settlement) => ("settlement", settlement.as_str()),
+        Target::Request(original) => ("request", original.as_str()),
+    };
+    sha256(format!("reverse\n{}\n{kind}\n{target}", request.hospital).as_bytes())
+}

@@ -1,0 +1,264 @@
+//! Read, decide, record; again from a fresh snapshot when something moved in between.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::civil::Date;
+use tracing::instrument;
+
+use super::entry::{self, bill_sha256};
+use super::quote::{Moved, Token};
+use super::{Answer, App, AppError, Caller, Claim, Now, Refusal};
+use crate::domain::bill::CatalogueEntry;
+use crate::domain::cascade::{Inputs, Traced, decide};
+use crate::domain::ids::{PersonId, RequestId};
+use crate::domain::prepare::{Frozen, coverage_of, policy_year, prepare};
+use crate::domain::record::Record;
+use crate::domain::rules::Package;
+use crate::domain::standing::{Hospital, Scheme};
+use crate::domain::verdict::{self, Decline, Reason, Verdict};
+use crate::limits;
+use crate::store::{self, Committed, Earlier, Found as Stored, Key, ReadSnapshot, Snapshot, StoreError};
+
+/// A bill to settle.
+#[derive(Clone, Debug)]
+pub struct SettleRequest {
+    /// The hospital's key.
+    pub request: RequestId,
+    /// The bill, and whose it is.
+    pub claim: Claim,
+    /// From a quote; empty: at whatever is right now.
+    pub quote_token: Vec<u8>,
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub enum Settled {
+    /// Recorded.
+    Answer(Box<Answer>),
+    /// Not to be settled.
+    Declined(Decline),
+    /// The quote no longer holds; nothing was recorded.
+    QuoteMoved(Box<Moved>),
+}
+
+/// What the domain said.
+pub(super) enum Decision {
+    Decided(Box<Decided>),
+    Declined(Decline),
+}
+
+/// A decision with all that it saw.
+#[derive(Clone, Debug)]
+pub(super) struct Decided {
+    pub(super) person: PersonId,
+    pub(super) standing_version: i64,
+    pub(super) ledger_version: i64,
+    pub(super) reference_sha256: [u8; 32],
+    pub(super) package: Arc<Package>,
+    pub(super) scheme: Scheme,
+    pub(super) hospital: Hospital,
+    pub(super) year: i16,
+    pub(super) inputs: Inputs,
+    pub(super) outcome: verdict::Outcome,
+}
+
+/// What one attempt came to.
+enum Attempt {
+    Done(Settled),
+    /// Something moved in between: read and decide again.
+    Again,
+    /// The rules moved in between: another gateway published newer ones.
+    RulesMoved,
+}
+
+impl App {
+    /// Settles a stay, durably, before it answers.
+    #[instrument(
+        name = "settle",
+        skip_all,
+        fields(
+            request.id = %request.request,
+            hospital.code = %request.claim.bill.hospital,
+            stay.id = %request.claim.bill.stay,
+            settlement.id,
+            attempts,
+        )
+    )]
+    pub async fn settle(&self, caller: &Caller, request: &SettleRequest) -> Result<Settled, AppError> {
+        let now = self.now();
+        let bill = &request.claim.bill;
+        bill.check(now.day, limits::CHARGE_LINES_MAX).map_err(Refusal::Bill)?;
+        let token = if request.quote_token.is_empty() {
+            None
+        } else {
+            Some(self.read_token(&request.claim, &request.quote_token, now.at))
+        };
+        let mut turn = None;
+        for attempt in 1..=limits::DECIDE_ATTEMPTS_MAX {
+            tracing::Span::current().record("attempts", attempt);
+            match self.attempt(caller, request, token.as_ref()).await? {
+                Attempt::Done(settled) => return Ok(settled),
+                // From now on one at a time: whoever meets others on one person queues with them.
+                Attempt::Again if turn.is_none() => turn = self.turns.take(&request.claim.credential).await,
+                Attempt::Again => {}
+                Attempt::RulesMoved => return Err(AppError::RulesMoved),
+            }
+        }
+        Err(AppError::Contended)
+    }
+
+    async fn attempt(
+        &self,
+        caller: &Caller,
+        request: &SettleRequest,
+        token: Option<&Result<Token, Refusal>>,
+    ) -> Result<Attempt, AppError> {
+        let now = self.now();
+        let claim = &request.claim;
+        let snapshot = self.read(claim, Some(&request.request)).await?;
+        if let Some(earlier) = &snapshot.earlier {
+            return self.repeat(request, earlier).await.map(Attempt::Done);
+        }
+        if let Some((settlement, _)) = snapshot.stay_in_force {
+            return Err(Refusal::StaySettled(Some(settlement)).into());
+        }
+        let decided = match self.decide(claim, &snapshot, now.day)? {
+            Decision::Declined(decline) => return Ok(Attempt::Done(Settled::Declined(decline))),
+            Decision::Decided(decided) => *decided,
+        };
+        if let Some(token) = token {
+            let token = token.as_ref().map_err(|refusal| refusal.clone())?;
+            if let Some(moved) = self.moved(claim, token, &decided, now.at) {
+                return Ok(Attempt::Done(Settled::QuoteMoved(Box::new(moved))));
+            }
+        }
+        self.record(caller, request, decided, &now).await
+    }
+
+    /// Writes what was decided, once, if nothing moved.
+    async fn record(
+        &self,
+        caller: &Caller,
+        request: &SettleRequest,
+        decided: Decided,
+        now: &Now,
+    ) -> Result<Attempt, AppError> {
+        let package = Arc::clone(&decided.package);
+        let (entry, record) = entry::settlement(caller, request, decided, (now, self.random_u64()?))?;
+        match store::commit(&self.pool, &entry).await {
+            Ok(Committed::Committed) => {
+                tracing::Span::current().record("settlement.id", entry.settlement.as_str());
+                let answer = Answer { entry, record, package, reversed_by: None, repeat: false };
+                Ok(Attempt::Done(Settled::Answer(Box::new(answer))))
+            }
+            // Another attempt of the same request may have won: the next read shows it.
+            Ok(
+                Committed::StandingMoved
+                | Committed::AccumulatorsMoved
+                | Committed::RequestIdTaken
+                | Committed::Tombstoned
+                | Committed::StayTaken,
+            ) => Ok(Attempt::Again),
+            Ok(Committed::PackageMoved) => Ok(Attempt::RulesMoved),
+            Ok(Committed::AlreadyReversed | Committed::ReversesUnknown) => Err(AppError::Unbalanced),
+            Err(source) => Err(commit_failed(source)),
+        }
+    }
+
+    /// Reads everything that a decision about this claim may look at, in one round trip.
+    #[instrument(name = "read snapshot", skip_all)]
+    pub(super) async fn read(&self, claim: &Claim, request: Option<&RequestId>) -> Result<Snapshot, AppError> {
+        let bill = &claim.bill;
+        let items: BTreeSet<_> = bill.lines.iter().map(|line| (line.item.clone(), line.charged_on)).collect();
+        let items: Vec<_> = items.into_iter().collect();
+        let wanted = ReadSnapshot {
+            credential_hash: claim.credential.hash,
+            credential_kind: claim.credential.kind,
+            hospital: &bill.hospital,
+            request,
+            stay: &bill.stay,
+            stay_part: bill.stay_part,
+            discharge: bill.discharge,
+            items: &items,
+        };
+        store::snapshot(&self.pool, &wanted).await.map_err(AppError::store("read a snapshot"))
+    }
+
+    /// Has the domain decide. Waits for nothing.
+    #[instrument(name = "decide", skip_all)]
+    pub(super) fn decide(&self, claim: &Claim, snapshot: &Snapshot, today: Date) -> Result<Decision, AppError> {
+        Ok(match self.decided(claim, snapshot, today) {
+            Ok(decided) if decided.outcome.breakdown.adds_up() => Decision::Decided(Box::new(decided)),
+            Ok(_) => return Err(AppError::Unbalanced),
+            Err(decline) => Decision::Declined(decline),
+        })
+    }
+
+    fn decided(&self, claim: &Claim, snapshot: &Snapshot, today: Date) -> Result<Decided, Decline> {
+        let bill = &claim.bill;
+        let hospital = snapshot.hospital.as_ref();
+        let hospital = hospital.ok_or_else(|| Decline::new(Reason::HospitalUnknown, "bill.hospital_code"))?;
+        let person = snapshot.person.as_ref();
+        let person = person.ok_or_else(|| Decline::new(Reason::PersonUnknown, "bill.credential"))?;
+        let coverage = coverage_of(bill, person)?;
+        let package = self.rulebook.choose(coverage.region, coverage.scheme, bill.discharge, today);
+        let package = package.ok_or_else(|| {
+            Decline::new(Reason::NoPackageInForce, format!("{}/{}", coverage.region, coverage.scheme.word()))
+        })?;
+        let catalogue: Vec<CatalogueEntry> = snapshot.catalogue.iter().flatten().cloned().collect();
+        let frozen =
+            Frozen { bill, person, hospital, coverage, catalogue: &catalogue, package: &package };
+        let inputs = prepare(frozen)?;
+        let outcome = match decide(&package, &inputs, Traced::Yes) {
+            Verdict::Settled(outcome) => *outcome,
+            Verdict::Declined(decline) => return Err(decline),
+            Verdict::Needs { layer, .. } => {
+                let name = package.layer(layer).map_or(String::new(), |layer| layer.name.clone());
+                return Err(Decline::new(Reason::NobodyTells, name));
+            }
+        };
+        Ok(Decided {
+            person: person.standing.person,
+            standing_version: person.standing.version,
+            ledger_version: person.ledger_version,
+            reference_sha256: snapshot.reference_sha256,
+            scheme: coverage.scheme,
+            year: policy_year(bill, &package),
+            hospital: hospital.clone(),
+            package,
+            inputs,
+            outcome,
+        })
+    }
+
+    /// The recorded answer again, or why this request id can not be used.
+    async fn repeat(&self, request: &SettleRequest, earlier: &Earlier) -> Result<Settled, AppError> {
+        let earlier = match earlier {
+            Earlier::Tombstone(_) => return Err(Refusal::RequestReversed.into()),
+            Earlier::Settlement(earlier) => earlier,
+        };
+        if earlier.reverses.is_some() || earlier.body_sha256 != bill_sha256(&request.claim) {
+            return Err(Refusal::RequestIdReused.into());
+        }
+        let found = store::find_settlement(&self.pool, &Key::Settlement(&earlier.settlement)).await;
+        match found.map_err(AppError::store("read an earlier answer"))? {
+            Some(Stored::Recorded(recorded)) => {
+                Ok(Settled::Answer(Box::new(self.answer(*recorded, true).await?)))
+            }
+            Some(Stored::Tombstone(_)) | None => Err(Refusal::SettlementUnknown.into()),
+        }
+    }
+}
+
+/// A commit whose answer got lost may have been written.
+pub(super) fn commit_failed(source: StoreError) -> AppError {
+    if source.is_outage() {
+        AppError::OutcomeUnknown { source }
+    } else {
+        AppError::Store { step: "commit", source }
+    }
+}
+
+/// What a decision would record, for those who compare.
+pub(super) type Recording = (crate::domain::ledger::Entry, Record);

@@ -1,0 +1,26 @@
+//! Turns for settlements of the same person in this process, taken only by those that have already met each other.
+//!
+//! The database decides who wins; turns only keep a crowd on one person from deciding over and over in vain.
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::CredentialHash;
+
+/// Enough that two persons rarely share a turn.
+const TURNS: usize = 1_024;
+
+#[derive(Debug)]
+pub(super) struct Turns(Vec<Semaphore>);
+
+impl Turns {
+    pub(super) fn new() -> Self {
+        Self((0..TURNS).map(|_| Semaphore::new(1)).collect())
+    }
+
+    /// Waits for this person's turn.
+    pub(super) async fn take(&self, credential: &CredentialHash) -> Option<SemaphorePermit<'_>> {
+        let [first, second, ..] = credential.hash;
+        let turn = self.0.get(usize::from(u16::from_be_bytes([first, second])) % TURNS)?;
+        turn.acquire().await.ok()
+    }
+}

@@ -1,0 +1,427 @@
+//! One typed [`Config`] from an optional TOML file overlaid by the environment. The only place that reads the environment.
+//!
+//! All faults are reported at once, each naming its key, its value and what would fit. No secret is ever printed.
+//!
+//! | key | variable | default |
+//! |---|---|---|
+//! | `listen` | `ONESTOP_LISTEN` | `127.0.0.1:50051` |
+//! | `metrics_listen` | `ONESTOP_METRICS_LISTEN` | `127.0.0.1:9464` |
+//! | `data_dir` | `ONESTOP_DATA_DIR` | `/var/lib/onestop` as root, else `onestop` in the user's data folder |
+//! | `keys_dir` | `ONESTOP_KEYS_DIR` | `keys` in the data folder |
+//! | `rules_dir` | `ONESTOP_RULES_DIR` | `settlement-rules` |
+//! | `rules_examples` | `ONESTOP_RULES_EXAMPLES` | `false`; development only |
+//! | `database.url` | `ONESTOP_DATABASE_URL` | none: a private cluster in the data folder |
+//! | `database.password` | `ONESTOP_DATABASE_PASSWORD` | none |
+//! | `database.password_file` | `ONESTOP_DATABASE_PASSWORD_FILE` | none |
+//! | `otlp_endpoint` | `ONESTOP_OTLP_ENDPOINT` | none: traces are not exported |
+//! | `log.format` | `ONESTOP_LOG_FORMAT` | `text` |
+//! | `log.filter` | `ONESTOP_LOG_FILTER` | `info` |
+//! | `tls.cert`, `tls.key` | `ONESTOP_TLS_CERT`, `ONESTOP_TLS_KEY` | none: loopback only |
+//! | `caller.name` | `ONESTOP_CALLER_NAME` | `development` |
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+/// Everything that can be set from outside.
+#[derive(Debug)]
+pub struct Config {
+    /// Where calls are taken.
+    pub listen: SocketAddr,
+    /// Where metrics and health can be scraped.
+    pub metrics_listen: SocketAddr,
+    /// What the server keeps: the private cluster, and by default the keys.
+    pub data_dir: PathBuf,
+    /// The keys made by `onestop keys init`.
+    pub keys_dir: PathBuf,
+    /// The rule packages.
+    pub rules_dir: PathBuf,
+    /// Load packages of mere examples too. Never in production.
+    pub rules_examples: bool,
+    /// `None`: a private cluster in the data folder.
+    pub database: Option<Database>,
+    /// Where the private cluster's programs are looked for, besides the usual folders.
+    pub program_dirs: Vec<PathBuf>,
+    /// The collector, if any.
+    pub otlp_endpoint: Option<String>,
+    pub log: Log,
+    pub tls: Option<Tls>,
+    /// Who is calling, until callers are told apart by certificate.
+    pub caller_name: String,
+}
+
+/// A database that somebody else runs.
+pub struct Database {
+    /// Address, user and password, parsed.
+    pub connection: tokio_postgres::Config,
+}
+
+#[derive(Debug, Clone)]
+pub struct Log {
+    pub format: LogFormat,
+    /// As `tracing` reads it: "info,onestop=debug".
+    pub filter: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// PEM files.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    pub cert: PathBuf,
+    pub key: PathBuf,
+}
+
+/// All that is wrong, at once.
+#[derive(Debug)]
+pub struct Faults(Vec<Fault>);
+
+#[derive(Debug)]
+struct Fault {
+    /// Key, and where its value came from.
+    place: String,
+    /// `None` where the value is missing, or must not be shown.
+    value: Option<String>,
+    fits: String,
+}
+
+/// What is outside, handed in, so that tests need no environment.
+#[derive(Debug, Default)]
+pub struct Outside {
+    /// The variables.
+    pub variables: BTreeMap<String, String>,
+    /// Whether we are root, which decides the data folder.
+    pub root: bool,
+}
+
+const KEYS: [&str; 15] = [
+    "listen",
+    "metrics_listen",
+    "data_dir",
+    "keys_dir",
+    "rules_dir",
+    "rules_examples",
+    "database.url",
+    "database.password",
+    "database.password_file",
+    "otlp_endpoint",
+    "log.format",
+    "log.filter",
+    "tls.cert",
+    "tls.key",
+    "caller.name",
+];
+
+/// Variables of ours that are not keys: the first names the file, the second belongs to `deploy/demo`.
+const VARIABLES_BESIDE: [&str; 2] = ["ONESTOP_CONFIG", "ONESTOP_DATA"];
+
+/// Reads the process's environment and the file named by `--config` or `ONESTOP_CONFIG`.
+pub fn read(file: Option<&Path>) -> Result<Config, Faults> {
+    let outside = Outside {
+        variables: std::env::vars_os()
+            .map(|(name, value)| {
+                (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())
+            })
+            .collect(),
+        root: rustix::process::geteuid().is_root(),
+    };
+    let named = outside.variables.get("ONESTOP_CONFIG").map(PathBuf::from);
+    let Some(file) = file.map(Path::to_path_buf).or(named) else {
+        return from_parts(None, &outside);
+    };
+    let place = format!("config file {}", file.display());
+    match std::fs::read_to_string(&file) {
+        Ok(text) => from_parts(Some((&place, &text)), &outside),
+        Err(error) => {
+            let fits = format!("a TOML file that can be read ({error})");
+            Err(Faults(vec![Fault { place, value: None, fits }]))
+        }
+    }
+}
+
+/// The same from given parts; `file` is what to call it, and its text.
+pub fn from_parts(file: Option<(&str, &str)>, outside: &Outside) -> Result<Config, Faults> {
+    let mut reader = Reader::new(file, outside);
+    let data_dir = reader.data_dir(outside);
+    let keys_dir = reader.path("keys_dir").unwrap_or_else(|| data_dir.join("keys"));
+    let tls = reader.tls();
+    let config = Config {
+        listen: reader.address("listen", ([127, 0, 0, 1], 50_051)),
+        metrics_listen: reader.address("metrics_listen", ([127, 0, 0, 1], 9_464)),
+        keys_dir,
+        data_dir,
+        rules_dir: reader.path("rules_dir").unwrap_or_else(|| "settlement-rules".into()),
+        rules_examples: reader.parsed("rules_examples", "true or false").unwrap_or(false),
+        database: reader.database(),
+        program_dirs: outside.variables.get("PATH").map_or_else(Vec::new, |path| {
+            std::env::split_paths(path).filter(|folder| folder.is_absolute()).collect()
+        }),
+        otlp_endpoint: reader.otlp_endpoint(),
+        log: Log {
+            format: reader.parsed("log.format", "text or json").unwrap_or(LogFormat::Text),
+            filter: reader.log_filter(),
+        },
+        tls,
+        caller_name: reader.text("caller.name").unwrap_or_else(|| "development".to_owned()),
+    };
+    if !config.listen.ip().is_loopback() && config.tls.is_none() {
+        reader.fault(
+            "listen",
+            "a loopback address such as 127.0.0.1:50051; any other needs tls.cert and tls.key, \
+             since bills would cross the network in clear",
+        );
+    }
+    if reader.faults.is_empty() { Ok(config) } else { Err(Faults(reader.faults)) }
+}
+
+/// Values by key with where each came from, and the faults found so far.
+struct Reader {
+    values: BTreeMap<String, (String, String)>,
+    faults: Vec<Fault>,
+}
+
+impl Reader {
+    fn new(file: Option<(&str, &str)>, outside: &Outside) -> Reader {
+        let mut reader = Reader { values: BTreeMap::new(), faults: Vec::new() };
+        if let Some((place, text)) = file {
+            match text.parse::<toml::Table>() {
+                Ok(table) => reader.add_table("", &table, place),
+                Err(error) => reader.faults.push(Fault {
+                    // The error shows the line itself, which might hold a password.
+                    place: place.to_owned(),
+                    value: None,
+                    fits: format!("TOML ({})", error.message()),
+                }),
+            }
+        }
+        for (name, value) in &outside.variables {
+            let Some(rest) = name.strip_prefix("ONESTOP_") else { continue };
+            if VARIABLES_BESIDE.contains(&name.as_str()) {
+                continue;
+            }
+            let known = KEYS.iter().find(|key| key.replace('.', "_").to_uppercase() == rest);
+            let place = format!("environment variable {name}");
+            match known {
+                Some(key) => {
+                    reader.values.insert((*key).to_owned(), (value.clone(), place));
+                }
+                None => reader.unknown(place),
+            }
+        }
+        reader
+    }
+
+    fn add_table(&mut self, prefix: &str, table: &toml::Table, file: &str) {
+        for (name, value) in table {
+            let key = format!("{prefix}{name}");
+            let place = format!("`{key}` in {file}");
+            if let toml::Value::Table(inner) = value {
+                self.add_table(&format!("{key}."), inner, file);
+                continue;
+            }
+            if !KEYS.contains(&key.as_str()) {
+                self.unknown(place);
+                continue;
+            }
+            let text = match value {
+                toml::Value::String(text) => text.clone(),
+                toml::Value::Boolean(flag) => flag.to_string(),
+                toml::Value::Integer(_)
+                | toml::Value::Float(_)
+                | toml::Value::Datetime(_)
+                | toml::Value::Array(_)
+                | toml::Value::Table(_) => {
+                    let fits = "quoted text, or true or false".to_owned();
+                    self.faults.push(Fault { place, value: None, fits });
+                    continue;
+                }
+            };
+            self.values.insert(key, (text, place));
+        }
+    }
+
+    fn unknown(&mut self, place: String) {
+        let fits = format!("one of the keys {}", KEYS.join(", "));
+        self.faults.push(Fault { place, value: None, fits });
+    }
+
+    /// Records that the value of `key` does not fit.
+    fn fault(&mut self, key: &str, fits: impl Into<String>) {
+        // An address of a database holds its password.
+        let secret = key.starts_with("database.") && key != "database.password_file";
+        let (value, place) = match self.values.get(key) {
+            Some((value, place)) => ((!secret).then(|| value.clone()), place.clone()),
+            None => (None, format!("`{key}`")),
+        };
+        self.faults.push(Fault { place, value, fits: fits.into() });
+    }
+
+    /// An empty value means that the key is not set, so that a variable can undo the file.
+    fn text(&self, key: &str) -> Option<String> {
+        self.values.get(key).map(|(value, _)| value.clone()).filter(|value| !value.is_empty())
+    }
+
+    fn path(&self, key: &str) -> Option<PathBuf> {
+        self.text(key).map(PathBuf::from)
+    }
+
+    fn parsed<T: FromStr>(&mut self, key: &str, fits: &str) -> Option<T> {
+        let parsed = self.text(key)?.parse().ok();
+        if parsed.is_none() {
+            self.fault(key, fits);
+        }
+        parsed
+    }
+
+    fn address(&mut self, key: &str, default: ([u8; 4], u16)) -> SocketAddr {
+        self.parsed(key, "an address and a port, such as 127.0.0.1:50051")
+            .unwrap_or_else(|| default.into())
+    }
+
+    fn data_dir(&mut self, outside: &Outside) -> PathBuf {
+        if let Some(folder) = self.path("data_dir") {
+            if !folder.is_absolute() {
+                self.fault("data_dir", "an absolute path");
+            }
+            return folder;
+        }
+        if outside.root {
+            return PathBuf::from("/var/lib/onestop");
+        }
+        let absolute = |name: &str| {
+            outside.variables.get(name).map(PathBuf::from).filter(|path| path.is_absolute())
+        };
+        let home = || absolute("HOME").map(|home| home.join(".local/share"));
+        match absolute("XDG_DATA_HOME").or_else(home) {
+            Some(shared) => shared.join("onestop"),
+            None => {
+                self.fault("data_dir", "an absolute path, since neither XDG_DATA_HOME nor HOME is");
+                PathBuf::new()
+            }
+        }
+    }
+
+    fn tls(&mut self) -> Option<Tls> {
+        let tls = match (self.path("tls.cert"), self.path("tls.key")) {
+            (None, None) => return None,
+            (Some(cert), Some(key)) => Some(Tls { cert, key }),
+            (Some(_), None) => {
+                self.fault("tls.key", "the key's PEM file, since tls.cert is set");
+                None
+            }
+            (None, Some(_)) => {
+                self.fault("tls.cert", "the certificate's PEM file, since tls.key is set");
+                None
+            }
+        }?;
+        for (key, file) in [("tls.cert", &tls.cert), ("tls.key", &tls.key)] {
+            if let Err(error) = std::fs::File::open(file) {
+                self.fault(key, format!("a PEM file that can be read ({error})"));
+            }
+        }
+        Some(tls)
+    }
+
+    fn database(&mut self) -> Option<Database> {
+        let password = self.password();
+        let Some(url) = self.text("database.url").map(SecretString::from) else {
+            if password.is_some() {
+                self.fault("database.url", "set too, when a database password is");
+            }
+            return None;
+        };
+        match url.expose_secret().parse::<tokio_postgres::Config>() {
+            Ok(mut connection) => {
+                if let Some(password) = password {
+                    connection.password(password.expose_secret());
+                }
+                Some(Database { connection })
+            }
+            Err(_) => {
+                self.fault("database.url", "such as postgres://user@host:5432/database");
+                None
+            }
+        }
+    }
+
+    fn password(&mut self) -> Option<SecretString> {
+        let file = self.path("database.password_file");
+        let password = self.text("database.password");
+        if file.is_some() && password.is_some() {
+            self.fault("database.password_file", "unset, since database.password is set");
+        }
+        let Some(file) = file else { return password.map(SecretString::from) };
+        match std::fs::read_to_string(&file) {
+            Ok(text) => Some(SecretString::from(text.trim_end_matches(['\r', '\n']))),
+            Err(error) => {
+                self.fault("database.password_file", format!("a file that can be read ({error})"));
+                None
+            }
+        }
+    }
+
+    fn otlp_endpoint(&mut self) -> Option<String> {
+        let endpoint = self.text("otlp_endpoint")?;
+        let fits = endpoint.starts_with("http://")
+            && tonic::transport::Endpoint::from_shared(endpoint.clone()).is_ok();
+        if !fits {
+            self.fault(
+                "otlp_endpoint",
+                "the address of a collector, such as http://127.0.0.1:4317",
+            );
+        }
+        Some(endpoint)
+    }
+
+    fn log_filter(&mut self) -> String {
+        let filter = self.text("log.filter").unwrap_or_else(|| "info".to_owned());
+        if let Err(error) = tracing_subscriber::EnvFilter::try_new(&filter) {
+            self.fault("log.filter", format!("such as info,onestop=debug ({error})"));
+        }
+        filter
+    }
+}
+
+impl FromStr for LogFormat {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<LogFormat, ()> {
+        match text {
+            "text" => Ok(LogFormat::Text),
+            "json" => Ok(LogFormat::Json),
+            _ => Err(()),
+        }
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Database(redacted)")
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} fault(s) in the configuration", self.0.len())?;
+        for Fault { place, value, fits } in &self.0 {
+            write!(f, "\n  {place}")?;
+            if let Some(value) = value {
+                write!(f, " is {value:?}")?;
+            }
+            write!(f, "; what would fit: {fits}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Faults {}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,114 @@
+use super::*;
+
+fn outside(variables: &[(&str, &str)]) -> Outside {
+    let variables =
+        variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Outside { variables, root: true }
+}
+
+fn check_fault(file: &str, variables: &[(&str, &str)], want: &[&str]) {
+    let faults = from_parts(Some(("t.toml", file)), &outside(variables)).unwrap_err().to_string();
+    for part in want {
+        assert!(faults.contains(part), "{part:?} is not in {faults}");
+    }
+    assert_eq!(faults.lines().count(), want.len().saturating_add(1), "one line a fault: {faults}");
+}
+
+#[test]
+fn nothing_set_gives_the_defaults() {
+    let config = from_parts(None, &outside(&[])).unwrap();
+    assert_eq!(config.listen.to_string(), "127.0.0.1:50051");
+    assert_eq!(config.data_dir, Path::new("/var/lib/onestop"));
+    assert_eq!(config.keys_dir, Path::new("/var/lib/onestop/keys"));
+    assert!(config.database.is_none() && config.tls.is_none() && !config.rules_examples);
+}
+
+#[test]
+fn a_user_keeps_data_in_their_own_data_folder() {
+    let mut home = outside(&[("HOME", "/home/zhang")]);
+    home.root = false;
+    let config = from_parts(None, &home).unwrap();
+    assert_eq!(config.data_dir, Path::new("/home/zhang/.local/share/onestop"));
+    home.variables.insert("XDG_DATA_HOME".to_owned(), "/srv/share".to_owned());
+    assert_eq!(from_parts(None, &home).unwrap().data_dir, Path::new("/srv/share/onestop"));
+    let nowhere = Outside { root: false, ..Outside::default() };
+    assert!(from_parts(None, &nowhere).unwrap_err().to_string().contains("`data_dir`"));
+}
+
+#[test]
+fn the_environment_overlays_the_file() {
+    let file = "listen = '127.0.0.1:1'\nrules_examples = true\n[log]\nformat = 'json'\n";
+    let variables = outside(&[("ONESTOP_LISTEN", "[::1]:2"), ("ONESTOP_DATA_DIR", "/var/tmp/x")]);
+    let config = from_parts(Some(("t.toml", file)), &variables).unwrap();
+    assert_eq!(config.listen.to_string(), "[::1]:2");
+    assert_eq!(config.log.format, LogFormat::Json);
+    assert!(config.rules_examples);
+    assert_eq!(config.keys_dir, Path::new("/var/tmp/x/keys"));
+}
+
+#[test]
+fn all_faults_come_at_once_with_key_value_and_what_fits() {
+    check_fault(
+        "listen = 'here'\nlog.format = 'xml'\nlisten_on = 'x'\nrules_dir = 7\n",
+        &[("ONESTOP_RULES_EXAMPLES", "maybe"), ("ONESTOP_LISTENS", "1")],
+        &[
+            "`listen` in t.toml is \"here\"; what would fit: an address and a port",
+            "`log.format` in t.toml is \"xml\"; what would fit: text or json",
+            "`listen_on` in t.toml; what would fit: one of the keys listen,",
+            "`rules_dir` in t.toml; what would fit: quoted text",
+            "environment variable ONESTOP_RULES_EXAMPLES is \"maybe\"; what would fit: true or",
+            "environment variable ONESTOP_LISTENS; what would fit: one of the keys",
+        ],
+    );
+    check_fault("listen = ", &[], &["t.toml; what would fit: TOML"]);
+    check_fault("log.filter = 'a=b=c'", &[], &["is \"a=b=c\""]);
+    check_fault("otlp_endpoint = 'collector'", &[], &["http://127.0.0.1:4317"]);
+    check_fault("data_dir = 'here'", &[], &["an absolute path"]);
+}
+
+#[test]
+fn no_open_address_without_tls() {
+    check_fault("listen = '0.0.0.0:50051'", &[], &["`listen` in t.toml is \"0.0.0.0:50051\""]);
+    check_fault("tls.cert = '/c.pem'", &[], &["`tls.key`; what would fit"]);
+    check_fault("tls.cert = '/no/c'\ntls.key = '/no/k'", &[], &["`tls.cert` in", "`tls.key` in"]);
+}
+
+#[test]
+fn no_secret_is_shown() {
+    let url = "postgres://onestop:hunter2@db:port/onestop";
+    let faults = from_parts(None, &outside(&[("ONESTOP_DATABASE_URL", url)])).unwrap_err();
+    assert!(faults.to_string().contains("ONESTOP_DATABASE_URL; what would fit"));
+    assert!(!format!("{faults} {faults:?}").contains("hunter2"));
+
+    let url = "postgres://onestop@db/onestop";
+    let variables = [("ONESTOP_DATABASE_URL", url), ("ONESTOP_DATABASE_PASSWORD", "correct horse")];
+    let config = from_parts(None, &outside(&variables)).unwrap();
+    assert!(!format!("{config:?}").contains("horse"));
+    let connection = config.database.unwrap().connection;
+    assert_eq!(connection.get_password(), Some("correct horse".as_bytes()));
+
+    let password_alone = outside(&[("ONESTOP_DATABASE_PASSWORD", "correct horse")]);
+    let faults = from_parts(None, &password_alone).unwrap_err();
+    assert!(faults.to_string().contains("`database.url`"), "{faults}");
+    assert!(!format!("{faults:?}").contains("horse"));
+}
+
+#[test]
+fn a_password_can_lie_in_a_file() {
+    let folder = std::env::temp_dir().join(format!("onestop-config-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("password");
+    std::fs::write(&file, "from a file\n").unwrap();
+    let file = file.to_str().unwrap();
+    let url = ("ONESTOP_DATABASE_URL", "postgres://u@db/d");
+    let config =
+        from_parts(None, &outside(&[url, ("ONESTOP_DATABASE_PASSWORD_FILE", file)])).unwrap();
+    let connection = config.database.unwrap().connection;
+    assert_eq!(connection.get_password(), Some("from a file".as_bytes()));
+    std::fs::remove_dir_all(&folder).unwrap();
+    check_fault(
+        "database.password_file = '/no/such'",
+        &[url],
+        &["`database.password_file` in t.toml is \"/no/such\""],
+    );
+}

@@ -1,0 +1,265 @@
+//! Conditions, amounts and ratios, evaluated against what one bill shows.
+
+use std::cell::Cell;
+
+use super::super::money::{Fen, Rate, Rounding, round_scaled};
+use super::super::rules::{
+    Amount, AmountChange, AmountValue, ClauseId, Condition, FactValue, Grade, Package, Ratio,
+    RatioChange, RatioValue, Reference, Row, Span,
+};
+use super::run::Done;
+use super::{Facts, Halt};
+
+/// How deep indexes may refer to each other. The checker refuses circles; this bounds what it has not seen.
+const INDEX_DEPTH_MAX: u8 = 16;
+
+/// What a figure may look at: the facts, the identity being tried, and what the layers so far did.
+pub(super) struct View<'a> {
+    pub(super) package: &'a Package,
+    pub(super) facts: &'a Facts,
+    pub(super) identity: Option<u16>,
+    pub(super) gross: &'a [Fen],
+    pub(super) total: Fen,
+    pub(super) done: &'a [Done],
+    pub(super) rounding: Rounding,
+    /// Set once any figure that was used is assumed.
+    pub(super) assumed: Cell<bool>,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn holds(&self, condition: &Condition) -> Result<bool, Halt> {
+        let facts = self.facts;
+        Ok(match condition {
+            Condition::All(parts) => {
+                for part in parts {
+                    if !self.holds(part)? {
+                        return Ok(false);
+                    }
+                }
+                true
+            }
+            Condition::Any(parts) => {
+                for part in parts {
+                    if self.holds(part)? {
+                        return Ok(true);
+                    }
+                }
+                false
+            }
+            Condition::Not(part) => !self.holds(part)?,
+            Condition::Identity(bits) => {
+                self.identity.is_some_and(|identity| has(*bits, identity.into()))
+            }
+            Condition::Level(bits) => has(*bits, facts.level.into()),
+            Condition::Place(bits) => has(*bits, place_bit(facts)),
+            Condition::Referral(bits) => has(*bits, referral_bit(facts)),
+            Condition::Care(bits) => has(*bits, care_bit(facts)),
+            Condition::Transfer(bits) => has(*bits, transfer_bit(facts)),
+            Condition::Disease(bits) => bits & facts.diseases != 0,
+            Condition::Age(span) => span.holds(facts.age.ok_or(Halt::AgeMissing)?),
+            Condition::Stay(span) => span.holds(facts.stay),
+            Condition::StaySameLevel(span) => span.holds(facts.stay_same_level),
+            Condition::Hospital(codes) => codes.contains(&facts.hospital),
+            Condition::TreatmentRegion(regions) => {
+                regions.iter().any(|region| facts.treatment_region.starts_with(region.as_str()))
+            }
+            Condition::FactWithin(fact, span) => {
+                self.number(*fact).is_some_and(|number| span.holds(number))
+            }
+            Condition::FactFlag(fact, wanted) => self.fact(*fact) == Some(FactValue::Flag(*wanted)),
+            Condition::FactChoice(fact, bits) => {
+                matches!(self.fact(*fact), Some(FactValue::Choice(choice)) if has(*bits, choice.into()))
+            }
+            Condition::NothingFrom(layers) => layers.iter().all(|layer| {
+                self.done.get(usize::from(*layer)).is_none_or(|done| done.pay == Fen::ZERO)
+            }),
+        })
+    }
+
+    /// The first row that holds.
+    pub(super) fn first<T>(&self, rows: &'a [Row<T>]) -> Result<&'a Row<T>, Halt> {
+        for row in rows {
+            if self.holds(&row.when)? {
+                self.note(row.clause);
+                return Ok(row);
+            }
+        }
+        Err(Halt::NoRow(rows.first().map_or(0, |row| row.clause)))
+    }
+
+    /// An amount, and the clause that says it.
+    pub(super) fn amount(&self, rows: &'a Amount) -> Result<(Fen, ClauseId), Halt> {
+        self.amount_at(rows, 0)
+    }
+
+    fn amount_at(&self, rows: &'a Amount, depth: u8) -> Result<(Fen, ClauseId), Halt> {
+        let row = self.first(rows)?;
+        let AmountValue::Of { what, times, plus, min, max } = &row.value else {
+            let AmountValue::Plain(fen) = row.value else { return Err(Halt::Overflow) };
+            return Ok((fen, row.clause));
+        };
+        let exact = self.referred(*what, *times, depth)?;
+        let product = round_scaled(exact, self.rounding).ok_or(Halt::Overflow)?;
+        let mut amount = product.checked_add(*plus).ok_or(Halt::Overflow)?;
+        if let Some(min) = min {
+            amount = amount.max(*min);
+        }
+        if let Some(max) = max {
+            amount = amount.min(*max);
+        }
+        Ok((amount, row.clause))
+    }
+
+    /// What an amount is in proportion to, times the ratio, in billionths of a fen.
+    fn referred(&self, what: Reference, times: Rate, depth: u8) -> Result<i128, Halt> {
+        let fen = match what {
+            Reference::Index(index) => {
+                let index = self.package.indexes.get(usize::from(index)).ok_or(Halt::Overflow)?;
+                let deeper = depth
+                    .checked_add(1)
+                    .filter(|depth| *depth <= INDEX_DEPTH_MAX)
+                    .ok_or(Halt::Overflow)?;
+                self.amount_at(&index.amount, deeper)?.0.get()
+            }
+            Reference::FactYuan(fact) => self.number(fact).ok_or(Halt::Overflow)?,
+            // In yuan for one, so a hundred fen.
+            Reference::FactNumber(fact) => self
+                .number(fact)
+                .and_then(|number| number.checked_mul(100))
+                .ok_or(Halt::Overflow)?,
+            Reference::Age => {
+                self.facts.age.ok_or(Halt::AgeMissing)?.checked_mul(100).ok_or(Halt::Overflow)?
+            }
+            Reference::AccountBalance => self.facts.account_balance.get(),
+            Reference::Total => self.total.get(),
+            Reference::Gross(amount) => {
+                self.gross.get(usize::from(amount)).copied().unwrap_or_default().get()
+            }
+        };
+        i128::from(fen).checked_mul(times.billionths().into()).ok_or(Halt::Overflow)
+    }
+
+    /// A ratio as the table says it, before any change, and the clause that says it.
+    pub(super) fn ratio(&self, rows: &'a Ratio) -> Result<(Rate, ClauseId), Halt> {
+        let row = self.first(rows)?;
+        let rate = match &row.value {
+            RatioValue::Plain(rate) => *rate,
+            RatioValue::Linear { base, per, each, min, max } => {
+                let number = match per {
+                    None => self.facts.age.ok_or(Halt::AgeMissing)?,
+                    Some(fact) => self.number(*fact).ok_or(Halt::Overflow)?,
+                };
+                let grown = each.billionths().checked_mul(number).ok_or(Halt::Overflow)?;
+                let mut rate =
+                    base.checked_add(Rate::from_billionths(grown)).ok_or(Halt::Overflow)?;
+                if let Some(min) = min {
+                    rate = rate.max(*min);
+                }
+                if let Some(max) = max {
+                    rate = rate.min(*max);
+                }
+                rate
+            }
+        };
+        Ok((rate, row.clause))
+    }
+
+    /// A ratio within 0 and 1, where no change applies.
+    pub(super) fn plain_ratio(&self, rows: &'a Ratio) -> Result<(Rate, ClauseId), Halt> {
+        let (rate, clause) = self.ratio(rows)?;
+        Ok((rate.clamp(Rate::ZERO, Rate::ONE), clause))
+    }
+
+    /// An amount after a change, to the fen and not below nothing.
+    pub(super) fn change_amount(&self, amount: Fen, change: &'a AmountChange) -> Result<Fen, Halt> {
+        let changed = match change {
+            AmountChange::Scale(times, plus) => {
+                let scaled = amount.share(*times, self.rounding).ok_or(Halt::Overflow)?;
+                scaled.checked_add(*plus).ok_or(Halt::Overflow)?
+            }
+            AmountChange::Replace(rows) => self.amount(rows)?.0,
+        };
+        Ok(changed.max(Fen::ZERO))
+    }
+
+    /// A ratio after a change.
+    pub(super) fn change_ratio(&self, rate: Rate, change: &'a RatioChange) -> Result<Rate, Halt> {
+        match change {
+            RatioChange::Scale(times, plus) => rate
+                .checked_mul(*times)
+                .and_then(|scaled| scaled.checked_add(*plus))
+                .ok_or(Halt::Overflow),
+            RatioChange::Replace(rows) => Ok(self.ratio(rows)?.0),
+        }
+    }
+
+    /// Remembers that the figures of a clause were used.
+    pub(super) fn note(&self, clause: ClauseId) {
+        let source = self.package.clause(clause).and_then(|clause| clause.source.as_ref());
+        if source.is_some_and(|source| source.grade == Grade::Assumed) {
+            self.assumed.set(true);
+        }
+    }
+
+    fn fact(&self, fact: u16) -> Option<FactValue> {
+        self.facts.declared.get(usize::from(fact)).copied()
+    }
+
+    fn number(&self, fact: u16) -> Option<i64> {
+        match self.fact(fact)? {
+            FactValue::Number(number) => Some(number),
+            FactValue::Yuan(fen) => Some(fen.get()),
+            FactValue::Flag(_) | FactValue::Choice(_) => None,
+        }
+    }
+}
+
+impl Span {
+    /// Does a number lie within?
+    pub fn holds(self, number: i64) -> bool {
+        self.at_least <= number && number < self.below
+    }
+}
+
+fn has(bits: u64, place: u32) -> bool {
+    bits.checked_shr(place).is_some_and(|shifted| shifted & 1 == 1)
+}
+
+fn place_bit(facts: &Facts) -> u32 {
+    use super::super::rules::Place;
+    match facts.place {
+        Place::Local => 0,
+        Place::Province => 1,
+        Place::Outside => 2,
+    }
+}
+
+fn referral_bit(facts: &Facts) -> u32 {
+    use super::super::bill::Referral;
+    match facts.referral {
+        Referral::None => 0,
+        Referral::Filed => 1,
+        Referral::Unfiled => 2,
+        Referral::Emergency => 3,
+        Referral::LongTerm => 4,
+    }
+}
+
+fn care_bit(facts: &Facts) -> u32 {
+    use super::super::bill::Care;
+    match facts.care {
+        Care::Inpatient => 0,
+        Care::Outpatient => 1,
+        Care::OutpatientChronic => 2,
+    }
+}
+
+fn transfer_bit(facts: &Facts) -> u32 {
+    use super::super::rules::Transfer;
+    match facts.transfer {
+        Transfer::None => 0,
+        Transfer::Up => 1,
+        Transfer::Level => 2,
+        Transfer::Down => 3,
+    }
+}

@@ -1,0 +1,123 @@
+//! Every limit, by name, with its reason; the compiler checks how they relate. What has no limit here has none at all,
+//! and that is a fault.
+use std::time::Duration;
+
+// === Messages ===
+
+/// More than any stay seen in the wild (5 000 is the largest we were told of), and still decided well inside [`RESPONSE_MAX`].
+pub const CHARGE_LINES_MAX: usize = 10_000;
+
+/// A charge line on the wire with every text at its widest is about 190 bytes; rounded up to leave room for new fields.
+pub const CHARGE_LINE_BYTES_MAX: usize = 256;
+
+/// A bill without its lines: diagnoses, facts, ids, and a quote token.
+pub const BILL_HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// The largest message taken or sent. Half as much again as the largest bill, so that a bill of 10 001 lines still reaches
+/// us and is refused by name instead of by size.
+pub const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// HTTP/2 headers of one call. Ours carry a trace context and a deadline, nothing more.
+pub const HEADER_BYTES_MAX: u32 = 16 * 1024;
+
+// === Time ===
+
+/// How long a billing desk waits for us. Past this its system treats the outcome as unknown.
+pub const RESPONSE_MAX: Duration = Duration::from_millis(2_000);
+
+/// How long a call waits for a database connection before it is refused as overload.
+pub const POOL_WAIT_MAX: Duration = Duration::from_millis(250);
+
+/// How long one statement on the path of a settlement may run. Two of them and the wait fit in [`RESPONSE_MAX`].
+pub const STATEMENT_TIMEOUT: Duration = Duration::from_millis(800);
+
+/// How long a statement waits for another's lock: short, since the loser decides again from a fresh snapshot.
+pub const LOCK_TIMEOUT: Duration = Duration::from_millis(400);
+
+/// A transaction that sits idle this long has lost its client; it must not hold its locks.
+pub const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_millis(5_000);
+
+/// How long a new connection to the database may take to open.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_millis(1_000);
+
+/// One statement of an import batch: many rows at once, and nobody stands at a desk for it.
+pub const IMPORT_STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a quote binds: a patient walks from the ward to the counter and queues there.
+pub const QUOTE_VALID: Duration = Duration::from_secs(30 * 60);
+
+// === Work at once ===
+
+/// Database connections of one server. PostgreSQL commits fastest with a few per core; more only queue inside it.
+pub const POOL_CONNECTIONS_MAX: usize = 32;
+
+/// Connections that the private cluster takes: the pool, and some for people and tests.
+pub const CLUSTER_CONNECTIONS_MAX: usize = 200;
+
+/// How often a settlement is decided again because its snapshot moved, before it is refused as busy.
+pub const DECIDE_ATTEMPTS_MAX: usize = 8;
+
+/// Client connections at once. A hospital's interface server keeps a few; a province has some thousand hospitals.
+pub const CONNECTIONS_MAX: usize = 4_096;
+
+/// Calls at once on one connection.
+pub const STREAMS_PER_CONNECTION_MAX: u32 = 256;
+
+/// Rows of an import in one transaction: large enough to make the commit cheap, small enough to redo.
+pub const IMPORT_BATCH_ROWS: usize = 1_000;
+
+// === Connections and stopping ===
+
+/// After this a client is asked to reconnect, so that load spreads over servers and no connection lives for ever.
+pub const CONNECTION_AGE_MAX: Duration = Duration::from_secs(10 * 60);
+
+/// How long calls may still run on a connection that has reached its age. Long imports resume.
+pub const CONNECTION_AGE_GRACE: Duration = Duration::from_secs(60);
+
+/// How often an idle client is asked whether it is still there.
+pub const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
+
+/// How long it may take to answer.
+pub const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long accepted calls may finish once we are told to stop. Then whatever is left is cut off: it either committed, and
+/// the hospital can ask for it, or it did not.
+pub const DRAIN_MAX: Duration = Duration::from_secs(10);
+
+/// How long the private cluster may take to come up, crash recovery included.
+pub const CLUSTER_START_MAX: Duration = Duration::from_secs(120);
+
+/// How long the private cluster may take to write its last checkpoint when stopped.
+pub const CLUSTER_STOP_MAX: Duration = Duration::from_secs(30);
+
+// === Telemetry ===
+
+/// Spans waiting for the collector; more are dropped, so that a dead collector costs memory once and time never.
+pub const SPAN_QUEUE_MAX: usize = 8_192;
+
+/// Spans sent at once.
+pub const SPAN_BATCH_MAX: usize = 512;
+
+/// How long one export may take.
+pub const EXPORT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long telemetry may take to flush when we stop; then it is given up.
+pub const TELEMETRY_STOP_MAX: Duration = Duration::from_secs(5);
+
+const _: () = assert!(
+    CHARGE_LINES_MAX * CHARGE_LINE_BYTES_MAX + BILL_HEAD_BYTES_MAX < MESSAGE_BYTES_MAX,
+    "the largest bill fits in a message",
+);
+const _: () = assert!(
+    POOL_WAIT_MAX.as_millis() + 2 * STATEMENT_TIMEOUT.as_millis() < RESPONSE_MAX.as_millis(),
+    "waiting for a connection, reading and committing end before the desk gives up",
+);
+const _: () = assert!(LOCK_TIMEOUT.as_millis() < STATEMENT_TIMEOUT.as_millis());
+const _: () = assert!(CONNECT_TIMEOUT.as_millis() < RESPONSE_MAX.as_millis());
+const _: () = assert!(RESPONSE_MAX.as_millis() < IDLE_IN_TRANSACTION_TIMEOUT.as_millis());
+const _: () = assert!(RESPONSE_MAX.as_millis() < DRAIN_MAX.as_millis());
+const _: () = assert!(IMPORT_STATEMENT_TIMEOUT.as_millis() < CONNECTION_AGE_GRACE.as_millis());
+const _: () = assert!(2 * POOL_CONNECTIONS_MAX < CLUSTER_CONNECTIONS_MAX);
+const _: () = assert!(KEEP_ALIVE_TIMEOUT.as_millis() < KEEP_ALIVE_INTERVAL.as_millis());
+const _: () = assert!(SPAN_BATCH_MAX < SPAN_QUEUE_MAX);
+const _: () = assert!(EXPORT_TIMEOUT.as_millis() < TELEMETRY_STOP_MAX.as_millis());

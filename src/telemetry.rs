@@ -1,0 +1,278 @@
+//! Logs to stderr, traces and metrics to a collector where one is set, metrics and health for a scrape.
+//!
+//! Nothing here waits on the path of a settlement: queues are bounded and drop, and stopping is capped.
+use std::io::IsTerminal as _;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use opentelemetry::metrics::{Counter, Histogram, Meter, MeterProvider as _};
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_otlp::{MetricExporter, SpanExporter, WithExportConfig as _};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider};
+use prometheus::{Encoder as _, TextEncoder};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tracing_subscriber::filter::{EnvFilter, LevelFilter, Targets};
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::config::{Log, LogFormat};
+use crate::limits;
+
+const SERVICE: &str = "onestop";
+
+/// From a warm read to a desk that has long given up, in seconds.
+const SETTLE_SECONDS_BOUNDARIES: [f64; 16] = [
+    0.000_1, 0.000_25, 0.000_5, 0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
+    2.0, 10.0,
+];
+
+/// The instruments of the application. Labels are closed sets, never ids.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    /// Calls of Settle, by `outcome`: settled, repeat, declined, moved, or the kind of error.
+    pub settlements: Counter<u64>,
+    /// How long Settle took, by `outcome`.
+    pub settle_seconds: Histogram<f64>,
+    /// Calls of Quote, by `outcome`.
+    pub quotes: Counter<u64>,
+    /// Calls of Reverse, by `outcome`.
+    pub reversals: Counter<u64>,
+    /// Rows of imports, by `kind` and `outcome`.
+    pub import_rows: Counter<u64>,
+    /// Round trips to the database, by `operation`.
+    pub store_round_trips: Counter<u64>,
+    /// Reloads of the rule packages, by `outcome`.
+    pub package_reloads: Counter<u64>,
+}
+
+/// What was set up, to be shut down at the end.
+#[derive(Debug)]
+pub struct Telemetry {
+    pub metrics: Metrics,
+    registry: prometheus::Registry,
+    meters: SdkMeterProvider,
+    tracers: Option<SdkTracerProvider>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    #[error("read log filter {filter:?}")]
+    Filter {
+        filter: String,
+        #[source]
+        source: tracing_subscriber::filter::ParseError,
+    },
+    #[error("set up the scrape")]
+    Scrape(#[source] opentelemetry_sdk::error::OTelSdkError),
+    #[error("set up the export to {endpoint}")]
+    Export {
+        endpoint: String,
+        #[source]
+        source: opentelemetry_otlp::ExporterBuildError,
+    },
+    #[error("set up logs: they are set up already")]
+    Twice(#[source] tracing_subscriber::util::TryInitError),
+}
+
+impl Metrics {
+    pub fn new(meter: &Meter) -> Metrics {
+        let counter = |name: &'static str, description: &'static str| {
+            meter.u64_counter(name).with_description(description).build()
+        };
+        Metrics {
+            settlements: counter("onestop.settlements", "Calls of Settle by outcome"),
+            settle_seconds: meter
+                .f64_histogram("onestop.settle.duration")
+                .with_unit("s")
+                .with_description("How long Settle took by outcome")
+                .with_boundaries(SETTLE_SECONDS_BOUNDARIES.to_vec())
+                .build(),
+            quotes: counter("onestop.quotes", "Calls of Quote by outcome"),
+            reversals: counter("onestop.reversals", "Calls of Reverse by outcome"),
+            import_rows: counter("onestop.import.rows", "Imported rows by kind and outcome"),
+            store_round_trips: counter(
+                "onestop.store.round_trips",
+                "Round trips to the database by operation",
+            ),
+            package_reloads: counter("onestop.package.reloads", "Reloads of packages by outcome"),
+        }
+    }
+
+    /// Counts for nobody: what tests and the command line use.
+    pub fn unexported() -> Metrics {
+        Metrics::new(&SdkMeterProvider::default().meter(SERVICE))
+    }
+}
+
+impl Telemetry {
+    /// Once per process, inside the runtime: the exporters' connections belong to it.
+    pub fn start(log: &Log, otlp_endpoint: Option<&str>) -> Result<Telemetry, TelemetryError> {
+        let resource = Resource::builder()
+            .with_service_name(SERVICE)
+            .with_attribute(opentelemetry::KeyValue::new(
+                "service.version",
+                env!("CARGO_PKG_VERSION"),
+            ))
+            .build();
+        let (registry, meters) = meters(otlp_endpoint, resource.clone())?;
+        let tracers = otlp_endpoint.map(|endpoint| tracers(endpoint, resource)).transpose()?;
+        subscribe(log, tracers.as_ref())?;
+        opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
+        let metrics = Metrics::new(&meters.meter(SERVICE));
+        Ok(Telemetry { metrics, registry, meters, tracers })
+    }
+
+    /// Answers `/metrics`, and `/healthz` with whether we are serving, until dropped.
+    pub async fn serve_scrape(
+        &self,
+        listener: TcpListener,
+        serving: watch::Receiver<bool>,
+    ) -> std::io::Result<()> {
+        let router = axum::Router::new()
+            .route("/metrics", axum::routing::get(scrape))
+            .with_state(self.registry.clone())
+            .route("/healthz", axum::routing::get(healthz).with_state(serving));
+        axum::serve(listener, router).await
+    }
+
+    /// Sends what is left, for at most [`limits::TELEMETRY_STOP_MAX`]; a dead collector does not hold up the exit.
+    pub async fn shutdown(self) {
+        let Telemetry { meters, tracers, .. } = self;
+        // It blocks, and on a worker it could block the very task that it waits for.
+        let flushed = tokio::task::spawn_blocking(move || {
+            let traced = tracers
+                .map_or(Ok(()), |tracers| tracers.shutdown_with_timeout(limits::EXPORT_TIMEOUT));
+            traced.and(meters.shutdown_with_timeout(limits::EXPORT_TIMEOUT))
+        });
+        match tokio::time::timeout(limits::TELEMETRY_STOP_MAX, flushed).await {
+            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Err(error))) => tracing::warn!(error = %error, "Some telemetry was lost"),
+            Ok(Err(_)) | Err(_) => tracing::warn!("Some telemetry was lost at the exit"),
+        }
+    }
+}
+
+/// Binds the scrape's address, so that a taken port is known before anything else starts.
+pub async fn bind_scrape(address: SocketAddr) -> std::io::Result<TcpListener> {
+    TcpListener::bind(address).await
+}
+
+async fn scrape(State(registry): State<prometheus::Registry>) -> Response {
+    let encoder = TextEncoder::new();
+    let mut text = Vec::new();
+    match encoder.encode(&registry.gather(), &mut text) {
+        Ok(()) => ([(CONTENT_TYPE, encoder.format_type().to_owned())], text).into_response(),
+        Err(error) => {
+            tracing::error!(error = %error, "Could not encode the metrics");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+async fn healthz(State(serving): State<watch::Receiver<bool>>) -> (StatusCode, &'static str) {
+    if *serving.borrow() {
+        (StatusCode::OK, "serving\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not serving\n")
+    }
+}
+
+fn meters(
+    otlp_endpoint: Option<&str>,
+    resource: Resource,
+) -> Result<(prometheus::Registry, SdkMeterProvider), TelemetryError> {
+    let registry = prometheus::Registry::new();
+    let scrape = opentelemetry_prometheus::exporter()
+        .with_registry(registry.clone())
+        .scope_info_enabled(false)
+        .build()
+        .map_err(TelemetryError::Scrape)?;
+    let mut meters = SdkMeterProvider::builder().with_resource(resource).with_reader(scrape);
+    if let Some(endpoint) = otlp_endpoint {
+        let exporter = MetricExporter::builder()
+            .with_tonic()
+            .with_endpoint(endpoint)
+            .with_timeout(limits::EXPORT_TIMEOUT)
+            .build()
+            .map_err(export_to(endpoint))?;
+        meters = meters.with_periodic_exporter(exporter);
+    }
+    Ok((registry, meters.build()))
+}
+
+fn tracers(endpoint: &str, resource: Resource) -> Result<SdkTracerProvider, TelemetryError> {
+    let exporter = SpanExporter::builder()
+        .with_tonic()
+        .with_endpoint(endpoint)
+        .with_timeout(limits::EXPORT_TIMEOUT)
+        .build()
+        .map_err(export_to(endpoint))?;
+    let batch = BatchConfigBuilder::default()
+        .with_max_queue_size(limits::SPAN_QUEUE_MAX)
+        .with_max_export_batch_size(limits::SPAN_BATCH_MAX)
+        .with_scheduled_delay(Duration::from_secs(1))
+        .build();
+    let processor = BatchSpanProcessor::builder(exporter).with_batch_config(batch).build();
+    Ok(SdkTracerProvider::builder().with_resource(resource).with_span_processor(processor).build())
+}
+
+fn export_to(
+    endpoint: &str,
+) -> impl FnOnce(opentelemetry_otlp::ExporterBuildError) -> TelemetryError {
+    let endpoint = endpoint.to_owned();
+    move |source| TelemetryError::Export { endpoint, source }
+}
+
+fn subscribe(log: &Log, tracers: Option<&SdkTracerProvider>) -> Result<(), TelemetryError> {
+    let filter = EnvFilter::try_new(&log.filter)
+        .map_err(|source| TelemetryError::Filter { filter: log.filter.clone(), source })?;
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = match log.format {
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    };
+    // Our own spans only: those of the exporter's connection would be exported for ever.
+    let ours = Targets::new().with_target(SERVICE, LevelFilter::INFO);
+    let spans = tracers.map(|tracers| {
+        tracing_opentelemetry::layer().with_tracer(tracers.tracer(SERVICE)).with_filter(ours)
+    });
+    tracing_subscriber::registry()
+        .with(lines.with_filter(filter))
+        .with(spans)
+        .try_init()
+        .map_err(TelemetryError::Twice)
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry::KeyValue;
+
+    use super::*;
+
+    #[test]
+    fn the_scrape_shows_our_instruments_with_buckets_that_fit_a_settlement() {
+        let resource = Resource::builder().with_service_name(SERVICE).build();
+        let (registry, meters) = meters(None, resource).unwrap();
+        let metrics = Metrics::new(&meters.meter(SERVICE));
+        metrics.settlements.add(2, &[KeyValue::new("outcome", "settled")]);
+        metrics.settle_seconds.record(0.000_2, &[KeyValue::new("outcome", "settled")]);
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&registry.gather(), &mut text).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        for line in [
+            "onestop_settlements_total{outcome=\"settled\"} 2",
+            "onestop_settle_duration_seconds_bucket{outcome=\"settled\",le=\"0.0001\"} 0",
+            "onestop_settle_duration_seconds_bucket{outcome=\"settled\",le=\"0.00025\"} 1",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+    }
+}
