@@ -13,7 +13,7 @@ use crate::domain::cascade::{Facts, Inputs, Told};
 use crate::domain::money::{Fen, Rate, parse_price_e6, parse_quantity_e4};
 use crate::domain::prepare::read_fact;
 use crate::domain::rules::{
-    AccumulatorName, FactValue, NATIONAL_AMOUNTS, Package, Place, Transfer,
+    FactValue, NATIONAL_AMOUNTS, Package, Place, Transfer,
 };
 use crate::domain::split::{NetLine, add_line};
 use crate::domain::verdict::{Decline, Reason};
@@ -471,17 +471,7 @@ impl Reader<'_> {
     }
 }
 
-/// How accumulators are written where those of a lifetime stand beside those of a year: with `life:` before them, unless
-/// there is no other of that name.
+/// How accumulators are written where those of a lifetime stand beside those of a year: with `life:` before them.
 fn accumulator_words(package: &Package) -> Vec<String> {
-    let accumulators = &package.accumulators;
-    let word = |accumulator: &AccumulatorName| {
-        let other = accumulators.iter().any(|other| !other.life && other.name == accumulator.name);
-        if accumulator.life && other {
-            accumulator_word(accumulator)
-        } else {
-            accumulator.name.clone()
-        }
-    };
-    accumulators.iter().map(word).collect()
+    package.accumulators.iter().map(accumulator_word).collect()
 }
