@@ -102,6 +102,7 @@ def load(path):
 class Package:
     def __init__(self, table):
         self.table = table
+        self.region = table.get("region", "000000")
         self.rounding = table.get("rounding", "half_up")
         self.identities = [row["code"] for row in table.get("identity", [])]
         self.payers = {row["name"]: row["kind"] for row in table.get("payer", [])}
@@ -148,7 +149,8 @@ class Bill:
         self.held = case.get("identities", [])
         self.account_balance = fen(case.get("account_balance", "0"))
         self.hospital = case.get("hospital")
-        self.treatment_region = case.get("treatment_region")
+        here = package.region if self.place == "local" else None
+        self.treatment_region = case.get("treatment_region", here)
         self.before = {key: fen(text) for key, text in case.get("before", {}).items()}
         for key, text in case.get("before_life", {}).items():
             self.before["life:" + key] = fen(text)
