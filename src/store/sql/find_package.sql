@@ -1,2 +1,2 @@
--- The canonical bytes of a package that was ever published.
-SELECT canonical FROM rule_package WHERE hash = $1::bytea
+-- The canonical bytes of a rule package, by their hash.
+SELECT canonical FROM rule_package WHERE hash = $1
