@@ -182,7 +182,9 @@ impl Parser {
         if words.is_empty() {
             self.error(node.line, spot, "the base is empty", "基数为空");
         } else {
-            self.figure(&Spot { line: node.line, ..spot.clone() }, &words.join(" + "));
+            // That an amount counts whole says no figure; any other weight is one and needs its source.
+            let whole = base.iter().all(|(_, weight)| *weight == Rate::ONE);
+            self.figure_of(&Spot { line: node.line, ..spot.clone() }, &words.join(" + "), !whole);
         }
         base
     }
