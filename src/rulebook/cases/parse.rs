@@ -64,8 +64,7 @@ impl Reader<'_> {
         let identities = self.identities(&table);
         let before = self.before(&table);
         let told = self.told(&table);
-        let expect = self.faults.needed(&table, "expect", &name)?;
-        let expect = self.expect(expect)?;
+        let expect = table.get("expect").and_then(|node| self.expect(node));
         let inputs = facts.map(|facts| Inputs { amounts, facts, identities, before, told });
         Some(Case { file: file.to_owned(), line: item.line, name, inputs, expect })
     }
