@@ -27,7 +27,7 @@ pub struct Case {
     pub name: String,
     /// What the cascade looks at, or why there is nothing to look at.
     pub inputs: Result<Inputs, Decline>,
-    /// What must come out; nothing where the case is only to be decided.
+    /// What must come out; nothing in a case that is only decided.
     pub expect: Option<Expect>,
 }
 

@@ -182,7 +182,9 @@ impl Parser {
         if words.is_empty() {
             self.error(node.line, spot, "the base is empty", "基数为空");
         } else {
-            self.figure(&Spot { line: node.line, ..spot.clone() }, &words.join(" + "));
+            // That an amount counts whole says no figure; any other weight is one and needs its source.
+            let whole = base.iter().all(|(_, weight)| *weight == Rate::ONE);
+            self.figure_of(&Spot { line: node.line, ..spot.clone() }, &words.join(" + "), !whole);
         }
         base
     }
@@ -343,8 +345,14 @@ impl Parser {
     }
 
     fn up_to(&mut self, node: &Node, ceiling: &Table<'_>, outer: &Spot) -> Option<Bound> {
+        let of = ceiling.get("of");
+        let of = of
+            .and_then(|node| self.faults.word(node, &outer.name, ("word", "词"), &["pay", "cost"]));
         for key in ["of", "span", "pool", "amount"] {
-            if let Some(node) = ceiling.get(key) {
+            // What it bounds is pay, and that may be said.
+            if let Some(node) = ceiling.get(key)
+                && (key != "of" || of == Some(1))
+            {
                 let en = format!("`{key}` does not go with `up_to`");
                 self.error(node.line, outer, en, format!("`{key}` 不与 `up_to` 连用"));
             }
