@@ -10,6 +10,7 @@ mod database;
 mod keys;
 mod migrate;
 pub mod out;
+mod rules;
 mod serve;
 
 /// Bad configuration, as sysexits.h has it (EX_USAGE).
@@ -37,6 +38,9 @@ enum Command {
     /// The keys: credentials' hash, envelope encryption, quote tokens.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Rule packages: check, test, explain, lock.
+    #[command(subcommand)]
+    Rules(rules::RulesCommand),
 }
 
 /// Why a command ended badly.
@@ -64,6 +68,7 @@ pub fn run() -> ExitCode {
             configured(config.as_deref()).and_then(|config| migrate::run(arguments, &config))
         }
         Command::Keys(command) => keys::run(command, || configured(config.as_deref())),
+        Command::Rules(command) => rules::run(command),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

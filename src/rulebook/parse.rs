@@ -172,7 +172,11 @@ impl Parser {
     /// Notes a figure: its clause says it and cites its nearest source. Of several figures in one clause the weakest source
     /// is cited, so that an assumed one is never taken for policy.
     fn figure(&mut self, spot: &Spot, text: &str) {
-        if spot.source.is_none() {
+        self.figure_of(spot, text, true);
+    }
+
+    fn figure_of(&mut self, spot: &Spot, text: &str, source_needed: bool) {
+        if source_needed && spot.source.is_none() {
             self.error(spot.line, spot, "the figure has no source", "数字没有来源");
         }
         let Some(clause) = self.clauses.get_mut(usize::from(spot.clause)) else { return };

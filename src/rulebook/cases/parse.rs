@@ -12,9 +12,7 @@ use crate::domain::bill::{Care, CatalogueClass, Referral};
 use crate::domain::cascade::{Facts, Inputs, Told};
 use crate::domain::money::{Fen, Rate, parse_price_e6, parse_quantity_e4};
 use crate::domain::prepare::read_fact;
-use crate::domain::rules::{
-    AccumulatorName, FactValue, NATIONAL_AMOUNTS, Package, Place, Transfer,
-};
+use crate::domain::rules::{FactValue, NATIONAL_AMOUNTS, Package, Place, Transfer};
 use crate::domain::split::{NetLine, add_line};
 use crate::domain::verdict::{Decline, Reason};
 
@@ -63,19 +61,11 @@ impl Reader<'_> {
         self.days(&table);
         let facts = self.facts(&table);
         let amounts = self.amounts(&table);
-        let identities = self.places(&table, "identities", "identity", |package| {
-            package.identities.iter().map(|identity| identity.code.as_str()).collect()
-        });
+        let identities = self.identities(&table);
         let before = self.before(&table);
         let told = self.told(&table);
-        let expect = self.faults.needed(&table, "expect", &name)?;
-        let expect = self.expect(expect)?;
-        let inputs = facts.map(|facts| {
-            let mut identities = identities;
-            identities.sort_unstable();
-            identities.dedup();
-            Inputs { amounts, facts, identities, before, told }
-        });
+        let expect = table.get("expect").and_then(|node| self.expect(node));
+        let inputs = facts.map(|facts| Inputs { amounts, facts, identities, before, told });
         Some(Case { file: file.to_owned(), line: item.line, name, inputs, expect })
     }
 
@@ -163,6 +153,19 @@ impl Reader<'_> {
     }
 
     // === what is given ===
+
+    /// The identities held that the package declares. Others may be held too, and count as none (§8).
+    fn identities(&mut self, table: &Table<'_>) -> Vec<u16> {
+        let items =
+            table.get("identities").map_or(&[][..], |node| self.faults.list(node, &self.clause));
+        let held: Vec<&str> =
+            items.iter().filter_map(|item| self.faults.filled(item, &self.clause)).collect();
+        let declared = self.package.identities.iter().zip(0_u16..);
+        declared
+            .filter(|(known, _)| held.contains(&known.code.as_str()))
+            .map(|(_, at)| at)
+            .collect()
+    }
 
     fn days(&mut self, table: &Table<'_>) {
         let mut day = |key: &str| {
@@ -418,9 +421,11 @@ impl Reader<'_> {
         let fixed = by_layer(self, "fixed");
         let may_apply = by_layer(self, "may_apply");
         let amounts = self.by_name(&table, "amounts", ("amount", "金额"), &NATIONAL_AMOUNTS);
-        let counted: Vec<String> = accumulator_words(package);
-        let counted: Vec<&str> = counted.iter().map(String::as_str).collect();
-        let counted = self.by_name(&table, "counted", ("accumulator", "累计项"), &counted);
+        let known = accumulator_words(package);
+        let words: Vec<&str> = known.iter().map(|(word, _)| word.as_str()).collect();
+        let slot = |at: u16| known.get(usize::from(at)).map_or(0, |(_, slot)| *slot);
+        let counted = self.by_name(&table, "counted", ("accumulator", "累计项"), &words);
+        let counted = counted.into_iter().map(|(at, fen, _)| (slot(at), fen)).collect();
         if table.has("declined") || table.has("needs") {
             let others = table.entries().any(|(key, _)| key != "declined" && key != "needs");
             if others || (table.has("declined") && table.has("needs")) {
@@ -440,7 +445,7 @@ impl Reader<'_> {
             fixed,
             may_apply,
             amounts: pairs(amounts).collect(),
-            counted: pairs(counted).collect(),
+            counted,
             identity: identity.map(str::to_owned),
             because,
             tolerance: tolerance.unwrap_or(Fen::ZERO),
@@ -471,17 +476,7 @@ impl Reader<'_> {
     }
 }
 
-/// How accumulators are written where those of a lifetime stand beside those of a year: with `life:` before them, unless
-/// there is no other of that name.
-fn accumulator_words(package: &Package) -> Vec<String> {
-    let accumulators = &package.accumulators;
-    let word = |accumulator: &AccumulatorName| {
-        let other = accumulators.iter().any(|other| !other.life && other.name == accumulator.name);
-        if accumulator.life && other {
-            accumulator_word(accumulator)
-        } else {
-            accumulator.name.clone()
-        }
-    };
-    accumulators.iter().map(word).collect()
+/// How accumulators are written: those of a lifetime with `life:` before them.
+fn accumulator_words(package: &Package) -> Vec<(String, u16)> {
+    package.accumulators.iter().map(accumulator_word).zip(0_u16..).collect()
 }

@@ -135,13 +135,17 @@ impl Parser {
         if kind != Kind::Curve {
             refused.extend(CURVE_ONLY.map(|key| (key, "goes with a curve", "只与曲线连用")));
         }
-        let counting = matches!(kind, Kind::Curve | Kind::External);
-        if !yearly || !counting {
+        if !yearly || kind != Kind::Curve {
+            let accumulates = yearly && kind == Kind::External;
+            let keys = if accumulates { &["against"][..] } else { &["accumulate", "against"] };
             let why = ("goes with a curve over a year", "只与按年的曲线连用");
-            refused.extend(["accumulate", "against"].map(|key| (key, why.0, why.1)));
+            refused.extend(keys.iter().map(|key| (*key, why.0, why.1)));
         }
         if matches!(kind, Kind::Target | Kind::Fixed) {
             refused.push(("base", "is left out here", "此处不写"));
+        }
+        if kind == Kind::External {
+            refused.push(("ceiling", "is left out in an external layer", "外部支付层不写"));
         }
         if kind == Kind::Fixed {
             for key in ["take_from", "take", "span", "by_application"] {
@@ -178,7 +182,9 @@ impl Parser {
         if words.is_empty() {
             self.error(node.line, spot, "the base is empty", "基数为空");
         } else {
-            self.figure(&Spot { line: node.line, ..spot.clone() }, &words.join(" + "));
+            // That an amount counts whole says no figure; any other weight is one and needs its source.
+            let whole = base.iter().all(|(_, weight)| *weight == Rate::ONE);
+            self.figure_of(&Spot { line: node.line, ..spot.clone() }, &words.join(" + "), !whole);
         }
         base
     }
@@ -292,7 +298,7 @@ impl Parser {
             };
             let when = self.condition_at(&table, "when", &at);
             let bound = match table.get("up_to") {
-                Some(node) => self.up_to(node, &table, &at, kind),
+                Some(node) => self.up_to(node, &table, &at),
                 None => self.bound(&table, &at, kind, &spot.name),
             };
             ceilings.extend(bound.map(|bound| Ceiling { when, bound, clause: at.clause }));
@@ -319,17 +325,11 @@ impl Parser {
         if span == Some(0) && table.has("pool") {
             self.error(table.line, spot, "a ceiling of one stay has no pool", "单次封顶没有池");
         }
-        if kind == Kind::External && (!table.has("pool") || span == Some(0)) {
-            let en = "an external layer has no ceiling, only named pools that are counted";
-            self.error(table.line, spot, en, "外部支付层没有封顶，只可计入命名的池");
-        }
         let amount = match table.get("amount") {
             Some(node) => {
                 let list = format!("{}.amount", spot.name);
                 self.amount(node, spot, &list, "at most ")
             }
-            // Only counted, never held against anything.
-            None if kind == Kind::External => Vec::new(),
             None => {
                 self.faults.needed(table, "amount", &spot.name);
                 Vec::new()
@@ -344,21 +344,18 @@ impl Parser {
         Some(if cost { Bound::Cost(amount, slot) } else { Bound::Pay(amount, slot) })
     }
 
-    fn up_to(
-        &mut self,
-        node: &Node,
-        ceiling: &Table<'_>,
-        outer: &Spot,
-        kind: Kind,
-    ) -> Option<Bound> {
+    fn up_to(&mut self, node: &Node, ceiling: &Table<'_>, outer: &Spot) -> Option<Bound> {
+        let of = ceiling.get("of");
+        let of = of
+            .and_then(|node| self.faults.word(node, &outer.name, ("word", "词"), &["pay", "cost"]));
         for key in ["of", "span", "pool", "amount"] {
-            if let Some(node) = ceiling.get(key) {
+            // What it bounds is pay, and that may be said.
+            if let Some(node) = ceiling.get(key)
+                && (key != "of" || of == Some(1))
+            {
                 let en = format!("`{key}` does not go with `up_to`");
                 self.error(node.line, outer, en, format!("`{key}` 不与 `up_to` 连用"));
             }
-        }
-        if kind == Kind::External {
-            self.error(node.line, outer, "an external layer has no ceiling", "外部支付层没有封顶");
         }
         let (spot, table) = self.inside(outer, node, &shapes::UP_TO)?;
         let of_total = self.measure(&table, &spot);

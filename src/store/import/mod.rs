@@ -17,7 +17,7 @@ use jiff::civil::Date;
 
 use self::work::Work;
 use super::error::{Operation, StoreError};
-use super::pool::{Connection, Pool};
+use super::pool::{Connection, Pool, READ_EVERYTHING};
 use super::row::Reader;
 use crate::domain::ids::{PersonId, RegionCode};
 
@@ -221,8 +221,9 @@ pub async fn finish(pool: &Pool, list: &Begin) -> Result<Summary, StoreError> {
         RowKind::Person | RowKind::Opening => None,
     };
     if let (Some(end), Some(region), true) = (end, list.region, list.full) {
-        // One statement over a whole region may take longer than anything at the desk does.
-        work.query("SELECT set_config('statement_timeout', '600000', true)", &[]).await?;
+        // One statement over a whole region is unlike anything at the desk.
+        let failed = |source| StoreError::Statement { operation: operation.clone(), source };
+        work.transaction.batch_execute(READ_EVERYTHING).await.map_err(failed)?;
         let rows =
             work.query(end, &[&list.import_id, &region.to_string(), &list.list_date]).await?;
         if let Some(row) = rows.first() {
