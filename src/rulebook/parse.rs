@@ -23,6 +23,8 @@ use crate::domain::rules::{
     AccumulatorId, AccumulatorName, Clause, ClauseId, FactKind, Grade, Package, Source,
 };
 
+/// What the hash of a package begins with, so that it is never taken for the hash of something else.
+const HASH_DOMAIN: &[u8] = b"onestop-rule-package-v1\0";
 
 /// A package and the bytes its hash stands for.
 #[derive(Clone, Debug)]
@@ -52,9 +54,9 @@ pub fn parse_canonical(bytes: &[u8]) -> Result<Package, Vec<Fault>> {
     package.ok_or(faults)
 }
 
-/// The hash of a canonical form; the database compares it with the bytes that it keeps.
+/// The hash of a canonical form.
 pub fn hash_of(canonical: &[u8]) -> PackageHash {
-    PackageHash(Sha256::digest(canonical).into())
+    PackageHash(Sha256::new().chain_update(HASH_DOMAIN).chain_update(canonical).finalize().into())
 }
 
 fn resolve(root: &Node, hash: PackageHash, faults: Faults) -> (Option<Package>, Vec<Fault>) {
