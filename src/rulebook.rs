@@ -218,3 +218,6 @@ impl RuleBook {
 pub struct Watching {
     _watcher: RecommendedWatcher,
 }
+
+#[cfg(test)]
+mod tests;
