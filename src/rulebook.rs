@@ -171,7 +171,22 @@ impl RuleBook {
 
     /// Reads the folder again. A good set replaces the old one at once and as a whole, a bad one changes nothing.
     pub fn reload(&self) -> Reload {
-        let (packages, faults) = load::load(&self.folder, self.examples);
+        self.reload_where(|_| Ok(()))
+    }
+
+    /// The same, where a set that is good by itself must also be admitted by somebody else.
+    pub fn reload_where(
+        &self,
+        admit: impl FnOnce(&Packages) -> Result<(), fault::Message>,
+    ) -> Reload {
+        let (packages, mut faults) = load::load(&self.folder, self.examples);
+        if !refused(&faults)
+            && let Err(message) = admit(&packages)
+        {
+            let mut refusal = fault::Faults::new(&self.folder.display().to_string());
+            refusal.error(0, "", message);
+            faults.extend(refusal.into_list());
+        }
         if refused(&faults) {
             self.refusals.fetch_add(1, Ordering::Relaxed);
             return Reload::Refused(faults);
@@ -181,10 +196,11 @@ impl RuleBook {
         Reload::Swapped(faults)
     }
 
-    /// Watches the folder, reloads after each change once it is quiet, and tells what became of it. It ends when what it
-    /// returns is dropped.
+    /// Watches the folder, reloads after each change once it is quiet where the new set is admitted, and tells what
+    /// became of it. It ends when what it returns is dropped.
     pub fn watch(
         self: &Arc<Self>,
+        admit: impl Fn(&Packages) -> Result<(), fault::Message> + Send + 'static,
         report: impl Fn(Reload) + Send + 'static,
     ) -> notify::Result<Watching> {
         let (sender, changes) = std::sync::mpsc::sync_channel(1);
@@ -205,7 +221,7 @@ impl RuleBook {
                 // The sender goes with the watcher, and then this ends.
                 while changes.recv().is_ok() {
                     while changes.recv_timeout(QUIET).is_ok() {}
-                    report(book.reload());
+                    report(book.reload_where(&admit));
                 }
             })
             .map_err(notify::Error::io)?;

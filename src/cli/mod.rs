@@ -6,7 +6,9 @@ use clap::{Parser, Subcommand};
 
 use crate::config::{self, Config};
 
+mod database;
 mod keys;
+mod migrate;
 pub mod out;
 mod rules;
 mod serve;
@@ -31,6 +33,8 @@ struct Arguments {
 enum Command {
     /// Serves until SIGINT or SIGTERM; without database.url on a private PostgreSQL cluster in the data folder.
     Serve(serve::Arguments),
+    /// Brings the database's schema up to date, and ends.
+    Migrate(migrate::Arguments),
     /// The keys: credentials' hash, envelope encryption, quote tokens.
     #[command(subcommand)]
     Keys(keys::Command),
@@ -59,6 +63,9 @@ pub fn run() -> ExitCode {
     let outcome = match command {
         Command::Serve(arguments) => {
             configured(config.as_deref()).and_then(|config| serve::run(arguments, config))
+        }
+        Command::Migrate(arguments) => {
+            configured(config.as_deref()).and_then(|config| migrate::run(arguments, &config))
         }
         Command::Keys(command) => keys::run(command, || configured(config.as_deref())),
         Command::Rules(command) => rules::run(command),

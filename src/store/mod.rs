@@ -21,7 +21,7 @@ pub use commit::{Committed, commit};
 pub use error::{Operation, StoreError};
 pub use find::{Found, Key, Recorded, Versions, find_settlement, standing};
 pub use migrate::migrate;
-pub use packages::{Publication, PublishedPackage, publish_packages};
+pub use packages::{Publication, PublishedPackage, find_package, publish_packages};
 pub use pool::{Pool, PoolSettings};
 pub use snapshot::{Earlier, EarlierSettlement, ReadSnapshot, Snapshot, snapshot};
 pub use tombstone::{Left, Tombstone, leave_tombstone};

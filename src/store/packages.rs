@@ -5,10 +5,12 @@ use tokio_postgres::error::SqlState;
 
 use super::error::{Operation, StoreError};
 use super::pool::Pool;
+use super::row::Reader;
 use crate::domain::ids::{PackageHash, RegionCode};
 use crate::domain::standing::Scheme;
 
 const SQL: &str = include_str!("sql/publish_package.sql");
+const FIND_SQL: &str = include_str!("sql/find_package.sql");
 
 /// A rule package as it is recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,4 +100,16 @@ pub async fn publish_packages(
     }
     transaction.commit().await.map_err(failed)?;
     Ok(Publication::Published(published))
+}
+
+/// The canonical bytes of a package that was ever published.
+pub async fn find_package(
+    pool: &Pool,
+    hash: &PackageHash,
+) -> Result<Option<Vec<u8>>, StoreError> {
+    let operation = Operation::Publish;
+    let connection = pool.take(&operation).await?;
+    let rows = connection.query(FIND_SQL, &[&hash.0.as_slice()], &operation).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    Reader { row, operation: &operation }.get("canonical").map(Some)
 }

@@ -159,11 +159,17 @@ impl Connection {
     }
 }
 
-/// What every connection starts with. Plans are made once: planning the settling statements anew costs more than running them.
+/// For one transaction, lets a statement read whole tables, and take its time.
+pub(super) const READ_EVERYTHING: &str = "SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; \
+     SET LOCAL enable_mergejoin = on; SET LOCAL plan_cache_mode = auto; SET LOCAL statement_timeout = '10min'";
+
+/// What every connection starts with. Plans are made once: planning the settling statements anew costs more than running them. And
+/// they only walk indexes: a plan that was made while a table was empty would otherwise read all of it for ever.
 fn service_options(config: &Config, settings: &PoolSettings) -> String {
     let given = config.get_options().unwrap_or_default();
     format!(
         "{given} -c role=onestop_service -c timezone=UTC -c jit=off -c plan_cache_mode=force_generic_plan \
+         -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off \
          -c statement_timeout={} -c lock_timeout={} -c idle_in_transaction_session_timeout={}",
         settings.statement_max.as_millis(),
         settings.lock_max.as_millis(),

@@ -12,13 +12,14 @@ use onestop::store::{Pool, PoolSettings, migrate};
 use tokio::sync::OnceCell;
 use tokio_postgres::{Client, Config, NoTls};
 
-/// Starts a server in the folder $1 with the programs of $2, and stops it when standard input ends.
+/// Starts a server in the folder $1 with the programs of $2, and stops it when standard input ends. `exec` makes `$!` the server
+/// itself: a shell in the background is deaf to the interrupt.
 const KEEPER: &str = r#"
 folder=$1 bin=$2
-as() { if [ "$(id -u)" = 0 ]; then setpriv --reuid=postgres --regid=postgres --init-groups "$@"; else "$@"; fi; }
+as() { if [ "$(id -u)" = 0 ]; then exec setpriv --reuid=postgres --regid=postgres --init-groups "$@"; else exec "$@"; fi; }
 mkdir -m 700 "$folder" && { [ "$(id -u)" != 0 ] || chown postgres "$folder"; } || exit 1
 cd /
-as "$bin/initdb" --no-sync --auth=trust --username=onestop --encoding=UTF8 --locale=C.UTF-8 -D "$folder/data" >"$folder.log" 2>&1
+(as "$bin/initdb" --no-sync --auth=trust --username=onestop --encoding=UTF8 --locale=C.UTF-8 -D "$folder/data") >"$folder.log" 2>&1
 as "$bin/postgres" -D "$folder/data" -k "$folder" -c listen_addresses= -c fsync=off -c synchronous_commit=off \
     -c full_page_writes=off -c max_connections=120 -c autovacuum=off >>"$folder.log" 2>&1 &
 server=$!
@@ -93,6 +94,7 @@ pub(crate) async fn connect(config: &Config) -> Client {
     client
 }
 
+#[expect(clippy::zombie_processes, reason = "the keeper outlives us, if only to clean up")]
 async fn start() -> Cluster {
     let folder = PathBuf::from(format!("/var/tmp/onestop-test-{}", std::process::id()));
     let mut keeper = Command::new("sh")

@@ -120,9 +120,6 @@ pub(crate) async fn read(
 /// A balanced settlement of 1000.00: the pool pays 600, aid 100, the hospital 50, the account 20, and 230 is left in cash.
 pub(crate) fn entry(person: i64, stay: &str, request_id: &str, versions: (i64, i64)) -> Entry {
     let person = PersonId::new(person).unwrap();
-    let mut paid = [Fen::ZERO; 9];
-    paid[0] = Fen::new(60_000);
-    paid[6] = Fen::new(10_000);
     let layer = |payer: &str, books_to: &'static str, fen: i64| LayerEntry {
         payer: payer.to_owned(),
         books_to,
@@ -158,18 +155,7 @@ pub(crate) fn entry(person: i64, stay: &str, request_id: &str, versions: (i64, i
         operator: None,
         door: "grpc",
         reason: None,
-        breakdown: Breakdown {
-            total: Fen::new(100_000),
-            out_of_catalogue: Fen::new(5_000),
-            over_limit: Fen::new(3_000),
-            advance: Fen::new(2_000),
-            in_scope: Fen::new(90_000),
-            deductible: Fen::new(10_000),
-            paid,
-            hospital_borne: Fen::new(5_000),
-            account: Fen::new(2_000),
-            cash: Fen::new(23_000),
-        },
+        breakdown: breakdown(),
         layers: vec![
             layer("pool", Column::BasicPool.word(), 60_000),
             layer("aid", Column::MedicalAid.word(), 7_000),
@@ -192,6 +178,24 @@ pub(crate) fn entry(person: i64, stay: &str, request_id: &str, versions: (i64, i
         record,
         lines_sha256: Sha256::digest(&lines).into(),
         lines,
+    }
+}
+
+fn breakdown() -> Breakdown {
+    let mut paid = [Fen::ZERO; 9];
+    paid[0] = Fen::new(60_000);
+    paid[6] = Fen::new(10_000);
+    Breakdown {
+        total: Fen::new(100_000),
+        out_of_catalogue: Fen::new(5_000),
+        over_limit: Fen::new(3_000),
+        advance: Fen::new(2_000),
+        in_scope: Fen::new(90_000),
+        deductible: Fen::new(10_000),
+        paid,
+        hospital_borne: Fen::new(5_000),
+        account: Fen::new(2_000),
+        cash: Fen::new(23_000),
     }
 }
 
