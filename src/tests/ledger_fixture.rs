@@ -34,7 +34,7 @@ pub(crate) fn request(text: &str) -> RequestId {
 /// A package of these tests, by its contents.
 pub(crate) fn package(contents: &str, supersedes: Option<PackageHash>) -> PublishedPackage {
     PublishedPackage {
-        hash: PackageHash(Sha256::digest(contents).into()),
+        hash: onestop::rulebook::parse::hash_of(contents.as_bytes()),
         package_id: "520200-resident".to_owned(),
         insured_region: RegionCode::new("520200").unwrap(),
         scheme: Scheme::Resident,
