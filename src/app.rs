@@ -6,6 +6,8 @@ mod answer;
 mod entry;
 mod error;
 mod find;
+mod import;
+mod publish;
 mod quote;
 mod reverse;
 mod settle;
@@ -28,10 +30,14 @@ use crate::telemetry::Metrics;
 pub use self::answer::Answer;
 pub use self::error::{AppError, ErrorKind, Refusal};
 pub use self::find::{Found, Person};
+pub use self::import::Import;
+pub use self::publish::publish;
 pub use self::quote::{Moved, Quote};
 pub use self::reverse::{Reversal, ReverseRequest, Target};
 pub use self::settle::{SettleRequest, Settled};
-pub use crate::store::Tombstone;
+pub use crate::store::{Publication, Tombstone};
+pub use crate::store::import as registry;
+pub use crate::store::import::normalize_credential;
 
 use self::turns::Turns;
 

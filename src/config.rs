@@ -13,6 +13,7 @@
 //! | `database.url` | `ONESTOP_DATABASE_URL` | none: a private cluster in the data folder |
 //! | `database.password` | `ONESTOP_DATABASE_PASSWORD` | none |
 //! | `database.password_file` | `ONESTOP_DATABASE_PASSWORD_FILE` | none |
+//! | `database.ca_file` | `ONESTOP_DATABASE_CA_FILE` | the system's authorities; read with `sslmode=require` |
 //! | `otlp_endpoint` | `ONESTOP_OTLP_ENDPOINT` | none: traces are not exported |
 //! | `log.format` | `ONESTOP_LOG_FORMAT` | `text` |
 //! | `log.filter` | `ONESTOP_LOG_FILTER` | `info` |
@@ -57,6 +58,8 @@ pub struct Config {
 pub struct Database {
     /// Address, user and password, parsed.
     pub connection: tokio_postgres::Config,
+    /// Whose certificates we trust, where TLS is asked for.
+    pub ca_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone)]
@@ -101,7 +104,7 @@ pub struct Outside {
     pub root: bool,
 }
 
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 16] = [
     "listen",
     "metrics_listen",
     "data_dir",
@@ -111,6 +114,7 @@ const KEYS: [&str; 15] = [
     "database.url",
     "database.password",
     "database.password_file",
+    "database.ca_file",
     "otlp_endpoint",
     "log.format",
     "log.filter",
@@ -255,7 +259,7 @@ impl Reader {
     /// Records that the value of `key` does not fit.
     fn fault(&mut self, key: &str, fits: impl Into<String>) {
         // An address of a database holds its password.
-        let secret = key.starts_with("database.") && key != "database.password_file";
+        let secret = key.starts_with("database.") && !key.ends_with("_file");
         let (value, place) = match self.values.get(key) {
             Some((value, place)) => ((!secret).then(|| value.clone()), place.clone()),
             None => (None, format!("`{key}`")),
@@ -342,7 +346,7 @@ impl Reader {
                 if let Some(password) = password {
                     connection.password(password.expose_secret());
                 }
-                Some(Database { connection })
+                Some(Database { connection, ca_file: self.path("database.ca_file") })
             }
             Err(_) => {
                 self.fault("database.url", "such as postgres://user@host:5432/database");

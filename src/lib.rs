@@ -1,5 +1,6 @@
 #![doc = include_str!("ARCHITECTURE.md")]
 
+pub mod app;
 pub mod cli;
 pub mod config;
 #[cfg_attr(
@@ -13,6 +14,7 @@ pub mod domain;
 pub mod door;
 pub mod keys;
 pub mod limits;
+pub mod rulebook;
 pub mod server;
 pub mod store;
 pub mod telemetry;

@@ -20,6 +20,33 @@ pub const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// HTTP/2 headers of one call. Ours carry a trace context and a deadline, nothing more.
 pub const HEADER_BYTES_MAX: u32 = 16 * 1024;
 
+/// Facts of one bill. No package in the wild asks for more than a handful.
+pub const FACTS_MAX: usize = 50;
+
+/// A fact's name, as rule packages and the registry may write it.
+pub const FACT_NAME_LENGTH_MAX: usize = 40;
+
+/// A fact's value: a number, a word, an amount.
+pub const FACT_VALUE_LENGTH_MAX: usize = 100;
+
+/// Diagnoses of one stay; the national form has room for one principal and some twenty others.
+pub const DIAGNOSES_MAX: usize = 64;
+
+/// An ICD-10 code with its national extensions has ten characters.
+pub const DIAGNOSIS_CODE_LENGTH_MAX: usize = 20;
+
+/// Parts of one stay: settled midway every day for two years.
+pub const STAY_PARTS_MAX: i16 = 730;
+
+/// A credential: tokens of electronic ones are the longest. The registry takes as many.
+pub const CREDENTIAL_LENGTH_MAX: usize = 100;
+
+/// Why a settlement was reversed, in somebody's words.
+pub const REVERSAL_REASON_LENGTH_MAX: usize = 200;
+
+/// One message of an import. A thousand of them wait in memory for their transaction, for each list on its way in.
+pub const IMPORT_MESSAGE_BYTES_MAX: usize = 16 * 1024;
+
 // === Time ===
 
 /// How long a billing desk waits for us. Past this its system treats the outcome as unknown.
@@ -46,6 +73,15 @@ pub const IMPORT_STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a quote binds: a patient walks from the ward to the counter and queues there.
 pub const QUOTE_VALID: Duration = Duration::from_secs(30 * 60);
 
+/// When to come again after a refusal for overload: the queue at the database is short, and drains in this time.
+pub const RETRY_WHEN_BUSY: Duration = Duration::from_millis(500);
+
+/// When to come again while something that we depend on is away.
+pub const RETRY_WHEN_AWAY: Duration = Duration::from_millis(2_000);
+
+/// How often an import tells how far it is, at most.
+pub const IMPORT_PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
+
 // === Work at once ===
 
 /// Database connections of one server. PostgreSQL commits fastest with a few per core; more only queue inside it.
@@ -65,6 +101,9 @@ pub const STREAMS_PER_CONNECTION_MAX: u32 = 256;
 
 /// Rows of an import in one transaction: large enough to make the commit cheap, small enough to redo.
 pub const IMPORT_BATCH_ROWS: usize = 1_000;
+
+/// Answers of an import that wait for a slow reader; past this the import waits too.
+pub const IMPORT_ANSWERS_WAITING: usize = 256;
 
 // === Connections and stopping ===
 
@@ -127,6 +166,13 @@ pub const TELEMETRY_STOP_MAX: Duration = Duration::from_secs(5);
 const _: () = assert!(
     CHARGE_LINES_MAX * CHARGE_LINE_BYTES_MAX + BILL_HEAD_BYTES_MAX < MESSAGE_BYTES_MAX,
     "the largest bill fits in a message",
+);
+const _: () = assert!(
+    FACTS_MAX * (FACT_NAME_LENGTH_MAX + 4 * FACT_VALUE_LENGTH_MAX)
+        + DIAGNOSES_MAX * DIAGNOSIS_CODE_LENGTH_MAX
+        + 4 * CREDENTIAL_LENGTH_MAX
+        < BILL_HEAD_BYTES_MAX,
+    "the widest head of a bill fits",
 );
 const _: () = assert!(
     POOL_WAIT_MAX.as_millis() + 2 * STATEMENT_TIMEOUT.as_millis() < RESPONSE_MAX.as_millis(),

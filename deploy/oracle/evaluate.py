@@ -102,6 +102,7 @@ def load(path):
 class Package:
     def __init__(self, table):
         self.table = table
+        self.region = table.get("region", "000000")
         self.rounding = table.get("rounding", "half_up")
         self.identities = [row["code"] for row in table.get("identity", [])]
         self.payers = {row["name"]: row["kind"] for row in table.get("payer", [])}
@@ -148,7 +149,8 @@ class Bill:
         self.held = case.get("identities", [])
         self.account_balance = fen(case.get("account_balance", "0"))
         self.hospital = case.get("hospital")
-        self.treatment_region = case.get("treatment_region")
+        here = package.region if self.place == "local" else None
+        self.treatment_region = case.get("treatment_region", here)
         self.before = {key: fen(text) for key, text in case.get("before", {}).items()}
         for key, text in case.get("before_life", {}).items():
             self.before["life:" + key] = fen(text)
@@ -456,7 +458,8 @@ class Run:
         # what may be taken
         take_from = layer.get("take_from")
         if take_from is None:
-            take_from = [n for n, w in layer.get("base", {}).items() if n in self.left and number(w) > 0]
+            base = layer.get("base", {})
+            take_from = [n for n in self.left if n in base and number(base[n]) > 0]
         all_left = sum(self.left[n] for n in take_from)
 
         told = name in bill.given and not out.fixed

@@ -537,7 +537,8 @@ class Generator:
         if self.chance(40):
             layer["span"] = "year"
             layer["accumulate"] = self.pick(["entered", "entered", "kept"])
-            layer["against"] = self.pick(["curve", "paid"])
+            if not layer.get("external", False):
+                layer["against"] = self.pick(["curve", "paid"])
             self.counters += [f"{layer['name']}.{layer['accumulate']}", f"{layer['name']}.paid"]
             return True
         if self.chance(20):
@@ -604,14 +605,18 @@ class Generator:
 
     def add_ceilings(self, layer, used, cost):
         ceilings = []
+        outer = used
         for _ in range(self.random.choice([0, 0, 1, 1, 2, 3])):
+            # A ceiling's own condition narrows its rows: they must not ask the same thing again.
+            used, condition = outer, None
+            if self.chance(30):
+                condition, keys = self.condition(outer)
+                used = {*outer, *keys}
             if self.kinds and "fixed" not in layer and self.chance(15):
                 up_to = {"share": self.ratio(used), "measure": self.pick(["in_scope", "total"])}
                 if self.earlier and self.chance(50):
                     up_to["counts"] = self.some(self.earlier)
                 ceiling = {"up_to": up_to}
-                if self.chance(50):
-                    ceiling = {"of": "pay", **ceiling}
             else:
                 of = self.pick(["pay", "cost"]) if cost else "pay"
                 ceiling = {"of": of, "span": self.pick(["stay", "year", "life"])}
@@ -624,8 +629,8 @@ class Generator:
                     counter = f"pool.cost.{pool}" if of == "cost" else f"pool.{pool}"
                     (self.counters if ceiling["span"] == "year" else self.life_counters).append(counter)
                 ceiling["amount"] = self.amount(self.limit_fen, used)
-            if self.chance(30):
-                ceiling["when"], _ = self.condition(used)
+            if condition is not None:
+                ceiling["when"] = condition
             ceilings.append(ceiling)
         if ceilings:
             layer["ceiling"] = ceilings

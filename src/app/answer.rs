@@ -9,7 +9,7 @@ use crate::domain::ids::{PackageHash, SettlementId};
 use crate::domain::ledger::Entry;
 use crate::domain::record::Record;
 use crate::domain::rules::Package;
-use crate::rulebook;
+use crate::rulebook::parse::parse_canonical;
 use crate::store::{self, Recorded};
 
 /// A settlement or a reversal as it was recorded, and where it stands now.
@@ -40,12 +40,12 @@ impl App {
 
     /// A rule package by its hash: from memory, else as it was published.
     pub(super) async fn package(&self, hash: &PackageHash) -> Result<Arc<Package>, AppError> {
-        if let Some(package) = self.rulebook.by_hash(hash) {
-            return Ok(package);
+        if let Some(entry) = self.rulebook.by_hash(*hash) {
+            return Ok(entry.package);
         }
         let published = store::find_package(&self.pool, hash).await;
         let canonical = published.map_err(AppError::store("read a rule package"))?;
-        let package = canonical.and_then(|bytes| rulebook::parse_canonical(&bytes).ok());
+        let package = canonical.and_then(|bytes| parse_canonical(&bytes).ok());
         package.map(Arc::new).ok_or_else(|| AppError::PackageLost(hash.to_string()))
     }
 }

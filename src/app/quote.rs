@@ -70,7 +70,6 @@ impl App {
     #[instrument(name = "quote", skip_all, fields(hospital.code = %claim.bill.hospital, stay.id = %claim.bill.stay))]
     pub async fn quote(&self, caller: &Caller, claim: &Claim) -> Result<Outcome<Quote>, AppError> {
         tracing::debug!(caller.name = %caller.name, "Quote asked for");
-        self.metrics.quotes.add(1, &[]);
         let now = self.now();
         claim.bill.check(now.day, limits::CHARGE_LINES_MAX).map_err(Refusal::Bill)?;
         let snapshot = self.read(claim, None).await?;

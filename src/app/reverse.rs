@@ -65,7 +65,6 @@ impl App {
         fields(request.id = %request.request, hospital.code = %request.hospital, settlement.id)
     )]
     pub async fn reverse(&self, caller: &Caller, request: &ReverseRequest) -> Result<Reversal, AppError> {
-        self.metrics.reversals.add(1, &[]);
         for _ in 1..=limits::DECIDE_ATTEMPTS_MAX {
             match self.attempt_reversal(caller, request).await? {
                 Attempt::Done(reversal) => return Ok(reversal),

@@ -7,9 +7,12 @@ use clap::{Parser, Subcommand};
 use crate::config::{self, Config};
 
 pub mod client;
+mod database;
 pub mod import;
 mod keys;
+mod migrate;
 pub mod out;
+mod rules;
 mod serve;
 mod settle;
 pub mod slip;
@@ -34,6 +37,8 @@ struct Arguments {
 enum Command {
     /// Serves until SIGINT or SIGTERM; without database.url on a private PostgreSQL cluster in the data folder.
     Serve(serve::Arguments),
+    /// Brings the database's schema up to date, and ends.
+    Migrate(migrate::Arguments),
     /// The keys: credentials' hash, envelope encryption, quote tokens.
     #[command(subcommand)]
     Keys(keys::Command),
@@ -45,6 +50,9 @@ enum Command {
     Find(settle::FindArguments),
     /// Sends a CSV list to the registry. Ends with 2 when rows were rejected.
     Import(import::Arguments),
+    /// Rule packages: check, test, explain, lock.
+    #[command(subcommand)]
+    Rules(rules::RulesCommand),
 }
 
 /// Why a command ended badly.
@@ -72,6 +80,9 @@ pub fn run() -> ExitCode {
         Command::Serve(arguments) => {
             configured(config.as_deref()).and_then(|config| serve::run(arguments, config))
         }
+        Command::Migrate(arguments) => {
+            configured(config.as_deref()).and_then(|config| migrate::run(arguments, &config))
+        }
         Command::Keys(command) => keys::run(command, || configured(config.as_deref())),
         Command::Settle(arguments) => settle::run(arguments, || configured(config.as_deref())),
         Command::Reverse(arguments) => {
@@ -79,6 +90,7 @@ pub fn run() -> ExitCode {
         }
         Command::Find(arguments) => settle::run_find(arguments, || configured(config.as_deref())),
         Command::Import(arguments) => import::run(arguments, || configured(config.as_deref())),
+        Command::Rules(command) => rules::run(command),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

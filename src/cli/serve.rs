@@ -1,17 +1,23 @@
-//! `onestop serve`: wires configuration, telemetry, database, services, and takes them down in the opposite order.
+//! `onestop serve`: wires configuration, telemetry, keys, rules, database and services, and takes them down in the opposite
+//! order.
+use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
+use opentelemetry::KeyValue;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::Failure;
+use super::database::Database;
+use crate::app::{self, App, Publication};
 use crate::config::Config;
-use crate::door::wire;
+use crate::door::{grpc, wire};
+use crate::keys::{Keys, KeysError};
 use crate::limits;
+use crate::rulebook::{Reload, RuleBook, Watching};
 use crate::server::{self, Drained, Services, Serving};
-use crate::store::cluster::{self, Cluster};
 use crate::telemetry::{self, Telemetry};
 
 #[derive(Debug, clap::Args)]
@@ -40,20 +46,51 @@ async fn serve(config: Config) -> Result<(), anyhow::Error> {
 async fn serve_observed(config: &Config, telemetry: &Telemetry) -> Result<(), anyhow::Error> {
     // Signals first: one that comes while the cluster starts must stop us cleanly too.
     let stop = stop_on_signals().context("listen for signals")?;
+    // What can be refused without touching anything comes before what starts something.
+    let keys = load_keys(config)?;
+    let rulebook = Arc::new(load_rules(config)?);
+    let database = Database::open(config).await?;
+    let served = serve_on(config, telemetry, &database, (keys, rulebook, stop)).await;
+    let stopped = database.stop().await;
+    match served? {
+        Drained::Whole => tracing::info!("Stopped; every accepted call was answered"),
+        Drained::CutOff => tracing::warn!("Stopped; some calls were cut off"),
+    }
+    stopped
+}
+
+async fn serve_on(
+    config: &Config,
+    telemetry: &Telemetry,
+    database: &Database,
+    (keys, rulebook, stop): (Keys, Arc<RuleBook>, CancellationToken),
+) -> Result<Drained, anyhow::Error> {
+    let applied = database.migrate().await?;
+    tracing::info!(migrations = applied, "The schema is up to date");
+    let app = App::new(database.pool()?, rulebook, keys, telemetry.metrics.clone());
+    let app = Arc::new(app);
+    let packages = app.rulebook.packages();
+    let published = app::publish(&app.pool, &packages).await?;
+    admitted(&published).map_err(|(en, zh)| anyhow!("{en}\n{zh}"))?;
+    let _watching = watch_rules(&app).context("watch the rule packages")?;
+
     let listening = |what: &str, address| format!("listen for {what} on {address}");
     let listener =
         server::bind(config.listen).await.with_context(|| listening("calls", config.listen))?;
     let scrape = telemetry::bind_scrape(config.metrics_listen)
         .await
         .with_context(|| listening("scrapes", config.metrics_listen))?;
-    let (listen, scraped) = (listener.local_addr()?, scrape.local_addr()?);
-
+    let (listen, metrics) = (listener.local_addr()?, scrape.local_addr()?);
+    let mut services = Services::default();
+    grpc::add_services(&mut services, &app, grpc::development_caller(&config.caller_name));
     let (state, serving) = watch::channel(false);
-    let (cluster, _database) = database(config).await?;
-
-    let services = Services::default();
-
-    tracing::info!(%listen, metrics = %scraped, "Serving on {listen}");
+    tracing::info!(
+        %listen,
+        %metrics,
+        packages = packages.entries.len(),
+        database = database.name,
+        "Serving on {listen}",
+    );
     let served = server::serve(
         services,
         Serving {
@@ -71,30 +108,98 @@ async fn serve_observed(config: &Config, telemetry: &Telemetry) -> Result<(), an
             scraped.context("serve scrapes").map(|()| Drained::Whole)
         }
     };
-    if let Some(cluster) = cluster {
-        cluster.stop().await.context("stop the private cluster")?;
-    }
-    match drained? {
-        Drained::Whole => tracing::info!("Stopped; every accepted call was answered"),
-        Drained::CutOff => tracing::warn!("Stopped; some calls were cut off"),
-    }
-    Ok(())
+    app.pool.close();
+    drained
 }
 
-/// The database given, or a private cluster with ours in it.
-async fn database(
-    config: &Config,
-) -> Result<(Option<Cluster>, tokio_postgres::Config), anyhow::Error> {
-    if let Some(database) = &config.database {
-        return Ok((None, database.connection.clone()));
+fn load_keys(config: &Config) -> Result<Keys, anyhow::Error> {
+    Keys::load(&config.keys_dir).map_err(|error| {
+        let missing = matches!(&error, KeysError::File { source, .. }
+            if source.kind() == std::io::ErrorKind::NotFound);
+        let error = anyhow::Error::new(error).context("load the keys");
+        if !missing {
+            return error;
+        }
+        error.context(format!(
+            "no keys in {0}; make them once with `onestop keys init`\n\
+             {0} 中没有密钥；请先运行 `onestop keys init` 生成",
+            config.keys_dir.display()
+        ))
+    })
+}
+
+fn load_rules(config: &Config) -> Result<RuleBook, anyhow::Error> {
+    let rulebook = RuleBook::open(&config.rules_dir, config.rules_examples);
+    let rulebook =
+        rulebook.with_context(|| format!("load the rules of {}", config.rules_dir.display()))?;
+    if rulebook.packages().entries.is_empty() {
+        tracing::warn!(
+            folder = %config.rules_dir.display(),
+            "No rule package was found: every bill will be declined",
+        );
     }
-    let settings = cluster::Settings::lasting(&config.data_dir, config.program_dirs.clone());
-    let folder = settings.folder.clone();
-    let cluster = Cluster::start(&settings).await.context("start the private cluster")?;
-    let how = if cluster.adopted() { "Adopted" } else { "Started" };
-    tracing::info!(folder = %folder.display(), "{how} the private cluster");
-    let connection = cluster.connection(cluster::DATABASE);
-    Ok((Some(cluster), connection))
+    Ok(rulebook)
+}
+
+/// Takes new rules into force as they appear, once they are recorded; bad ones change nothing and are named in the log.
+fn watch_rules(app: &Arc<App>) -> notify::Result<Watching> {
+    let runtime = tokio::runtime::Handle::current();
+    let pool = app.pool.clone();
+    let metrics = app.metrics.clone();
+    let admit = move |packages: &crate::rulebook::Packages| match runtime
+        .block_on(app::publish(&pool, packages))
+    {
+        Ok(published) => admitted(&published),
+        Err(error) => {
+            let error = format!("{:#}", anyhow::Error::new(error));
+            let zh = format!("政策包无法写入数据库：{error}");
+            Err((format!("the packages could not be recorded: {error}"), zh))
+        }
+    };
+    app.rulebook.watch(admit, move |reload| {
+        let outcome = match reload {
+            Reload::Swapped(warnings) => {
+                for warning in &warnings {
+                    tracing::warn!(fault = %warning, "A rule package is worth a look");
+                }
+                tracing::info!("New rule packages are in force");
+                "swapped"
+            }
+            Reload::Refused(faults) => {
+                for fault in &faults {
+                    tracing::error!(fault = %fault, "A rule package is refused");
+                }
+                tracing::error!("The rule packages stay as they were");
+                "refused"
+            }
+        };
+        metrics.package_reloads.add(1, &[KeyValue::new("outcome", outcome)]);
+    })
+}
+
+/// Whether the database's history takes the packages; if not, why, in English and Chinese.
+fn admitted(published: &Publication) -> Result<(), (String, String)> {
+    match published {
+        Publication::Published(0) => Ok(()),
+        Publication::Published(new) => {
+            tracing::info!(packages = new, "Recorded new rule packages");
+            Ok(())
+        }
+        Publication::Changed(id) => Err((
+            format!(
+                "package {id} was in force with other contents; write a new one that supersedes it"
+            ),
+            format!("政策包 {id} 曾以其他内容生效，请另写一个以 supersedes 取代它的政策包"),
+        )),
+        Publication::SupersededTwice(id) => Err((
+            format!("package {id} supersedes one that another already superseded"),
+            format!("政策包 {id} 所取代的政策包已被另一个取代"),
+        )),
+        Publication::SupersedesUnknown(id) => Err((
+            format!("package {id} supersedes one that was never recorded"),
+            format!("政策包 {id} 所取代的政策包从未登记"),
+        )),
+    }
 }
 
 /// Cancelled by SIGINT or SIGTERM.

@@ -121,6 +121,9 @@ pub struct CatalogueEntry {
 }
 
 impl Care {
+    /// All of them, in order.
+    pub const ALL: [Self; 3] = [Self::Inpatient, Self::Outpatient, Self::OutpatientChronic];
+
     /// Its word in rule packages.
     pub const fn word(self) -> &'static str {
         match self {
@@ -132,6 +135,10 @@ impl Care {
 }
 
 impl Referral {
+    /// All of them, in order.
+    pub const ALL: [Self; 5] =
+        [Self::None, Self::Filed, Self::Unfiled, Self::Emergency, Self::LongTerm];
+
     /// Its word in rule packages.
     pub const fn word(self) -> &'static str {
         match self {

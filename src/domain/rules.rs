@@ -524,8 +524,8 @@ pub enum Formula {
     Target(Box<Target>),
     /// An amount beside the bill.
     Fixed(Amount),
-    /// Somebody else tells.
-    External,
+    /// Somebody else tells; over a year what enters is counted all the same.
+    External(Option<Before>),
 }
 
 /// A ratio or bands above a deductible.

@@ -1,7 +1,7 @@
 //! What persons have used, added up again from history: state is only ever a shortcut, and must equal it.
 
 use super::error::{Operation, StoreError};
-use super::pool::Pool;
+use super::pool::{Pool, READ_EVERYTHING};
 use super::row::Reader;
 use crate::domain::ids::PersonId;
 use crate::domain::money::Fen;
@@ -43,8 +43,13 @@ pub async fn rebuild_accumulators(pool: &Pool, person: PersonId) -> Result<Vec<U
 /// Compares all state with all history. Reads everything: for drills, tests and a quiet hour.
 pub async fn check_integrity(pool: &Pool) -> Result<Vec<Fault>, StoreError> {
     let operation = Operation::CheckIntegrity;
-    let connection = pool.take(&operation).await?;
-    let rows = connection.query(CHECK, &[], &operation).await?;
+    let failed = |source| StoreError::Statement { operation: operation.clone(), source };
+    let mut connection = pool.take(&operation).await?;
+    connection.count();
+    let transaction = connection.client.transaction().await.map_err(failed)?;
+    transaction.batch_execute(READ_EVERYTHING).await.map_err(failed)?;
+    let rows = transaction.query(CHECK, &[]).await.map_err(failed)?;
+    transaction.commit().await.map_err(failed)?;
     rows.iter()
         .map(|row| {
             let reader = Reader { row, operation: &operation };

@@ -311,6 +311,8 @@ fn init_db(
     host::remove_folder_if_there(&making)?;
     let program = programs.folder.join("initdb");
     let mut command = host::command(&program, user);
+    // A group of its own, like PostgreSQL itself: a Ctrl-C while it works is ours to handle.
+    command.process_group(0);
     command.arg("-D").arg(&making).args(["-U", SUPERUSER, "-E", "UTF8"]);
     // Bytewise order: the same on every machine and in every release of the C library.
     command.args(["--locale=C", "--auth=trust", "--data-checksums"]);
@@ -363,7 +365,7 @@ fn spawn(
     for setting in server_settings(&layout.socket, life) {
         command.arg("-c").arg(setting);
     }
-    // A group of its own, or Ctrl-C in the terminal would reach PostgreSQL before us.
+    // Or Ctrl-C in the terminal would reach PostgreSQL before us.
     command.process_group(0).stdout(log).stderr(log_too);
     command.spawn().map_err(|source| ClusterError::Run { program, source })
 }

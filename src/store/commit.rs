@@ -11,7 +11,8 @@ use crate::domain::ledger::{Entry, LayerEntry};
 use crate::domain::verdict::{Breakdown, Column};
 
 pub(super) const SQL: &str = include_str!("sql/commit.sql");
-const VERSIONS: &str = "SELECT standing_version, ledger_version FROM person_head WHERE bucket = $1 AND person_id = $2";
+const VERSIONS: &str =
+    "SELECT standing_version, ledger_version FROM person_head WHERE bucket = $1 AND person_id = $2";
 
 /// What came of an entry. Anything but the first wrote nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +45,8 @@ pub async fn commit(pool: &Pool, entry: &Entry) -> Result<Committed, StoreError>
     let operation = Operation::Commit(entry.settlement.clone());
     let columns = columns(&[entry])
         .ok_or(StoreError::Unfit { operation: operation.clone(), field: "an amount or a count" })?;
-    let params: Vec<&(dyn ToSql + Sync)> = columns.iter().map(|column| &**column as &(dyn ToSql + Sync)).collect();
+    let params: Vec<&(dyn ToSql + Sync)> =
+        columns.iter().map(|column| &**column as &(dyn ToSql + Sync)).collect();
     let connection = pool.take(&operation).await?;
     let rows = match connection.try_query(SQL, &params).await {
         Ok(rows) => rows,
@@ -55,8 +57,9 @@ pub async fn commit(pool: &Pool, entry: &Entry) -> Result<Committed, StoreError>
     };
     let stored = |field| StoreError::Stored { operation: operation.clone(), field };
     let row = rows.first().ok_or_else(|| stored("outcome"))?;
-    let outcome: String =
-        row.try_get("outcome").map_err(|source| StoreError::Statement { operation: operation.clone(), source })?;
+    let outcome: String = row
+        .try_get("outcome")
+        .map_err(|source| StoreError::Statement { operation: operation.clone(), source })?;
     match outcome.as_str() {
         "committed" => Ok(Committed::Committed),
         "standing" => Ok(Committed::StandingMoved),
@@ -76,9 +79,12 @@ async fn lost_race(
     entry: &Entry,
     operation: &Operation,
 ) -> Result<Committed, StoreError> {
-    let rows = connection.query(VERSIONS, &[&entry.person.bucket(), &entry.person.get()], operation).await?;
+    let rows = connection
+        .query(VERSIONS, &[&entry.person.bucket(), &entry.person.get()], operation)
+        .await?;
     let standing = rows.first().map(|row| row.try_get::<_, i64>("standing_version")).transpose();
-    let standing = standing.map_err(|source| StoreError::Statement { operation: operation.clone(), source })?;
+    let standing = standing
+        .map_err(|source| StoreError::Statement { operation: operation.clone(), source })?;
     let moved = standing.is_some_and(|now| now != entry.standing_version);
     Ok(if moved { Committed::StandingMoved } else { Committed::AccumulatorsMoved })
 }
@@ -96,7 +102,8 @@ async fn refused(
         Some("stay_settled_once") => Ok(Committed::StayTaken),
         Some("settlement_reversed_once") => Ok(Committed::AlreadyReversed),
         Some("request_key_pkey") => {
-            let found = find_settlement(pool, &Key::Request(&entry.hospital, &entry.request)).await?;
+            let found =
+                find_settlement(pool, &Key::Request(&entry.hospital, &entry.request)).await?;
             Ok(match found {
                 Some(Found::Tombstone(_)) => Committed::Tombstoned,
                 Some(Found::Recorded(_)) | None => Committed::RequestIdTaken,
@@ -116,7 +123,10 @@ fn columns<'a>(entries: &[&'a Entry]) -> Option<Columns<'a>> {
     Some(columns)
 }
 
-fn column<'a, T>(entries: &[&'a Entry], of: impl Fn(&'a Entry) -> T) -> Box<dyn ToSql + Sync + Send + 'a>
+fn column<'a, T>(
+    entries: &[&'a Entry],
+    of: impl Fn(&'a Entry) -> T,
+) -> Box<dyn ToSql + Sync + Send + 'a>
 where
     T: ToSql + Sync + Send + 'a,
 {
@@ -154,7 +164,8 @@ fn whose_and_where<'a>(entries: &[&'a Entry]) -> Columns<'a> {
 
 /// $24 to $43: the national amounts.
 fn amounts<'a>(entries: &[&'a Entry]) -> Option<Columns<'a>> {
-    let rows: Vec<Vec<i64>> = entries.iter().map(|entry| national(&entry.breakdown)).collect::<Option<_>>()?;
+    let rows: Vec<Vec<i64>> =
+        entries.iter().map(|entry| national(&entry.breakdown)).collect::<Option<_>>()?;
     let count = rows.first()?.len();
     let columns = (0..count).map(|place| {
         let values: Vec<i64> = rows.iter().filter_map(|row| row.get(place)).copied().collect();
@@ -226,12 +237,14 @@ fn slices<'a>(entries: &[&'a Entry]) -> Option<Columns<'a>> {
 /// $60 to $71.
 fn flat<'a>(entries: &[&'a Entry]) -> Columns<'a> {
     let mut columns: Columns<'a> = Vec::new();
-    let parts: [fn(&'a Entry) -> &'a [LayerEntry]; 2] = [|entry| &entry.layers, |entry| &entry.fixed];
+    let parts: [fn(&'a Entry) -> &'a [LayerEntry]; 2] =
+        [|entry| &entry.layers, |entry| &entry.fixed];
     for part in parts {
         let layers: Vec<&LayerEntry> = entries.iter().flat_map(|entry| part(entry)).collect();
         columns.push(Box::new(layers.iter().map(|layer| layer.payer.as_str()).collect::<Vec<_>>()));
         columns.push(Box::new(layers.iter().map(|layer| layer.books_to).collect::<Vec<_>>()));
-        columns.push(Box::new(layers.iter().map(|layer| layer.identity.as_str()).collect::<Vec<_>>()));
+        columns
+            .push(Box::new(layers.iter().map(|layer| layer.identity.as_str()).collect::<Vec<_>>()));
         columns.push(Box::new(layers.iter().map(|layer| layer.pay.get()).collect::<Vec<_>>()));
     }
     let moved = || entries.iter().flat_map(|entry| &entry.moved);

@@ -99,10 +99,16 @@ impl fmt::Display for Operation {
             Self::Snapshot(hospital) => write!(f, "read a snapshot for hospital {hospital}"),
             Self::Commit(settlement) => write!(f, "commit settlement {settlement}"),
             Self::FindSettlement(settlement) => write!(f, "find settlement {settlement}"),
-            Self::FindRequest(hospital, request) => write!(f, "find request {request} of hospital {hospital}"),
+            Self::FindRequest(hospital, request) => {
+                write!(f, "find request {request} of hospital {hospital}")
+            }
             Self::Standing => f.write_str("read a standing"),
-            Self::Tombstone(hospital, request) => write!(f, "leave a tombstone for {request} of hospital {hospital}"),
-            Self::Rebuild(person) => write!(f, "rebuild the accumulators of person {}", person.get()),
+            Self::Tombstone(hospital, request) => {
+                write!(f, "leave a tombstone for {request} of hospital {hospital}")
+            }
+            Self::Rebuild(person) => {
+                write!(f, "rebuild the accumulators of person {}", person.get())
+            }
             Self::CheckIntegrity => f.write_str("compare accumulators with history"),
             Self::Publish => f.write_str("publish rule packages"),
             Self::Import(import) => write!(f, "import {import}"),
@@ -114,7 +120,9 @@ impl StoreError {
     /// Is the database merely too busy, so that the same call may do later? Nothing was written.
     pub fn is_busy(&self) -> bool {
         match self {
-            Self::Connect { source, .. } => matches!(source, deadpool_postgres::PoolError::Timeout(_)),
+            Self::Connect { source, .. } => {
+                matches!(source, deadpool_postgres::PoolError::Timeout(_))
+            }
             Self::Statement { source, .. } => source.code().is_some_and(|code| {
                 [
                     SqlState::QUERY_CANCELED,
@@ -135,9 +143,12 @@ impl StoreError {
     /// Did the database itself stay away or go away? For a commit it is then not known whether it was written.
     pub fn is_outage(&self) -> bool {
         match self {
-            Self::Connect { source, .. } => !matches!(source, deadpool_postgres::PoolError::Timeout(_)),
+            Self::Connect { source, .. } => {
+                !matches!(source, deadpool_postgres::PoolError::Timeout(_))
+            }
             Self::Statement { source, .. } => source.code().is_none_or(|code| {
-                [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::CANNOT_CONNECT_NOW].contains(code)
+                [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::CANNOT_CONNECT_NOW]
+                    .contains(code)
             }),
             Self::Build { .. }
             | Self::Migrate { .. }

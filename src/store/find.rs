@@ -153,7 +153,10 @@ fn entry(reader: &Reader<'_>) -> Result<Entry, StoreError> {
         reason: reader.get("reason")?,
         breakdown: breakdown(reader)?,
         layers: layers(reader, ["payer", "books_to", "payer_identity", "pay_fen"])?,
-        fixed: layers(reader, ["fixed_payer", "fixed_books_to", "fixed_identity", "fixed_pay_fen"])?,
+        fixed: layers(
+            reader,
+            ["fixed_payer", "fixed_books_to", "fixed_identity", "fixed_pay_fen"],
+        )?,
         moved: moved(reader)?,
         identities_used: reader.get("identities_used")?,
         assumed: reader.get("assumed")?,
@@ -201,7 +204,12 @@ fn layers(reader: &Reader<'_>, fields: [&'static str; 4]) -> Result<Vec<LayerEnt
     let pays: Vec<i64> = reader.get(pay)?;
     let all = payers.into_iter().zip(books).zip(identities).zip(pays);
     Ok(all
-        .map(|(((payer, books_to), identity), fen)| LayerEntry { payer, books_to, identity, pay: Fen::new(fen) })
+        .map(|(((payer, books_to), identity), fen)| LayerEntry {
+            payer,
+            books_to,
+            identity,
+            pay: Fen::new(fen),
+        })
         .collect())
 }
 

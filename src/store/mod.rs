@@ -21,7 +21,7 @@ pub use commit::{Committed, commit};
 pub use error::{Operation, StoreError};
 pub use find::{Found, Key, Recorded, Versions, find_settlement, standing};
 pub use migrate::migrate;
-pub use packages::{Publication, PublishedPackage, publish_packages};
+pub use packages::{Publication, PublishedPackage, find_package, publish_packages};
 pub use pool::{Pool, PoolSettings};
 pub use snapshot::{Earlier, EarlierSettlement, ReadSnapshot, Snapshot, snapshot};
 pub use tombstone::{Left, Tombstone, leave_tombstone};
@@ -32,4 +32,5 @@ fn credential_bucket(credential_hash: &[u8; 32]) -> i16 {
     i16::from(first & 0x7f)
 }
 
-const _: () = assert!(crate::domain::ids::BUCKETS == 128, "the mask above and the CHECKs in the schema");
+const _: () =
+    assert!(crate::domain::ids::BUCKETS == 128, "the mask above and the CHECKs in the schema");

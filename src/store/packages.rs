@@ -5,10 +5,12 @@ use tokio_postgres::error::SqlState;
 
 use super::error::{Operation, StoreError};
 use super::pool::Pool;
+use super::row::Reader;
 use crate::domain::ids::{PackageHash, RegionCode};
 use crate::domain::standing::Scheme;
 
 const SQL: &str = include_str!("sql/publish_package.sql");
+const FIND_SQL: &str = include_str!("sql/find_package.sql");
 
 /// A rule package as it is recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +50,10 @@ pub enum Publication {
 
 /// Records packages, those superseded before those that supersede; what is recorded already changes nothing. A refusal stops
 /// there, and records none.
-pub async fn publish_packages(pool: &Pool, packages: &[PublishedPackage]) -> Result<Publication, StoreError> {
+pub async fn publish_packages(
+    pool: &Pool,
+    packages: &[PublishedPackage],
+) -> Result<Publication, StoreError> {
     let operation = Operation::Publish;
     let failed = |source| StoreError::Statement { operation: operation.clone(), source };
     let mut connection = pool.take(&operation).await?;
@@ -79,11 +84,15 @@ pub async fn publish_packages(pool: &Pool, packages: &[PublishedPackage]) -> Res
                 let id = package.package_id.clone();
                 let constraint = source.as_db_error().and_then(|error| error.constraint());
                 return match (source.code(), constraint) {
-                    (Some(&SqlState::UNIQUE_VIOLATION), Some("rule_package_one_root")) => Ok(Publication::Changed(id)),
+                    (Some(&SqlState::UNIQUE_VIOLATION), Some("rule_package_one_root")) => {
+                        Ok(Publication::Changed(id))
+                    }
                     (Some(&SqlState::UNIQUE_VIOLATION), Some("rule_package_superseded_once")) => {
                         Ok(Publication::SupersededTwice(id))
                     }
-                    (Some(&SqlState::FOREIGN_KEY_VIOLATION), _) => Ok(Publication::SupersedesUnknown(id)),
+                    (Some(&SqlState::FOREIGN_KEY_VIOLATION), _) => {
+                        Ok(Publication::SupersedesUnknown(id))
+                    }
                     _ => Err(failed(source)),
                 };
             }
@@ -91,4 +100,16 @@ pub async fn publish_packages(pool: &Pool, packages: &[PublishedPackage]) -> Res
     }
     transaction.commit().await.map_err(failed)?;
     Ok(Publication::Published(published))
+}
+
+/// The canonical bytes of a package that was ever published.
+pub async fn find_package(
+    pool: &Pool,
+    hash: &PackageHash,
+) -> Result<Option<Vec<u8>>, StoreError> {
+    let operation = Operation::Publish;
+    let connection = pool.take(&operation).await?;
+    let rows = connection.query(FIND_SQL, &[&hash.0.as_slice()], &operation).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    Reader { row, operation: &operation }.get("canonical").map(Some)
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, RecyclingMethod, Runtime};
+use deadpool_postgres::{
+    Hook, HookError, Manager, ManagerConfig, Object, RecyclingMethod, Runtime,
+};
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Config, Row, Socket};
@@ -73,23 +75,24 @@ impl Pool {
     {
         config.options(service_options(&config, settings));
         let manager = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let connections = deadpool_postgres::Pool::builder(Manager::from_config(config, tls, manager))
-            .max_size(settings.connections_max)
-            .wait_timeout(Some(settings.wait_max))
-            .create_timeout(Some(settings.create_max))
-            .recycle_timeout(Some(settings.create_max))
-            .runtime(Runtime::Tokio1)
-            .post_create(Hook::async_fn(|client, _| {
-                Box::pin(async move {
-                    // The settling path is prepared before anybody waits for it.
-                    for statement in [snapshot::SQL, commit::SQL] {
-                        client.prepare_cached(statement).await.map_err(HookError::Backend)?;
-                    }
-                    Ok(())
-                })
-            }))
-            .build()
-            .map_err(|source| StoreError::Build { source })?;
+        let connections =
+            deadpool_postgres::Pool::builder(Manager::from_config(config, tls, manager))
+                .max_size(settings.connections_max)
+                .wait_timeout(Some(settings.wait_max))
+                .create_timeout(Some(settings.create_max))
+                .recycle_timeout(Some(settings.create_max))
+                .runtime(Runtime::Tokio1)
+                .post_create(Hook::async_fn(|client, _| {
+                    Box::pin(async move {
+                        // The settling path is prepared before anybody waits for it.
+                        for statement in [snapshot::SQL, commit::SQL] {
+                            client.prepare_cached(statement).await.map_err(HookError::Backend)?;
+                        }
+                        Ok(())
+                    })
+                }))
+                .build()
+                .map_err(|source| StoreError::Build { source })?;
         Ok(Self { connections, round_trips: Arc::default() })
     }
 
@@ -156,11 +159,17 @@ impl Connection {
     }
 }
 
-/// What every connection starts with. Plans are made once: planning the settling statements anew costs more than running them.
+/// For one transaction, lets a statement read whole tables, and take its time.
+pub(super) const READ_EVERYTHING: &str = "SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; \
+     SET LOCAL enable_mergejoin = on; SET LOCAL plan_cache_mode = auto; SET LOCAL statement_timeout = '10min'";
+
+/// What every connection starts with. Plans are made once: planning the settling statements anew costs more than running them. And
+/// they only walk indexes: a plan that was made while a table was empty would otherwise read all of it for ever.
 fn service_options(config: &Config, settings: &PoolSettings) -> String {
     let given = config.get_options().unwrap_or_default();
     format!(
         "{given} -c role=onestop_service -c timezone=UTC -c jit=off -c plan_cache_mode=force_generic_plan \
+         -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off \
          -c statement_timeout={} -c lock_timeout={} -c idle_in_transaction_session_timeout={}",
         settings.statement_max.as_millis(),
         settings.lock_max.as_millis(),

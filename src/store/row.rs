@@ -35,7 +35,11 @@ impl Reader<'_> {
     }
 
     /// A text column through a constructor.
-    pub(super) fn text<T>(&self, field: &'static str, make: impl Fn(&str) -> Option<T>) -> Result<T, StoreError> {
+    pub(super) fn text<T>(
+        &self,
+        field: &'static str,
+        make: impl Fn(&str) -> Option<T>,
+    ) -> Result<T, StoreError> {
         let text: String = self.get(field)?;
         self.parse(field, make(&text))
     }
@@ -57,7 +61,10 @@ impl Reader<'_> {
     }
 
     /// A settlement's id, where there is one.
-    pub(super) fn settlement(&self, field: &'static str) -> Result<Option<SettlementId>, StoreError> {
+    pub(super) fn settlement(
+        &self,
+        field: &'static str,
+    ) -> Result<Option<SettlementId>, StoreError> {
         self.maybe(field, SettlementId::new)
     }
 
@@ -95,7 +102,9 @@ impl Reader<'_> {
 
 /// From the word that [`Care::word`] gives.
 pub(super) fn care(word: &str) -> Option<Care> {
-    [Care::Inpatient, Care::Outpatient, Care::OutpatientChronic].into_iter().find(|care| care.word() == word)
+    [Care::Inpatient, Care::Outpatient, Care::OutpatientChronic]
+        .into_iter()
+        .find(|care| care.word() == word)
 }
 
 /// From the word that [`Referral::word`] gives.

@@ -11,9 +11,13 @@ use super::pool::Pool;
 use super::row::{self, Reader};
 use super::tombstone::Tombstone;
 use crate::domain::bill::CatalogueEntry;
-use crate::domain::ids::{HospitalCode, ItemCode, PersonId, RegionCode, RequestId, SettlementId, StayId};
+use crate::domain::ids::{
+    HospitalCode, ItemCode, PersonId, RegionCode, RequestId, SettlementId, StayId,
+};
 use crate::domain::money::{Fen, Rate};
-use crate::domain::standing::{Coverage, Hospital, Identity, PersonSnapshot, Scheme, Standing, StayRecord, Used};
+use crate::domain::standing::{
+    Coverage, Hospital, Identity, PersonSnapshot, Scheme, Standing, StayRecord, Used,
+};
 
 pub(super) const SQL: &str = include_str!("sql/snapshot.sql");
 
@@ -84,7 +88,8 @@ pub async fn snapshot(pool: &Pool, wanted: &ReadSnapshot<'_>) -> Result<Snapshot
     let operation = Operation::Snapshot(wanted.hospital.clone());
     let connection = pool.take(&operation).await?;
     let kind = i16::from(wanted.credential_kind);
-    let (codes, days): (Vec<&str>, Vec<Date>) = wanted.items.iter().map(|(code, day)| (code.as_str(), *day)).unzip();
+    let (codes, days): (Vec<&str>, Vec<Date>) =
+        wanted.items.iter().map(|(code, day)| (code.as_str(), *day)).unzip();
     let rows = connection
         .query(
             SQL,
@@ -103,7 +108,9 @@ pub async fn snapshot(pool: &Pool, wanted: &ReadSnapshot<'_>) -> Result<Snapshot
             &operation,
         )
         .await?;
-    let read = rows.first().ok_or(StoreError::Stored { operation: operation.clone(), field: "snapshot" })?;
+    let read = rows
+        .first()
+        .ok_or(StoreError::Stored { operation: operation.clone(), field: "snapshot" })?;
     let reader = Reader { row: read, operation: &operation };
     let hospital = hospital(&reader, wanted.hospital)?;
     let catalogue = catalogue(&reader, wanted.items)?;
@@ -113,12 +120,17 @@ pub async fn snapshot(pool: &Pool, wanted: &ReadSnapshot<'_>) -> Result<Snapshot
         hospital,
         catalogue,
         earlier: earlier(&reader)?,
-        stay_in_force: reader.settlement("same_stay_settlement")?.zip(reader.person("same_stay_person")?),
+        stay_in_force: reader
+            .settlement("same_stay_settlement")?
+            .zip(reader.person("same_stay_person")?),
     })
 }
 
 /// The person's part, from a row of this statement.
-pub(super) fn person_of(row: &Row, operation: &Operation) -> Result<Option<PersonSnapshot>, StoreError> {
+pub(super) fn person_of(
+    row: &Row,
+    operation: &Operation,
+) -> Result<Option<PersonSnapshot>, StoreError> {
     person(&Reader { row, operation })
 }
 
@@ -184,7 +196,13 @@ fn used(reader: &Reader<'_>) -> Result<Vec<Used>, StoreError> {
     let amounts: Vec<i64> = reader.list("used_fen")?;
     let all = regions.into_iter().zip(schemes).zip(years).zip(names).zip(amounts);
     Ok(all
-        .map(|((((region, scheme), year), name), fen)| Used { region, scheme, year, name, amount: Fen::new(fen) })
+        .map(|((((region, scheme), year), name), fen)| Used {
+            region,
+            scheme,
+            year,
+            name,
+            amount: Fen::new(fen),
+        })
         .collect())
 }
 
@@ -196,7 +214,10 @@ fn stays(reader: &Reader<'_>) -> Result<Vec<StayRecord>, StoreError> {
         .zip(reader.texts("stay_id", StayId::new)?)
         .zip(reader.list::<i16>("stay_part")?)
         .zip(reader.list::<String>("stay_care")?);
-    let days = reader.list::<Date>("stay_admission")?.into_iter().zip(reader.list::<Date>("stay_discharge")?);
+    let days = reader
+        .list::<Date>("stay_admission")?
+        .into_iter()
+        .zip(reader.list::<Date>("stay_discharge")?);
     let counted = reader
         .texts("stay_region", RegionCode::new)?
         .into_iter()
@@ -208,7 +229,9 @@ fn stays(reader: &Reader<'_>) -> Result<Vec<StayRecord>, StoreError> {
         .into_iter()
         .zip(reader.list::<bool>("stay_reversed")?);
     let mut stays = Vec::new();
-    for (((place, days), counted), (settlement, reversed)) in places.zip(days).zip(counted).zip(settled) {
+    for (((place, days), counted), (settlement, reversed)) in
+        places.zip(days).zip(counted).zip(settled)
+    {
         let ((((hospital, level), stay), part), care) = place;
         let (admission, discharge) = days;
         let (((region, scheme), year), deductible_fen) = counted;
@@ -254,7 +277,8 @@ fn catalogue(
     let ceilings: Vec<Option<i64>> = reader.list("item_ceiling_e6")?;
     let amount_names: Vec<Option<String>> = reader.list("item_amount_name")?;
     let mut entries = Vec::with_capacity(items.len());
-    let columns = froms.into_iter().zip(tos).zip(classes).zip(ratios).zip(ceilings).zip(amount_names);
+    let columns =
+        froms.into_iter().zip(tos).zip(classes).zip(ratios).zip(ceilings).zip(amount_names);
     for ((item, _), (((((from, valid_to), class), ratio), ceiling_price_e6), amount_name)) in
         items.iter().zip(columns)
     {
@@ -292,7 +316,9 @@ fn earlier(reader: &Reader<'_>) -> Result<Option<Earlier>, StoreError> {
 
 /// A tombstone, where the row carries one.
 pub(super) fn tombstone(reader: &Reader<'_>) -> Result<Option<Tombstone>, StoreError> {
-    let Some(original) = reader.maybe("tombstone_original", RequestId::new)? else { return Ok(None) };
+    let Some(original) = reader.maybe("tombstone_original", RequestId::new)? else {
+        return Ok(None);
+    };
     let reversal = reader.text("tombstone_reversal", RequestId::new)?;
     let left_at: Timestamp = reader.get("tombstone_left_at")?;
     Ok(Some(Tombstone { original, reversal, left_at }))
@@ -309,9 +335,19 @@ fn reference_sha256(hospital: Option<&Hospital>, catalogue: &[Option<CatalogueEn
             hasher.update("-\n");
             continue;
         };
-        let CatalogueEntry { item, valid_from, valid_to, class, advance_ratio, ceiling_price_e6, amount_name } = entry;
+        let CatalogueEntry {
+            item,
+            valid_from,
+            valid_to,
+            class,
+            advance_ratio,
+            ceiling_price_e6,
+            amount_name,
+        } = entry;
         let ratio = advance_ratio.map(Rate::billionths);
-        hasher.update(format!("{item}\0{valid_from}\0{valid_to:?}\0{class:?}\0{ratio:?}\0{ceiling_price_e6:?}\0"));
+        hasher.update(format!(
+            "{item}\0{valid_from}\0{valid_to:?}\0{class:?}\0{ratio:?}\0{ceiling_price_e6:?}\0"
+        ));
         hasher.update(format!("{amount_name:?}\n"));
     }
     hasher.finalize().into()

@@ -42,11 +42,13 @@ pub async fn leave_tombstone(
     let (original, reversal) = ids;
     let (operator, reason) = said;
     let operation = Operation::Tombstone(hospital.clone(), original.clone());
-    let (hospital_text, original_text, reversal_text) = (hospital.as_str(), original.as_str(), reversal.as_str());
+    let (hospital_text, original_text, reversal_text) =
+        (hospital.as_str(), original.as_str(), reversal.as_str());
     let operator = operator.map(OperatorId::as_str);
     let connection = pool.take(&operation).await?;
-    let written =
-        connection.try_query(SQL, &[&hospital_text, &original_text, &reversal_text, &operator, &reason]).await;
+    let written = connection
+        .try_query(SQL, &[&hospital_text, &original_text, &reversal_text, &operator, &reason])
+        .await;
     drop(connection);
     let refused = match written {
         Ok(rows) => {

@@ -12,18 +12,20 @@ use onestop::store::{Pool, PoolSettings, migrate};
 use tokio::sync::OnceCell;
 use tokio_postgres::{Client, Config, NoTls};
 
-/// Starts a server in the folder $1 with the programs of $2, and stops it when standard input ends.
+/// Starts a server in the folder $1 with the programs of $2, and stops it when standard input ends. `exec` makes `$!` the server
+/// itself: a shell in the background is deaf to the interrupt.
 const KEEPER: &str = r#"
 folder=$1 bin=$2
-as() { if [ "$(id -u)" = 0 ]; then setpriv --reuid=postgres --regid=postgres --init-groups "$@"; else "$@"; fi; }
+as() { if [ "$(id -u)" = 0 ]; then exec setpriv --reuid=postgres --regid=postgres --init-groups "$@"; else exec "$@"; fi; }
 mkdir -m 700 "$folder" && { [ "$(id -u)" != 0 ] || chown postgres "$folder"; } || exit 1
 cd /
-as "$bin/initdb" --no-sync --auth=trust --username=onestop --encoding=UTF8 --locale=C.UTF-8 -D "$folder/data" >"$folder.log" 2>&1
+(as "$bin/initdb" --no-sync --auth=trust --username=onestop --encoding=UTF8 --locale=C.UTF-8 -D "$folder/data") >"$folder.log" 2>&1
 as "$bin/postgres" -D "$folder/data" -k "$folder" -c listen_addresses= -c fsync=off -c synchronous_commit=off \
     -c full_page_writes=off -c max_connections=120 -c autovacuum=off >>"$folder.log" 2>&1 &
 server=$!
 cat >/dev/null
-kill -INT "$server"
+# "$server" is the shell around it where setpriv stands between; the number of PostgreSQL itself is in its pid file.
+kill -INT "$(head -n 1 "$folder/data/postmaster.pid")"
 wait "$server"
 rm -rf "$folder" "$folder.log"
 "#;
@@ -46,8 +48,12 @@ static NUMBER: AtomicU32 = AtomicU32::new(0);
 impl Database {
     /// A migrated database that no other test sees.
     pub(crate) async fn new() -> Self {
-        Self::with(&PoolSettings { connections_max: 24, wait_max: Duration::from_secs(20), ..PoolSettings::default() })
-            .await
+        Self::with(&PoolSettings {
+            connections_max: 24,
+            wait_max: Duration::from_secs(20),
+            ..PoolSettings::default()
+        })
+        .await
     }
 
     pub(crate) async fn with(settings: &PoolSettings) -> Self {
@@ -75,7 +81,10 @@ pub(crate) async fn empty(template: &str) -> Config {
     let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
     let admin = connect(&config(&cluster.folder, "postgres")).await;
     let strategy = if template == "template0" { "" } else { "STRATEGY file_copy" };
-    admin.batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {template} {strategy}")).await.unwrap();
+    admin
+        .batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {template} {strategy}"))
+        .await
+        .unwrap();
     config(&cluster.folder, &name)
 }
 
@@ -85,6 +94,7 @@ pub(crate) async fn connect(config: &Config) -> Client {
     client
 }
 
+#[expect(clippy::zombie_processes, reason = "the keeper outlives us, if only to clean up")]
 async fn start() -> Cluster {
     let folder = PathBuf::from(format!("/var/tmp/onestop-test-{}", std::process::id()));
     let mut keeper = Command::new("sh")
@@ -108,7 +118,11 @@ async fn start() -> Cluster {
             Err(error) => {
                 tries += 1;
                 let log = cluster.folder.with_extension("log");
-                assert!(tries < 1_500, "{error}\n{}", std::fs::read_to_string(log).unwrap_or_default());
+                assert!(
+                    tries < 1_500,
+                    "{error}\n{}",
+                    std::fs::read_to_string(log).unwrap_or_default()
+                );
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         }
@@ -124,7 +138,8 @@ fn programs() -> PathBuf {
     if debian.join("postgres").exists() {
         return debian.to_owned();
     }
-    let found = Command::new("sh").args(["-c", "dirname \"$(command -v postgres)\""]).output().unwrap();
+    let found =
+        Command::new("sh").args(["-c", "dirname \"$(command -v postgres)\""]).output().unwrap();
     PathBuf::from(String::from_utf8(found.stdout).unwrap().trim())
 }
 

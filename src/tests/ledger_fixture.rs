@@ -34,7 +34,7 @@ pub(crate) fn request(text: &str) -> RequestId {
 /// A package of these tests, by its contents.
 pub(crate) fn package(contents: &str, supersedes: Option<PackageHash>) -> PublishedPackage {
     PublishedPackage {
-        hash: PackageHash(Sha256::digest(contents).into()),
+        hash: onestop::rulebook::parse::hash_of(contents.as_bytes()),
         package_id: "520200-resident".to_owned(),
         insured_region: RegionCode::new("520200").unwrap(),
         scheme: Scheme::Resident,
@@ -52,9 +52,18 @@ pub(crate) async fn furnish(database: &Database, persons: &[i64]) {
     for number in persons {
         let (bucket, hash) = (PersonId::new(*number).unwrap().bucket(), credential(*number));
         let hash_bucket = i16::from(hash[0] & 127);
-        owner.execute("INSERT INTO person_head (bucket, person_id) VALUES ($1, $2)", &[&bucket, number]).await.unwrap();
         owner
-            .execute("INSERT INTO credential VALUES ($1, $2, 1, $3, $4)", &[&hash_bucket, &&hash[..], &bucket, number])
+            .execute(
+                "INSERT INTO person_head (bucket, person_id) VALUES ($1, $2)",
+                &[&bucket, number],
+            )
+            .await
+            .unwrap();
+        owner
+            .execute(
+                "INSERT INTO credential VALUES ($1, $2, 1, $3, $4)",
+                &[&hash_bucket, &&hash[..], &bucket, number],
+            )
             .await
             .unwrap();
         owner
@@ -87,7 +96,12 @@ pub(crate) async fn furnish(database: &Database, persons: &[i64]) {
 }
 
 /// Reads what a settlement of this person and stay would look at.
-pub(crate) async fn read(database: &Database, person: i64, stay: &str, request: Option<&RequestId>) -> Snapshot {
+pub(crate) async fn read(
+    database: &Database,
+    person: i64,
+    stay: &str,
+    request: Option<&RequestId>,
+) -> Snapshot {
     let (hospital, stay) = (hospital(), StayId::new(stay).unwrap());
     let items = [(ItemCode::new("X01").unwrap(), DISCHARGE)];
     let wanted = ReadSnapshot {
@@ -106,16 +120,14 @@ pub(crate) async fn read(database: &Database, person: i64, stay: &str, request: 
 /// A balanced settlement of 1000.00: the pool pays 600, aid 100, the hospital 50, the account 20, and 230 is left in cash.
 pub(crate) fn entry(person: i64, stay: &str, request_id: &str, versions: (i64, i64)) -> Entry {
     let person = PersonId::new(person).unwrap();
-    let mut paid = [Fen::ZERO; 9];
-    paid[0] = Fen::new(60_000);
-    paid[6] = Fen::new(10_000);
     let layer = |payer: &str, books_to: &'static str, fen: i64| LayerEntry {
         payer: payer.to_owned(),
         books_to,
         identity: "low_income".to_owned(),
         pay: Fen::new(fen),
     };
-    let moved = |year, name: &str, fen| MovedEntry { year, name: name.to_owned(), by: Fen::new(fen) };
+    let moved =
+        |year, name: &str, fen| MovedEntry { year, name: name.to_owned(), by: Fen::new(fen) };
     let unique = Sha256::digest(format!("{}{stay}{request_id}", person.get()));
     let random = u64::from_be_bytes(unique[..8].try_into().unwrap());
     let record = format!("record of {stay}").into_bytes();
@@ -143,18 +155,7 @@ pub(crate) fn entry(person: i64, stay: &str, request_id: &str, versions: (i64, i
         operator: None,
         door: "grpc",
         reason: None,
-        breakdown: Breakdown {
-            total: Fen::new(100_000),
-            out_of_catalogue: Fen::new(5_000),
-            over_limit: Fen::new(3_000),
-            advance: Fen::new(2_000),
-            in_scope: Fen::new(90_000),
-            deductible: Fen::new(10_000),
-            paid,
-            hospital_borne: Fen::new(5_000),
-            account: Fen::new(2_000),
-            cash: Fen::new(23_000),
-        },
+        breakdown: breakdown(),
         layers: vec![
             layer("pool", Column::BasicPool.word(), 60_000),
             layer("aid", Column::MedicalAid.word(), 7_000),
@@ -163,7 +164,11 @@ pub(crate) fn entry(person: i64, stay: &str, request_id: &str, versions: (i64, i
             layer("account", "account", 2_000),
         ],
         fixed: vec![layer("union", Column::Other.word(), 80_000)],
-        moved: vec![moved(2024, "pool.aid", 10_000), moved(2024, "basic.entered", 80_000), moved(0, "life.pool", 60_000)],
+        moved: vec![
+            moved(2024, "pool.aid", 10_000),
+            moved(2024, "basic.entered", 80_000),
+            moved(0, "life.pool", 60_000),
+        ],
         identities_used: vec!["low_income".to_owned()],
         assumed: true,
         package: package("rules", None).hash,
@@ -173,6 +178,24 @@ pub(crate) fn entry(person: i64, stay: &str, request_id: &str, versions: (i64, i
         record,
         lines_sha256: Sha256::digest(&lines).into(),
         lines,
+    }
+}
+
+fn breakdown() -> Breakdown {
+    let mut paid = [Fen::ZERO; 9];
+    paid[0] = Fen::new(60_000);
+    paid[6] = Fen::new(10_000);
+    Breakdown {
+        total: Fen::new(100_000),
+        out_of_catalogue: Fen::new(5_000),
+        over_limit: Fen::new(3_000),
+        advance: Fen::new(2_000),
+        in_scope: Fen::new(90_000),
+        deductible: Fen::new(10_000),
+        paid,
+        hospital_borne: Fen::new(5_000),
+        account: Fen::new(2_000),
+        cash: Fen::new(23_000),
     }
 }
 

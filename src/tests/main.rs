@@ -1,7 +1,6 @@
 //! The one integration-test binary: a real PostgreSQL, real gRPC, and the house rules.
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::panic,
     reason = "a test that cannot go on has failed; the keys of .clippy.toml do not reach helpers"
 )]
@@ -10,6 +9,9 @@ mod cluster;
 mod folder;
 mod harness;
 mod ledger_fixture;
+mod properties;
 mod schema;
 mod server;
 mod store_commit;
+mod store_import;
+mod tidy;

@@ -44,7 +44,8 @@ async fn every_amount_is_a_whole_number_of_fen_that_is_there_and_checked() {
 async fn every_key_of_a_table_of_persons_starts_with_the_bucket_and_the_person() {
     let database = Database::new().await;
     // A credential is found before its person is known. The others are refused across persons, on one machine.
-    let across = ["credential_pkey", "settlement_id_of_bucket", "stay_settled_once", "opening_entry_once"];
+    let across =
+        ["credential_pkey", "settlement_id_of_bucket", "stay_settled_once", "opening_entry_once"];
     let keys = list(
         &database,
         "SELECT i.relname::text FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class c ON c.oid = x.indrelid
@@ -77,7 +78,8 @@ async fn every_table_says_what_it_is_and_times_have_zones() {
     )
     .await;
     assert!(zoneless.is_empty(), "{zoneless:?}");
-    let foreign = list(&database, "SELECT conname::text FROM pg_constraint WHERE contype = 'f'").await;
+    let foreign =
+        list(&database, "SELECT conname::text FROM pg_constraint WHERE contype = 'f'").await;
     assert_eq!(foreign, ["rule_package_supersedes_known"]);
     let sequences = list(&database, "SELECT relname::text FROM pg_class WHERE relkind = 'S'").await;
     assert!(sequences.is_empty(), "{sequences:?}");
@@ -130,8 +132,16 @@ async fn an_unbalanced_row_is_refused() {
         ("cash_pay_fen", "cash_pay_fen - 1", "settlement_patient_adds_up"),
         ("fund_pay_total_fen", "fund_pay_total_fen + 1", "settlement_funds_add_up"),
         ("hospital_borne_fen", "hospital_borne_fen + 1", "settlement_layers_are_booked"),
-        ("pay_fen", "ARRAY[60000, 7000, 3000, 5000, 2001]::bigint[]", "settlement_layers_are_booked"),
-        ("books_to", "ARRAY['basic_pool', 'medical_aid', 'medical_aid', 'hospital', 'nobody']", "settlement_layers_are_booked"),
+        (
+            "pay_fen",
+            "ARRAY[60000, 7000, 3000, 5000, 2001]::bigint[]",
+            "settlement_layers_are_booked",
+        ),
+        (
+            "books_to",
+            "ARRAY['basic_pool', 'medical_aid', 'medical_aid', 'hospital', 'nobody']",
+            "settlement_layers_are_booked",
+        ),
         ("payer", "payer || ARRAY['more']", "settlement_arrays_match"),
         ("moved_fen", "moved_fen || 1::bigint", "settlement_arrays_match"),
         ("reverses_settlement_id", "'S000000000000000000000000000AB'", "settlement_signs"),
@@ -154,7 +164,8 @@ async fn an_unbalanced_row_is_refused() {
                 other => other.to_owned(),
             })
             .collect();
-        let statement = format!("INSERT INTO settlement SELECT {} FROM settlement", values.join(", "));
+        let statement =
+            format!("INSERT INTO settlement SELECT {} FROM settlement", values.join(", "));
         let refused = owner.batch_execute(&statement).await.unwrap_err();
         let by = refused.as_db_error().unwrap().constraint().unwrap_or_default();
         // Several may refuse one row: they are looked at in the order of their names.

@@ -45,7 +45,8 @@ fn bill(lines: Vec<ChargeLine>) -> Bill {
 }
 
 fn check(change: impl FnOnce(&mut Bill), expected: Option<(BillFault, &str)>) {
-    let mut bill = bill(vec![line("1", 20_000, 12_500_000, 2_500), line("2", 10_000, 12_500_000, 1_250)]);
+    let mut bill =
+        bill(vec![line("1", 20_000, 12_500_000, 2_500), line("2", 10_000, 12_500_000, 1_250)]);
     change(&mut bill);
     let found = bill.check(TODAY, 3).err().map(|faulty| (faulty.fault, faulty.field));
     assert_eq!(found, expected.map(|(fault, field)| (fault, field.to_owned())));
@@ -67,19 +68,31 @@ fn a_good_bill_passes() {
 #[test]
 fn every_fault_has_its_name_and_field() {
     use BillFault as F;
-    check(|bill| bill.admission = date(2026, 7, 1), Some((F::AdmissionAfterDischarge, "bill.admission_date")));
-    check(|bill| bill.discharge = date(2026, 7, 2), Some((F::DischargeInFuture, "bill.discharge_date")));
+    check(
+        |bill| bill.admission = date(2026, 7, 1),
+        Some((F::AdmissionAfterDischarge, "bill.admission_date")),
+    );
+    check(
+        |bill| bill.discharge = date(2026, 7, 2),
+        Some((F::DischargeInFuture, "bill.discharge_date")),
+    );
     check(|bill| bill.lines.clear(), Some((F::NoLines, "bill.lines")));
     check(
         |bill| bill.lines.extend([line("3", 1, 1, 0), line("4", 1, 1, 0)]),
         Some((F::TooManyLines, "bill.lines")),
     );
-    check(|bill| bill.lines[1].id = bill.lines[0].id.clone(), Some((F::DuplicateLine, "bill.lines[1].line_id")));
+    check(
+        |bill| bill.lines[1].id = bill.lines[0].id.clone(),
+        Some((F::DuplicateLine, "bill.lines[1].line_id")),
+    );
     check(
         |bill| bill.lines[0].charged_on = date(2026, 6, 9),
         Some((F::ChargedOutsideStay, "bill.lines[0].charged_on")),
     );
-    check(|bill| bill.lines[1].amount = Fen::new(1_251), Some((F::LineAmount, "bill.lines[1].amount_fen")));
+    check(
+        |bill| bill.lines[1].amount = Fen::new(1_251),
+        Some((F::LineAmount, "bill.lines[1].amount_fen")),
+    );
     check(|bill| bill.total = Fen::new(3_749), Some((F::Total, "bill.total_fen")));
     check(
         |bill| bill.account_balance = Fen::new(-1),
@@ -99,7 +112,8 @@ fn a_refund_must_refund_something() {
     check(with(refund("3", "9", -10_000, -1_250)), Some((BillFault::RefundsNothing, at)));
     check(with(refund("3", "3", -10_000, -1_250)), Some((BillFault::RefundsNothing, at)));
     check(with(refund("3", "2", -20_000, -2_500)), Some((BillFault::RefundsNothing, at)));
-    let other_item = ChargeLine { item: ItemCode::new("XB02").unwrap(), ..refund("3", "1", -10_000, -1_250) };
+    let other_item =
+        ChargeLine { item: ItemCode::new("XB02").unwrap(), ..refund("3", "1", -10_000, -1_250) };
     check(with(other_item), Some((BillFault::RefundsNothing, at)));
 }
 
@@ -108,7 +122,10 @@ fn sums_of_the_largest_lines_do_not_wrap() {
     let largest = |id: &str| line(id, 10_000, 10_000_000_000_000_000, FEN_MAX);
     let bill = bill(vec![largest("1"), largest("2")]);
     let found = bill.check(TODAY, 3).unwrap_err();
-    assert_eq!((found.fault, found.field.as_str()), (BillFault::AmountOutOfRange, "bill.total_fen"));
+    assert_eq!(
+        (found.fault, found.field.as_str()),
+        (BillFault::AmountOutOfRange, "bill.total_fen")
+    );
 }
 
 #[test]

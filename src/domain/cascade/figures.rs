@@ -99,7 +99,9 @@ impl<'a> View<'a> {
             return Ok((fen, row.clause));
         };
         let exact = self.referred(*what, *times, depth)?;
-        let product = round_scaled(exact, self.rounding).ok_or(Halt::Overflow)?;
+        // An index is a figure of the package's, whichever layer refers to it.
+        let rounding = if depth == 0 { self.rounding } else { self.package.rounding };
+        let product = round_scaled(exact, rounding).ok_or(Halt::Overflow)?;
         let mut amount = product.checked_add(*plus).ok_or(Halt::Overflow)?;
         if let Some(min) = min {
             amount = amount.max(*min);

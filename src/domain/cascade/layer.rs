@@ -76,7 +76,10 @@ impl<'a, 'r> Worker<'a, 'r> {
                 self.step(Action::Fixed, clause, Figures(amount, None, amount));
                 Done { pay: amount, ..Done::default() }
             }
-            Formula::External => Done { base: self.base()?, ..Done::default() },
+            Formula::External(_) => {
+                let base = self.base()?;
+                Done { base, entered: base, ..Done::default() }
+            }
             Formula::Curve(curve) => self.curve(curve)?,
             Formula::Target(rules) => {
                 let (done, counted) = self.target(rules)?;
@@ -333,7 +336,7 @@ impl<'a, 'r> Worker<'a, 'r> {
     /// Takes what somebody else told, if anybody did or must.
     fn told(&mut self, done: &mut Done) -> Result<bool, Halt> {
         let Some(pay) = self.run.told(self.id, done.base) else {
-            return if matches!(self.layer.formula, Formula::External) {
+            return if matches!(self.layer.formula, Formula::External(_)) {
                 Err(Halt::Needs(self.id, done.base))
             } else {
                 Ok(false)

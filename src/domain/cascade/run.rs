@@ -215,16 +215,20 @@ impl<'a> Run<'a> {
     }
 
     fn count(&mut self, layer: &Layer, done: Done, target: Option<(Fen, Fen)>) -> Result<(), Halt> {
-        if let Formula::Curve(curve) = &layer.formula {
-            if let Some(before) = curve.before {
-                let kept = done.entered.checked_sub(done.pay).ok_or(Halt::Overflow)?;
-                self.add(before.slot, if before.kept { kept } else { done.entered })?;
-            }
-            if let Some((_, slot)) =
+        let before = match &layer.formula {
+            Formula::Curve(curve) => curve.before,
+            Formula::External(before) => *before,
+            Formula::Target(_) | Formula::Fixed(_) => None,
+        };
+        if let Some(before) = before {
+            let kept = done.entered.checked_sub(done.pay).ok_or(Halt::Overflow)?;
+            self.add(before.slot, if before.kept { kept } else { done.entered })?;
+        }
+        if let Formula::Curve(curve) = &layer.formula
+            && let Some((_, slot)) =
                 curve.deductible.as_ref().and_then(|rules| rules.yearly_cap.as_ref())
-            {
-                self.add(*slot, done.deductible)?;
-            }
+        {
+            self.add(*slot, done.deductible)?;
         }
         if let (Formula::Target(rules), Some((measure, counted))) = (&layer.formula, target)
             && let Some((measure_slot, counted_slot)) = rules.slots

@@ -73,7 +73,7 @@ CREATE TABLE rule_package (
     CONSTRAINT rule_package_pkey PRIMARY KEY (hash),
     CONSTRAINT rule_package_superseded_once UNIQUE (supersedes_hash),
     CONSTRAINT rule_package_supersedes_known FOREIGN KEY (supersedes_hash) REFERENCES rule_package (hash),
-    CONSTRAINT rule_package_hash CHECK (hash = sha256(canonical)),
+    CONSTRAINT rule_package_hash CHECK (hash = sha256('onestop-rule-package-v1\000'::bytea || canonical)),
     CONSTRAINT rule_package_region CHECK (insured_region ~ '^[0-9]{6}$'),
     CONSTRAINT rule_package_scheme CHECK (scheme IN ('resident', 'employee')),
     CONSTRAINT rule_package_span CHECK (in_force_to IS NULL OR in_force_from <= in_force_to),

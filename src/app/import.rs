@@ -1,0 +1,46 @@
+//! Takes lists into the registry, batch by batch. The keys stay here: what reaches the store is hashed or sealed.
+
+use super::{App, AppError, Caller};
+use crate::domain::ids::PersonId;
+use crate::store::import::{self, Begin, Begun, Rows, Secrets, Summary, Taken};
+
+/// One list on its way in.
+#[derive(Debug)]
+pub struct Import<'a> {
+    app: &'a App,
+    /// What the list is.
+    pub list: Begin,
+}
+
+impl App {
+    /// Opens an import, or finds how far an earlier run of it came.
+    pub async fn import(
+        &self,
+        _caller: &Caller,
+        list: Begin,
+    ) -> Result<(Import<'_>, Begun), AppError> {
+        let begun = import::begin(&self.pool, &list).await;
+        let begun = begun.map_err(AppError::store("open an import"))?;
+        Ok((Import { app: self, list }, begun))
+    }
+}
+
+impl Import<'_> {
+    /// Takes the rows after the first `position`; durable when it returns.
+    pub async fn take(&self, position: u64, rows: &Rows) -> Result<Taken, AppError> {
+        let keys = &self.app.keys;
+        let hash = |kind: u8, normalized: &str| keys.credential_hash(kind, normalized);
+        // The person's number is what binds a name to its person.
+        let seal =
+            |name: &str, person: PersonId| keys.seal_name(name, &person.get().to_string()).ok();
+        let secrets = Secrets { credential_hash: &hash, seal_name: &seal };
+        let taken = import::take(&self.app.pool, &secrets, &self.list, position, rows).await;
+        taken.map_err(AppError::store("take rows of an import"))
+    }
+
+    /// Closes the import after its last row.
+    pub async fn finish(&self) -> Result<Summary, AppError> {
+        let summary = import::finish(&self.app.pool, &self.list).await;
+        summary.map_err(AppError::store("close an import"))
+    }
+}

@@ -1,0 +1,245 @@
+//! `onestop rules`: checks, tests, explains and locks rule packages.
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, anyhow, bail};
+use clap::{Subcommand, ValueEnum};
+
+use super::{Failure, out};
+use crate::domain::cascade::Traced;
+use crate::rulebook::fault::{Fault, refused};
+use crate::rulebook::lock::Lock;
+use crate::rulebook::{Entry, cases, explain, load};
+
+/// Where the packages lie in the repository.
+const FOLDER: &str = "settlement-rules";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum RulesCommand {
+    /// Finds faults in packages, each with file, line and clause.
+    Check {
+        /// A folder of packages or one package; by default settlement-rules with its examples.
+        path: Option<PathBuf>,
+    },
+    /// Runs the worked examples that stand beside packages.
+    Test {
+        /// Folders or packages, also outside the repository; by default settlement-rules with its examples.
+        paths: Vec<PathBuf>,
+    },
+    /// Prints a package for people: its tables in words, with clauses, sources and what is assumed.
+    Explain {
+        /// A package's file, folder or id.
+        package: String,
+        /// The language.
+        #[arg(long, value_enum, default_value_t = Language::Zh)]
+        lang: Language,
+    },
+    /// Records new packages in rules.lock. What stands there may never change again.
+    Lock {
+        /// The folder of the packages.
+        #[arg(default_value = FOLDER)]
+        folder: PathBuf,
+    },
+    /// Decides each case and prints one line of JSON for it, with amounts in fen.
+    Decide {
+        /// Folders or packages.
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Language {
+    /// Chinese.
+    Zh,
+    /// English.
+    En,
+}
+
+pub(super) fn run(command: RulesCommand) -> Result<(), Failure> {
+    match command {
+        RulesCommand::Check { path } => check(path.as_deref())?,
+        RulesCommand::Test { paths } => test(paths)?,
+        RulesCommand::Explain { package, lang } => print(&package, lang)?,
+        RulesCommand::Lock { folder } => lock(&folder)?,
+        RulesCommand::Decide { paths } => decide(&paths)?,
+    }
+    Ok(())
+}
+
+// === check ===
+
+fn check(path: Option<&Path>) -> anyhow::Result<()> {
+    let path = path.unwrap_or(Path::new(FOLDER));
+    let (entries, faults) = if is_rules_folder(path) {
+        let (packages, faults) = load::load(path, true);
+        (packages.entries, faults)
+    } else {
+        read(&[path.to_owned()])
+    };
+    let mut case_faults = Vec::new();
+    for entry in &entries {
+        case_faults.extend(cases::beside(entry).1);
+    }
+    report(&faults);
+    report(&case_faults);
+    let count = entries.len();
+    let warnings =
+        faults.iter().chain(&case_faults).filter(|fault| !refused(&[(*fault).clone()])).count();
+    let errors = faults.len() + case_faults.len() - warnings;
+    out::line(&format!("{count} packages, {errors} errors, {warnings} warnings"));
+    if 0 < errors {
+        bail!("规则有误，见上。 The rules have faults, see above.");
+    }
+    Ok(())
+}
+
+/// A folder whose packages belong together: it holds folders named by regions, or a lock.
+fn is_rules_folder(path: &Path) -> bool {
+    let region = |name: &str| name.len() == 6 && name.bytes().all(|byte| byte.is_ascii_digit());
+    let regions = std::fs::read_dir(path).is_ok_and(|entries| {
+        entries.flatten().any(|entry| entry.file_name().to_str().is_some_and(region))
+    });
+    regions || path.join(crate::rulebook::lock::FILE).exists()
+}
+
+fn report(faults: &[Fault]) {
+    for fault in faults {
+        out::line(&fault.to_string());
+    }
+}
+
+/// The packages under some paths, each checked by itself.
+fn read(paths: &[PathBuf]) -> (Vec<Entry>, Vec<Fault>) {
+    let (mut entries, mut faults) = (Vec::new(), Vec::new());
+    for path in paths {
+        let files = if path.is_file() {
+            vec![path.clone()]
+        } else {
+            load::package_files(path, &mut faults)
+        };
+        for file in files {
+            let (entry, found) = load::load_file(&file);
+            entries.extend(entry);
+            faults.extend(found);
+        }
+    }
+    (entries, faults)
+}
+
+// === test and decide ===
+
+fn test(paths: Vec<PathBuf>) -> anyhow::Result<()> {
+    let paths = if paths.is_empty() { vec![PathBuf::from(FOLDER)] } else { paths };
+    let (entries, faults) = read(&paths);
+    let mut errors: Vec<Fault> =
+        faults.into_iter().filter(|fault| refused(&[fault.clone()])).collect();
+    let (mut passed, mut failed) = (0_usize, 0_usize);
+    for entry in &entries {
+        let (cases, case_faults) = cases::beside(entry);
+        errors.extend(case_faults);
+        for case in cases {
+            let verdict = case.decide(&entry.package, Traced::Yes);
+            let differences = match &case.expect {
+                Some(expect) => cases::differences(&entry.package, expect, &verdict),
+                None => vec!["it expects nothing, so it proves nothing".to_owned()],
+            };
+            if differences.is_empty() {
+                passed += 1;
+                continue;
+            }
+            failed += 1;
+            out::line(&format!("{}:{}: FAILED {}", case.file, case.line, case.name));
+            for difference in differences {
+                out::line(&format!("    {difference}"));
+            }
+        }
+    }
+    report(&errors);
+    // A case that can not be read did not pass.
+    failed += errors.len();
+    out::line(&format!("{passed} passed, {failed} failed"));
+    if 0 < failed {
+        bail!("有例子不符。 Some cases differ.");
+    }
+    Ok(())
+}
+
+fn decide(paths: &[PathBuf]) -> anyhow::Result<()> {
+    let (entries, mut faults) = read(paths);
+    for entry in &entries {
+        let (cases, case_faults) = cases::beside(entry);
+        faults.extend(case_faults);
+        for case in cases {
+            let verdict = case.decide(&entry.package, Traced::No);
+            out::line(&cases::json(&entry.package, &entry.file, &case, &verdict).to_string());
+        }
+    }
+    let errors: Vec<&Fault> = faults.iter().filter(|fault| refused(&[(*fault).clone()])).collect();
+    for fault in &errors {
+        out::error(&fault.to_string());
+    }
+    if !errors.is_empty() {
+        bail!("有包或例子被拒。 Some packages or cases are refused.");
+    }
+    Ok(())
+}
+
+// === explain and lock ===
+
+fn print(package: &str, lang: Language) -> anyhow::Result<()> {
+    let entry = find(package)?;
+    out::line(&explain::explain(&entry.package, lang.into()));
+    Ok(())
+}
+
+/// A package by its file, its folder, or its id among those of the repository.
+fn find(package: &str) -> anyhow::Result<Entry> {
+    let path = Path::new(package);
+    let by_path = if path.is_dir() {
+        Some(path.join(load::PACKAGE_FILE))
+    } else {
+        path.is_file().then(|| path.to_owned())
+    };
+    if let Some(path) = by_path {
+        let (entry, faults) = load::load_file(&path);
+        report(&faults);
+        return entry.ok_or_else(|| anyhow!("{} 被拒。 It is refused.", path.display()));
+    }
+    let (entries, _) = read(&[PathBuf::from(FOLDER)]);
+    let found = entries.into_iter().find(|entry| entry.package.id == package);
+    found.ok_or_else(|| anyhow!("找不到政策包 {package}。 No package {package} is found."))
+}
+
+fn lock(folder: &Path) -> anyhow::Result<()> {
+    let (packages, faults) = load::load(folder, false);
+    report(&faults);
+    if refused(&faults) {
+        bail!("规则有误，未锁定。 The rules have faults; nothing was locked.");
+    }
+    let (mut lock, _) = Lock::read(folder);
+    let added = lock.add(&packages.entries);
+    let hashes: BTreeMap<&str, String> = packages
+        .entries
+        .iter()
+        .map(|entry| (entry.package.id.as_str(), entry.package.hash.to_string()))
+        .collect();
+    if !added.is_empty() {
+        lock.write(folder).context("write rules.lock")?;
+    }
+    for id in &added {
+        let hash = hashes.get(id.as_str()).map_or("", String::as_str);
+        out::line(&format!("{hash}  {id}"));
+    }
+    out::line(&format!("{} packages locked, {} of them new", packages.entries.len(), added.len()));
+    Ok(())
+}
+
+impl From<Language> for explain::Language {
+    fn from(language: Language) -> Self {
+        match language {
+            Language::Zh => Self::Zh,
+            Language::En => Self::En,
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! The gRPC door: reads messages strictly, says who is calling, answers from what was recorded, and names what is wrong.
+//!
+//! It decides nothing. No value of a message is ever logged; ids and codes are.
+
+mod answer;
+mod call;
+mod convert;
+mod registry;
+mod rows;
+mod settlement;
+pub mod status;
+mod words;
+
+use std::sync::Arc;
+
+use tonic::service::interceptor::InterceptedService;
+
+use super::wire::registry::v1::registry_service_server::RegistryServiceServer;
+use super::wire::settlement::v1::settlement_service_server::SettlementServiceServer;
+use crate::app::{App, Caller, CallerKind};
+use crate::limits;
+use crate::server::Services;
+
+pub use self::call::Arrival;
+pub use self::registry::Registry;
+pub use self::settlement::Settlement;
+
+/// The word of this door in records.
+const DOOR: &str = "grpc";
+
+/// The caller of a development server, as configured.
+pub fn development_caller(name: &str) -> Caller {
+    Caller { name: name.to_owned(), kind: CallerKind::Development, door: DOOR }
+}
+
+/// Adds both services, each behind the arrival that says who is calling and how long they wait.
+pub fn add_services(services: &mut Services, app: &Arc<App>, caller: Caller) {
+    let arrival = Arrival::new(caller);
+    let settlement = SettlementServiceServer::new(Settlement { app: Arc::clone(app) })
+        .max_decoding_message_size(limits::MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(limits::MESSAGE_BYTES_MAX);
+    services.add(InterceptedService::new(settlement, arrival.clone()));
+    let registry = RegistryServiceServer::new(Registry { app: Arc::clone(app) })
+        .max_decoding_message_size(limits::IMPORT_MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(limits::MESSAGE_BYTES_MAX);
+    services.add(InterceptedService::new(registry, arrival));
+}

@@ -1,0 +1,141 @@
+//! Wire messages to domain types, strictly: every field by name, and the first that does not fit is named with its reason.
+
+mod bill;
+mod field;
+
+use jiff::civil::Date;
+
+use self::field::{Place, at, date, id, optional, plain_text};
+use super::super::wire::settlement::v1 as wire;
+use crate::app::{CredentialHash, ReverseRequest, SettleRequest, Target, normalize_credential};
+use crate::domain::ids::{
+    HospitalCode, OperatorId, RegionCode, RequestId, SettlementId, identity_number_is_valid,
+};
+use crate::keys::Keys;
+use crate::limits;
+
+pub(super) use self::bill::claim;
+pub(super) use self::field::{Invalid, InvalidReason};
+
+/// How a settlement is looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// By its id.
+    Settlement(SettlementId),
+    /// By the hospital's own request.
+    Request(HospitalCode, RequestId),
+}
+
+/// Reads a request to settle.
+pub(super) fn settle(keys: &Keys, request: wire::SettleRequest) -> Result<SettleRequest, Invalid> {
+    let wire::SettleRequest { request_id, bill, quote_token } = request;
+    Ok(SettleRequest {
+        request: request_of("request_id", &request_id)?,
+        claim: claim(keys, bill)?,
+        quote_token,
+    })
+}
+
+/// Reads a request to reverse.
+pub(super) fn reverse(request: wire::ReverseRequest) -> Result<ReverseRequest, Invalid> {
+    use wire::reverse_request::Target as Named;
+    let wire::ReverseRequest { request_id, hospital_code, target, reason, operator_id } = request;
+    let request = request_of("request_id", &request_id)?;
+    let hospital = hospital_of("hospital_code", &hospital_code)?;
+    let target = match target {
+        None => return Err(Invalid::new("settlement_id", InvalidReason::Missing)),
+        Some(Named::SettlementId(settlement)) => {
+            Target::Settlement(settlement_of("settlement_id", &settlement)?)
+        }
+        Some(Named::OriginalRequestId(original)) => {
+            Target::Request(request_of("original_request_id", &original)?)
+        }
+    };
+    let reason = optional(&reason, |text| plain_text(text, limits::REVERSAL_REASON_LENGTH_MAX))
+        .map_err(at(Place::Field("reason")))?;
+    let operator = optional(&operator_id, |text| id(text, OperatorId::LENGTH_MAX, OperatorId::new))
+        .map_err(at(Place::Field("operator_id")))?;
+    Ok(ReverseRequest { request, hospital, target, reason, operator })
+}
+
+/// Reads by what a settlement is looked for.
+pub(super) fn wanted(request: wire::GetSettlementRequest) -> Result<Wanted, Invalid> {
+    use wire::get_settlement_request::Key;
+    let wire::GetSettlementRequest { key } = request;
+    match key {
+        None => Err(Invalid::new("settlement_id", InvalidReason::Missing)),
+        Some(Key::SettlementId(settlement)) => {
+            settlement_of("settlement_id", &settlement).map(Wanted::Settlement)
+        }
+        Some(Key::Request(wire::RequestKey { hospital_code, request_id })) => Ok(Wanted::Request(
+            hospital_of("request.hospital_code", &hospital_code)?,
+            request_of("request.request_id", &request_id)?,
+        )),
+    }
+}
+
+/// Reads whose standing is asked for, and on which day; no day means today.
+pub(super) fn standing(
+    keys: &Keys,
+    request: wire::GetStandingRequest,
+) -> Result<(CredentialHash, Option<Date>), Invalid> {
+    let wire::GetStandingRequest { credential: shown, on_date } = request;
+    let on = optional(&on_date, date).map_err(at(Place::Field("on_date")))?;
+    Ok((credential(keys, ["credential", "credential.kind", "credential.number"], shown)?, on))
+}
+
+/// The date of a list.
+pub(super) fn begin_date(field: &'static str, text: &str) -> Result<Date, Invalid> {
+    date(text).map_err(at(Place::Field(field)))
+}
+
+/// The region of a list; none where it is not a full one.
+pub(super) fn begin_region(field: &'static str, text: &str) -> Result<Option<RegionCode>, Invalid> {
+    optional(text, |text| RegionCode::new(text).ok_or(InvalidReason::ValueUnknown))
+        .map_err(at(Place::Field(field)))
+}
+
+/// What the patient showed, as a keyed hash; the number itself ends here. The fields are those of the credential, its kind and
+/// its number.
+fn credential(
+    keys: &Keys,
+    [field, kind_field, number_field]: [&'static str; 3],
+    shown: Option<wire::Credential>,
+) -> Result<CredentialHash, Invalid> {
+    use wire::CredentialKind as Kind;
+    let shown = shown.ok_or_else(|| Invalid::new(field, InvalidReason::Missing))?;
+    let wire::Credential { kind, number } = shown;
+    let unknown = |_| Invalid::new(kind_field, InvalidReason::ValueUnknown);
+    let (kind, identity_number) = match Kind::try_from(kind).map_err(unknown)? {
+        Kind::Unspecified => return Err(Invalid::new(kind_field, InvalidReason::Missing)),
+        Kind::IdentityNumber => (1, true),
+        Kind::PersonNumber => (2, false),
+        Kind::CardToken => (3, false),
+        Kind::Passport => (4, false),
+        Kind::NewbornOfMother => (5, true),
+    };
+    let normalized = normalize_credential(&number);
+    let fits = id(&normalized, limits::CREDENTIAL_LENGTH_MAX, |text| {
+        text.bytes().all(|byte| byte.is_ascii_graphic()).then_some(())
+    });
+    fits.map_err(at(Place::Field(number_field)))?;
+    if identity_number && !identity_number_is_valid(&normalized) {
+        return Err(Invalid::new(number_field, InvalidReason::CheckDigit));
+    }
+    Ok(CredentialHash { kind, hash: keys.credential_hash(kind, &normalized) })
+}
+
+fn request_of(field: &'static str, text: &str) -> Result<RequestId, Invalid> {
+    id(text, RequestId::LENGTH_MAX, RequestId::new).map_err(at(Place::Field(field)))
+}
+
+fn hospital_of(field: &'static str, text: &str) -> Result<HospitalCode, Invalid> {
+    id(text, HospitalCode::LENGTH_MAX, HospitalCode::new).map_err(at(Place::Field(field)))
+}
+
+fn settlement_of(field: &'static str, text: &str) -> Result<SettlementId, Invalid> {
+    id(text, SettlementId::LENGTH_MAX, SettlementId::new).map_err(at(Place::Field(field)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,162 @@
+//! One field to one value, with the reason where it does not fit.
+
+use std::fmt;
+
+use jiff::civil::Date;
+
+/// A message that can not be read: the first field that does not fit, and why. Never holds the value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Invalid {
+    /// Which, such as `bill.lines[3].unit_price`.
+    pub(crate) field: String,
+    /// Why.
+    pub(crate) reason: InvalidReason,
+}
+
+/// Why a field does not fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum InvalidReason {
+    /// It is not there.
+    Missing,
+    /// It has more characters than it may.
+    TooLong,
+    /// It has characters that do not belong there.
+    NotPlain,
+    /// It names nothing that we know.
+    ValueUnknown,
+    /// It is not a calendar date.
+    NotADate,
+    /// It is not a plain decimal.
+    NotADecimal,
+    /// It has more decimals than it may.
+    TooManyDecimals,
+    /// Its number is too large or too small.
+    OutOfRange,
+    /// It is no identity number: its check digit is wrong.
+    CheckDigit,
+    /// There are more of it than there may be.
+    TooMany,
+    /// It is there twice.
+    Duplicate,
+}
+
+/// Where a field is; becomes text only where it is needed.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Place {
+    /// A field of the message.
+    Field(&'static str),
+    /// A field of one of many: the list, which one, and the field in it.
+    Of(&'static str, usize, &'static str),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Field(field) => f.write_str(field),
+            Self::Of(list, index, "") => write!(f, "{list}[{index}]"),
+            Self::Of(list, index, field) => write!(f, "{list}[{index}].{field}"),
+        }
+    }
+}
+
+impl Invalid {
+    pub(super) fn new(field: &str, reason: InvalidReason) -> Self {
+        Self { field: field.to_owned(), reason }
+    }
+}
+
+impl Invalid {
+    /// A value that names nothing that we know.
+    pub(crate) fn unknown(field: &str) -> Self {
+        Self::new(field, InvalidReason::ValueUnknown)
+    }
+}
+
+impl InvalidReason {
+    /// Its stable code.
+    pub(crate) const fn code(self) -> &'static str {
+        match self {
+            Self::Missing => "FIELD_MISSING",
+            Self::TooLong => "FIELD_TOO_LONG",
+            Self::NotPlain => "FIELD_NOT_PLAIN",
+            Self::ValueUnknown => "VALUE_UNKNOWN",
+            Self::NotADate => "NOT_A_DATE",
+            Self::NotADecimal => "NOT_A_DECIMAL",
+            Self::TooManyDecimals => "TOO_MANY_DECIMALS",
+            Self::OutOfRange => "OUT_OF_RANGE",
+            Self::CheckDigit => "IDENTITY_NUMBER_CHECK_DIGIT",
+            Self::TooMany => "TOO_MANY",
+            Self::Duplicate => "DUPLICATE",
+        }
+    }
+}
+
+/// Says where a reason applies.
+pub(super) fn at(place: Place) -> impl FnOnce(InvalidReason) -> Invalid {
+    move |reason| Invalid { field: place.to_string(), reason }
+}
+
+/// An id, by its constructor.
+pub(super) fn id<T>(
+    text: &str,
+    longest: usize,
+    make: impl FnOnce(&str) -> Option<T>,
+) -> Result<T, InvalidReason> {
+    if text.is_empty() {
+        return Err(InvalidReason::Missing);
+    }
+    // Counted in characters, so that a name in Chinese is not called too long for what is wrong with it.
+    if longest < text.chars().count() {
+        return Err(InvalidReason::TooLong);
+    }
+    make(text).ok_or(InvalidReason::NotPlain)
+}
+
+/// Nothing where nothing is said.
+pub(super) fn optional<T>(
+    text: &str,
+    read: impl FnOnce(&str) -> Result<T, InvalidReason>,
+) -> Result<Option<T>, InvalidReason> {
+    if text.is_empty() { Ok(None) } else { read(text).map(Some) }
+}
+
+/// Text for people: any script, no control characters.
+pub(super) fn plain_text(text: &str, longest: usize) -> Result<String, InvalidReason> {
+    id(text, longest, |text| (!text.chars().any(char::is_control)).then(|| text.to_owned()))
+}
+
+/// A calendar date, `2024-06-30` and nothing else.
+pub(super) fn date(text: &str) -> Result<Date, InvalidReason> {
+    if text.is_empty() {
+        return Err(InvalidReason::Missing);
+    }
+    let shape = text.bytes().enumerate().all(|(place, byte)| match place {
+        4 | 7 => byte == b'-',
+        _ => byte.is_ascii_digit(),
+    });
+    let fits = shape && text.len() == 10;
+    text.parse().ok().filter(|_| fits).ok_or(InvalidReason::NotADate)
+}
+
+/// A decimal with at most so many decimals, by a reader that takes exactly those.
+pub(super) fn decimal(
+    text: &str,
+    decimals_max: usize,
+    read: impl FnOnce(&str) -> Option<i64>,
+) -> Result<i64, InvalidReason> {
+    if text.is_empty() {
+        return Err(InvalidReason::Missing);
+    }
+    read(text).ok_or_else(|| {
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        let (whole, decimals) = digits.split_once('.').unwrap_or((digits, "0"));
+        let plain = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        if !plain(whole) || !plain(decimals) {
+            InvalidReason::NotADecimal
+        } else if decimals_max < decimals.len() {
+            InvalidReason::TooManyDecimals
+        } else {
+            InvalidReason::OutOfRange
+        }
+    })
+}

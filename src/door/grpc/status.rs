@@ -1,0 +1,203 @@
+//! The one place where errors become answers, and where they are logged, once, with their causes and without personal data.
+
+use std::error::Error;
+
+use tonic::{Code, Status};
+use tonic_types::{
+    BadRequest, ErrorDetail, ErrorInfo, FieldViolation, LocalizedMessage, RetryInfo, StatusExt as _,
+};
+
+use super::convert::Invalid;
+use super::words;
+use crate::app::{AppError, ErrorKind, Refusal};
+use crate::limits;
+
+/// Whose reasons these are, for `google.rpc.ErrorInfo`.
+pub const DOMAIN: &str = "onestop";
+
+/// Why a call was not answered.
+#[derive(Debug)]
+pub(super) enum Unanswered {
+    /// The message can not be read.
+    Invalid(Invalid),
+    /// The shell did not answer.
+    App(AppError),
+    /// It is not known who calls.
+    CallerUnknown,
+    /// The client's deadline had passed before we began.
+    DeadlinePassed,
+    /// An import that does not go on: its code and field.
+    Import(&'static str, String),
+    /// Our own code broke down on it.
+    Panicked,
+}
+
+/// What a client is told.
+struct Told {
+    code: Code,
+    reason: &'static str,
+    field: Option<String>,
+    /// A settlement that stands in the way.
+    settlement: Option<String>,
+    retry: Option<std::time::Duration>,
+}
+
+impl From<Invalid> for Unanswered {
+    fn from(invalid: Invalid) -> Self {
+        Self::Invalid(invalid)
+    }
+}
+
+impl From<AppError> for Unanswered {
+    fn from(error: AppError) -> Self {
+        Self::App(error)
+    }
+}
+
+impl Unanswered {
+    /// Who must act; the label in metrics.
+    pub(super) fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Invalid(_) | Self::CallerUnknown | Self::DeadlinePassed | Self::Import(..) => {
+                ErrorKind::Caller
+            }
+            Self::App(error) => error.kind(),
+            Self::Panicked => ErrorKind::Bug,
+        }
+    }
+}
+
+/// Turns what went wrong into what the client is told. Says nothing of what lies behind it.
+pub(super) fn to_status(unanswered: &Unanswered, method: &'static str) -> Status {
+    let told = told(unanswered);
+    log(unanswered, &told, method);
+    let Told { code, reason, field, settlement, retry } = told;
+    let words = words::of(reason);
+    let (mut zh, mut en) = (words.zh.to_owned(), words.en.to_owned());
+    let mut info = ErrorInfo::new(reason, DOMAIN, []);
+    if let Some(settlement) = settlement {
+        zh.push_str(&format!("（结算编号：{settlement}）"));
+        en.push_str(&format!(" (settlement {settlement})"));
+        info.metadata.insert("settlement_id".to_owned(), settlement);
+    }
+    let mut details = vec![ErrorDetail::from(info)];
+    if let Some(field) = field {
+        let violation = FieldViolation::new(field, en.clone());
+        details.push(ErrorDetail::from(BadRequest::new(vec![violation])));
+    }
+    if let Some(after) = retry {
+        details.push(ErrorDetail::from(RetryInfo::new(Some(after))));
+    }
+    details.push(ErrorDetail::from(LocalizedMessage::new("zh-CN", zh)));
+    details.push(ErrorDetail::from(LocalizedMessage::new("en", en.clone())));
+    Status::with_error_details_vec(code, en, details)
+}
+
+fn told(unanswered: &Unanswered) -> Told {
+    let plain = |code, reason| Told { code, reason, field: None, settlement: None, retry: None };
+    match unanswered {
+        Unanswered::Invalid(invalid) => Told {
+            field: Some(invalid.field.clone()),
+            ..plain(Code::InvalidArgument, invalid.reason.code())
+        },
+        Unanswered::App(AppError::Refused(refusal)) => Told {
+            field: Some(refusal.field().to_owned()),
+            settlement: refusal.settlement().map(ToString::to_string),
+            ..plain(code_of(refusal), refusal.code())
+        },
+        Unanswered::App(error) => failed(error),
+        Unanswered::CallerUnknown => plain(Code::Unauthenticated, words::CALLER_UNKNOWN),
+        Unanswered::DeadlinePassed => plain(Code::DeadlineExceeded, words::DEADLINE_PASSED),
+        Unanswered::Import(reason, field) => {
+            let code = if [words::IMPORT_ELSEWHERE, words::STREAM_BROKEN].contains(reason) {
+                Code::Aborted
+            } else {
+                Code::InvalidArgument
+            };
+            Told { field: Some(field.clone()), ..plain(code, reason) }
+        }
+        Unanswered::Panicked => plain(Code::Internal, words::INTERNAL),
+    }
+}
+
+fn failed(error: &AppError) -> Told {
+    let (code, reason, retry) = match error.kind() {
+        ErrorKind::Busy => (Code::ResourceExhausted, words::BUSY, Some(limits::RETRY_WHEN_BUSY)),
+        ErrorKind::Dependency => {
+            let reason = match error {
+                AppError::OutcomeUnknown { .. } => words::OUTCOME_UNKNOWN,
+                AppError::RulesMoved => words::RULES_MOVED,
+                AppError::Refused(_)
+                | AppError::Store { .. }
+                | AppError::Contended
+                | AppError::Record { .. }
+                | AppError::PackageLost(_)
+                | AppError::Random
+                | AppError::Unbalanced => words::DEPENDENCY_AWAY,
+            };
+            (Code::Unavailable, reason, Some(limits::RETRY_WHEN_AWAY))
+        }
+        ErrorKind::Caller | ErrorKind::Bug => (Code::Internal, words::INTERNAL, None),
+    };
+    Told { code, reason, field: None, settlement: None, retry }
+}
+
+/// A fault of the message, of the state it meets, of an id used before, or of something that is not there.
+fn code_of(refusal: &Refusal) -> Code {
+    match refusal {
+        Refusal::Bill(_) | Refusal::TokenForged | Refusal::TokenOfAnotherBill => {
+            Code::InvalidArgument
+        }
+        Refusal::RequestIdReused => Code::AlreadyExists,
+        Refusal::RequestReversed
+        | Refusal::StaySettled(_)
+        | Refusal::TokenStale
+        | Refusal::OtherHospital
+        | Refusal::ReversesAReversal
+        | Refusal::AlreadyReversed(_)
+        | Refusal::NotNewest(_) => Code::FailedPrecondition,
+        Refusal::SettlementUnknown | Refusal::PersonUnknown => Code::NotFound,
+    }
+}
+
+fn log(unanswered: &Unanswered, told: &Told, method: &'static str) {
+    let kind = unanswered.kind().word();
+    let Told { reason, field, .. } = told;
+    let field = field.as_deref().unwrap_or_default();
+    match unanswered.kind() {
+        ErrorKind::Caller => {
+            tracing::info!(rpc.method = method, error.kind = kind, reason, field, "Refused a call");
+        }
+        ErrorKind::Busy => {
+            let cause = cause(unanswered);
+            tracing::warn!(rpc.method = method, error.kind = kind, reason, cause, "Too busy");
+        }
+        ErrorKind::Dependency => {
+            let cause = cause(unanswered);
+            tracing::error!(rpc.method = method, error.kind = kind, reason, cause, "Cut off");
+        }
+        ErrorKind::Bug => {
+            let cause = cause(unanswered);
+            tracing::error!(rpc.method = method, error.kind = kind, reason, cause, "Our own fault");
+        }
+    }
+}
+
+/// The error and its causes. Only the first line of each: the database's details, on further lines, quote rows.
+fn cause(unanswered: &Unanswered) -> String {
+    let Unanswered::App(error) = unanswered else { return format!("{unanswered:?}") };
+    let mut chain: Vec<String> = Vec::new();
+    let mut next: Option<&dyn Error> = Some(error);
+    while let Some(error) = next {
+        let text = error.to_string();
+        let line = text.lines().next().unwrap_or_default().to_owned();
+        if chain.last() != Some(&line) {
+            chain.push(line);
+        }
+        next = error.source();
+    }
+    chain.join(": ")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,354 @@
+//! What a clerk at a counter reads: for every stable code what is wrong and what to do, in Chinese and in English. One table.
+
+/// A text in both languages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Words {
+    /// Chinese.
+    pub(crate) zh: &'static str,
+    /// English.
+    pub(crate) en: &'static str,
+}
+
+/// Codes of what the gateway says of itself; refusals and declines bring their own.
+pub(super) const BUSY: &str = "BUSY";
+pub(super) const DEPENDENCY_AWAY: &str = "DEPENDENCY_AWAY";
+pub(super) const OUTCOME_UNKNOWN: &str = "OUTCOME_UNKNOWN";
+pub(super) const RULES_MOVED: &str = "RULES_MOVED";
+pub(super) const INTERNAL: &str = "INTERNAL";
+pub(super) const CALLER_UNKNOWN: &str = "CALLER_UNKNOWN";
+pub(super) const DEADLINE_PASSED: &str = "DEADLINE_PASSED";
+pub(super) const STREAM_BROKEN: &str = "STREAM_BROKEN";
+pub(super) const BEGIN_MISSING: &str = "BEGIN_MISSING";
+pub(super) const BEGIN_TWICE: &str = "BEGIN_TWICE";
+pub(super) const ROW_OF_ANOTHER_KIND: &str = "ROW_OF_ANOTHER_KIND";
+pub(super) const LIST_REFUSED: &str = "LIST_REFUSED";
+pub(super) const IMPORT_ELSEWHERE: &str = "IMPORT_ELSEWHERE";
+
+/// The words of a code.
+pub(crate) fn of(code: &str) -> Words {
+    let found = TABLE.iter().find(|(known, ..)| *known == code);
+    // A test walks every code; this only keeps the clerk from an empty line.
+    found.map_or(
+        Words {
+            zh: "无法办理，请联系技术支持。", en: "This cannot be done; call support."
+        },
+        |(_, zh, en)| Words { zh, en },
+    )
+}
+
+/// Code, Chinese, English.
+const TABLE: &[(&str, &str, &str)] = &[
+    // === Declines: the bill was read and cannot be settled ===
+    (
+        "HOSPITAL_UNKNOWN",
+        "该医院在出院日期未登记为定点医疗机构，请核对医院编码，或联系医保经办机构登记。",
+        "The hospital is not registered on the discharge date; check its code, or have the agency register it.",
+    ),
+    (
+        "PERSON_UNKNOWN",
+        "未找到该人员，请核对证件类型和号码；若无误，请联系参保地经办机构登记。",
+        "Nobody with this credential is registered; check its kind and number, or ask the insured region's agency.",
+    ),
+    (
+        "NOT_COVERED",
+        "该人员在出院日期没有有效的参保关系，请核对险种和日期，或请患者联系参保地经办机构。",
+        "The person is not insured on that date; check scheme and dates, or send the patient to the insured region's agency.",
+    ),
+    (
+        "SCHEME_AMBIGUOUS",
+        "该人员同时参加多个险种，请在单据中注明按哪个险种结算。",
+        "The person is insured by more than one scheme; name the one to settle by.",
+    ),
+    (
+        "NO_PACKAGE_IN_FORCE",
+        "该参保地和险种在出院日期没有生效的待遇政策，暂不能即时结算，请按手工报销办理。",
+        "No rules of this region and scheme are in force on the discharge date; claim by hand for now.",
+    ),
+    (
+        "WAITING",
+        "该人员仍在待遇等待期内，不能享受本次待遇；请核对入院日期。",
+        "The person's waiting time is not over on admission; check the admission date.",
+    ),
+    (
+        "STAY_OVERLAPS",
+        "该人员在这段时间已有另一次住院结算，请核对入院和出院日期，或先冲正有误的一次。",
+        "The dates overlap another settled stay of this person; check them, or reverse the wrong one first.",
+    ),
+    (
+        "STAY_LATE",
+        "之后出院的住院已先行结算，按当地政策本次不能补结，请联系经办机构。",
+        "A later stay is settled already, and the rules here take no earlier one after it; ask the agency.",
+    ),
+    (
+        "ITEM_UNKNOWN",
+        "该收费项目在费用日期不在医保目录库中，请核对国家编码和日期。",
+        "This item is not in the catalogue on its day; check its national code and the day of the charge.",
+    ),
+    (
+        "CLASS_DISAGREES",
+        "医院上传的目录等级与医保目录不一致，请更新医院目录后重试。",
+        "The hospital's class of this item disagrees with the catalogue; update the hospital's list and try again.",
+    ),
+    (
+        "AMOUNT_UNDECLARED",
+        "该项目归入的费用类别未在本地政策中定义，请联系医保经办机构。",
+        "The catalogue counts this item under an amount that the rules do not declare; call the agency.",
+    ),
+    (
+        "FACT_MISSING",
+        "缺少当地政策要求的信息，请补充该项后重试。",
+        "The rules here ask for a fact that is missing; add it and try again.",
+    ),
+    (
+        "FACT_UNREADABLE",
+        "该项信息的取值不符合当地政策的要求，请更正后重试。",
+        "The rules here cannot read this fact's value; correct it and try again.",
+    ),
+    (
+        "FACT_UNKNOWN",
+        "当地政策没有该项信息，请核对名称或删除该项。",
+        "The rules here know no fact of this name; check the name, or leave it out.",
+    ),
+    (
+        "TRANSFER_UNKNOWN",
+        "未找到转出的那次住院的结算，请核对就诊编号，或先结算前一次住院。",
+        "The stay that the patient was transferred from is not settled here; check its id, or settle it first.",
+    ),
+    (
+        "NO_ROW_MATCHES",
+        "当地政策没有适用于本次情况的条款，不能结算，请联系经办机构。",
+        "No clause of the rules fits this case, so it cannot be settled; call the agency.",
+    ),
+    (
+        "NOBODY_TELLS",
+        "该段待遇须由医保核心系统计算，目前未连接，请稍后重试。",
+        "This layer is told by the insurance core, which is not connected; try again later.",
+    ),
+    (
+        "TOLD_ABOVE_LEFT",
+        "核心系统返回的支付金额超过剩余费用，未予结算，请联系技术支持。",
+        "The insurance core told more than what is left to pay; nothing was settled, call support.",
+    ),
+    (
+        "OVERFLOW",
+        "金额过大，系统无法计算，请核对单据金额。",
+        "An amount is too large to compute; check the bill's amounts.",
+    ),
+    // === Refusals: the bill contradicts itself ===
+    (
+        "ADMISSION_AFTER_DISCHARGE",
+        "入院日期晚于出院日期，请更正。",
+        "The stay ends before it begins; correct its dates.",
+    ),
+    (
+        "DISCHARGE_IN_FUTURE",
+        "出院日期晚于今天，请更正。",
+        "The discharge date lies in the future; correct it.",
+    ),
+    ("NO_LINES", "单据没有费用明细，请补传明细。", "The bill has no charge lines; send them."),
+    (
+        "TOO_MANY_LINES",
+        "费用明细超过一万条，请按中途结算分段上传。",
+        "The bill has more than 10 000 lines; settle the stay in parts.",
+    ),
+    (
+        "DUPLICATE_LINE",
+        "费用明细流水号重复，请更正后重传。",
+        "Two lines have the same id; correct it and send the bill again.",
+    ),
+    (
+        "CHARGED_OUTSIDE_STAY",
+        "费用发生日期不在住院期间，请更正。",
+        "A line was charged outside the stay; correct its day.",
+    ),
+    (
+        "LINE_AMOUNT",
+        "该明细的金额不等于数量乘以单价，请更正。",
+        "This line's amount is not quantity times price; correct it.",
+    ),
+    (
+        "REFUNDS_NOTHING",
+        "该退费明细没有对应的原明细，或退费超过原明细，请更正。",
+        "This negative line names no line that it refunds, or refunds more than that line; correct it.",
+    ),
+    (
+        "TOTAL_IS_NOT_THE_SUM",
+        "总费用不等于明细合计，请核对是否有明细漏传。",
+        "The total is not the sum of the lines; see whether a line is missing.",
+    ),
+    (
+        "AMOUNT_OUT_OF_RANGE",
+        "金额超出允许范围，请更正。",
+        "An amount is larger than any we take, or negative where it cannot be; correct it.",
+    ),
+    // === Refusals: ids, tokens, state ===
+    (
+        "REQUEST_ID_REUSED",
+        "该报文编号已用于另一笔业务，请使用新的编号。",
+        "This request id was used for something else; use a new one.",
+    ),
+    (
+        "REQUEST_REVERSED",
+        "该报文编号已被冲正，不能再结算，请使用新的编号。",
+        "This request was reversed before, and will never settle; use a new request id.",
+    ),
+    (
+        "STAY_SETTLED",
+        "该次就诊已经结算，请勿重复结算；如需更正，请先撤销原结算。",
+        "This stay is settled already; to correct it, reverse that settlement first.",
+    ),
+    (
+        "QUOTE_TOKEN_FORGED",
+        "预结算凭据无效，请重新预结算。",
+        "The quote token is not ours or was changed; ask for a new quote.",
+    ),
+    (
+        "QUOTE_TOKEN_STALE",
+        "预结算已过有效期，请重新预结算。",
+        "The quote has expired; ask for a new one.",
+    ),
+    (
+        "QUOTE_TOKEN_OF_ANOTHER_BILL",
+        "预结算凭据属于另一张单据，请用本单据重新预结算。",
+        "The quote token is of another bill; ask for a quote of this one.",
+    ),
+    (
+        "SETTLEMENT_UNKNOWN",
+        "没有这笔结算。若原请求可能仍在途中，请稍后再查，或用原报文编号冲正。",
+        "There is no such settlement. If the request may be on its way, ask again later, or reverse its request id.",
+    ),
+    (
+        "OTHER_HOSPITAL",
+        "该结算属于另一家医院，只能由原医院撤销。",
+        "The settlement is another hospital's; only that hospital can reverse it.",
+    ),
+    (
+        "REVERSES_A_REVERSAL",
+        "该编号本身是一笔撤销，不能再撤销；如需恢复，请重新结算。",
+        "That is itself a reversal and cannot be reversed; settle the stay again instead.",
+    ),
+    (
+        "ALREADY_REVERSED",
+        "该结算已经撤销，无需再次撤销。",
+        "The settlement is reversed already; nothing is left to do.",
+    ),
+    (
+        "NOT_NEWEST",
+        "该人员之后还有一笔结算，请先撤销较新的一笔。",
+        "The person has a newer settlement; reverse that one first.",
+    ),
+    // === Messages that can not be read ===
+    ("FIELD_MISSING", "必填项为空，请补充。", "This field is missing; fill it in."),
+    ("FIELD_TOO_LONG", "该项超过允许长度，请更正。", "This field is too long; shorten it."),
+    (
+        "FIELD_NOT_PLAIN",
+        "该项含有不允许的字符，请更正（编号只能使用半角字母、数字和符号，不含空格）。",
+        "This field has characters that do not belong there; ids take visible ASCII without spaces.",
+    ),
+    (
+        "VALUE_UNKNOWN",
+        "该项取值不在允许范围，请按接口文档更正。",
+        "This value is not one of those known; see the interface's document.",
+    ),
+    (
+        "NOT_A_DATE",
+        "日期无效，应写作 2024-06-30 的形式，请更正。",
+        "This is not a date; write it like 2024-06-30.",
+    ),
+    (
+        "NOT_A_DECIMAL",
+        "该项不是有效的数字，应写作 12.50 的形式，请更正。",
+        "This is not a plain decimal; write it like 12.50.",
+    ),
+    (
+        "TOO_MANY_DECIMALS",
+        "小数位数过多：数量最多四位，单价最多六位，请更正。",
+        "Too many decimals: a quantity takes four, a price six; correct it.",
+    ),
+    (
+        "OUT_OF_RANGE",
+        "数值超出允许范围，请更正。",
+        "This number is too large or too small; correct it.",
+    ),
+    (
+        "IDENTITY_NUMBER_CHECK_DIGIT",
+        "身份证号码校验位不符，请重新核对证件。",
+        "The identity number's check digit is wrong; read the card again.",
+    ),
+    (
+        "TOO_MANY",
+        "该项条数超过上限，请减少。",
+        "There are more of these than are taken; send fewer.",
+    ),
+    ("DUPLICATE", "该项重复，请删除重复的一项。", "This is given twice; leave one out."),
+    // === Imports ===
+    (
+        BEGIN_MISSING,
+        "导入流的第一条消息必须是开始信息，请重新导入。",
+        "An import's first message must be `begin`; start again.",
+    ),
+    (
+        BEGIN_TWICE,
+        "导入流只能有一条开始信息，请每个名单单独导入。",
+        "An import has one `begin` only; send each list in a stream of its own.",
+    ),
+    (
+        ROW_OF_ANOTHER_KIND,
+        "该行为空，或其类型与名单类型不一致，请更正后重新导入。",
+        "This row is empty or of another kind than the list; correct it and send the list again.",
+    ),
+    (
+        LIST_REFUSED,
+        "名单信息缺失、有误，或与同一导入编号此前的信息不一致，请更正该项。",
+        "This says something wrong about the list, or other than before under the same import id; correct it.",
+    ),
+    (
+        IMPORT_ELSEWHERE,
+        "同一名单正由另一连接导入，请稍候再试。",
+        "Another stream is sending the same list; wait and send it again.",
+    ),
+    (
+        STREAM_BROKEN,
+        "导入连接中断，请用同一导入编号重新发送，已入库的行不会重复。",
+        "The stream broke; send the list again under the same import id, rows already taken change nothing.",
+    ),
+    // === The gateway itself ===
+    (
+        CALLER_UNKNOWN,
+        "无法确认调用方身份，请联系技术支持。",
+        "It is not known who is calling; call support.",
+    ),
+    (
+        DEADLINE_PASSED,
+        "请求到达时已超时，未予处理，请重试。",
+        "The deadline had passed when the call arrived; nothing was done, try again.",
+    ),
+    (
+        BUSY,
+        "系统繁忙，本次未办理，请稍候用同一报文编号重试。",
+        "We are busy and nothing was done; try again in a moment with the same request id.",
+    ),
+    (
+        DEPENDENCY_AWAY,
+        "数据库暂时不可用，本次未办理，请稍候用同一报文编号重试。",
+        "The database is away and nothing was done; try again shortly with the same request id.",
+    ),
+    (
+        OUTCOME_UNKNOWN,
+        "结算结果暂时未知：请用同一报文编号查询结算，或原样重发，切勿更换编号。",
+        "The outcome is not known: ask GetSettlement by the same request id, or send it again unchanged; do not use a new id.",
+    ),
+    (
+        RULES_MOVED,
+        "待遇政策刚刚更新，本次未办理，请稍候用同一报文编号重试。",
+        "The rules have just changed and nothing was done; try again shortly with the same request id.",
+    ),
+    (
+        INTERNAL,
+        "系统内部错误，请用同一报文编号查询结果，并联系技术支持。",
+        "Something went wrong inside; ask for the outcome by the same request id, and call support.",
+    ),
+];
+
+#[cfg(test)]
+mod tests;

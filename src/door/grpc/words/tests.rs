@@ -1,0 +1,139 @@
+use super::super::convert::InvalidReason;
+use super::*;
+use crate::app::Refusal;
+use crate::domain::bill::{BillFault, Faulty};
+use crate::domain::ids::SettlementId;
+use crate::domain::verdict::Reason;
+
+/// Walks an enum by naming the next of each variant: a new one does not compile until it has its place here.
+macro_rules! walk {
+    ($kind:ty, $first:ident $(, $next:ident)*) => {{
+        fn _every_variant(one: $kind) {
+            match one { <$kind>::$first $(| <$kind>::$next)* => {} }
+        }
+        [<$kind>::$first $(, <$kind>::$next)*]
+    }};
+}
+
+fn codes() -> Vec<&'static str> {
+    let reasons = walk!(
+        Reason,
+        HospitalUnknown,
+        PersonUnknown,
+        NotCovered,
+        SchemeAmbiguous,
+        NoPackageInForce,
+        Waiting,
+        StayOverlaps,
+        StayLate,
+        ItemUnknown,
+        ClassDisagrees,
+        AmountUndeclared,
+        FactMissing,
+        FactUnreadable,
+        FactUnknown,
+        TransferUnknown,
+        NoRowMatches,
+        NobodyTells,
+        ToldAboveLeft,
+        Overflow
+    );
+    let faults = walk!(
+        BillFault,
+        AdmissionAfterDischarge,
+        DischargeInFuture,
+        NoLines,
+        TooManyLines,
+        DuplicateLine,
+        ChargedOutsideStay,
+        LineAmount,
+        RefundsNothing,
+        Total,
+        AmountOutOfRange
+    );
+    let invalid = walk!(
+        InvalidReason,
+        Missing,
+        TooLong,
+        NotPlain,
+        ValueUnknown,
+        NotADate,
+        NotADecimal,
+        TooManyDecimals,
+        OutOfRange,
+        CheckDigit,
+        TooMany,
+        Duplicate
+    );
+    let ours = [
+        BUSY,
+        DEPENDENCY_AWAY,
+        OUTCOME_UNKNOWN,
+        RULES_MOVED,
+        INTERNAL,
+        CALLER_UNKNOWN,
+        DEADLINE_PASSED,
+        STREAM_BROKEN,
+        BEGIN_MISSING,
+        BEGIN_TWICE,
+        ROW_OF_ANOTHER_KIND,
+        LIST_REFUSED,
+        IMPORT_ELSEWHERE,
+    ];
+    let reasons = reasons.into_iter().map(Reason::code);
+    let faults = faults.into_iter().map(BillFault::code);
+    let refusals: Vec<&str> = refusals().iter().map(Refusal::code).collect();
+    let invalid = invalid.into_iter().map(InvalidReason::code);
+    reasons.chain(faults).chain(refusals).chain(invalid).chain(ours).collect()
+}
+
+fn refusals() -> Vec<Refusal> {
+    let settlement = SettlementId::compose(1, 2, 3);
+    fn _every_variant(one: Refusal) {
+        match one {
+            Refusal::Bill(_)
+            | Refusal::RequestIdReused
+            | Refusal::RequestReversed
+            | Refusal::StaySettled(_)
+            | Refusal::TokenForged
+            | Refusal::TokenStale
+            | Refusal::TokenOfAnotherBill
+            | Refusal::SettlementUnknown
+            | Refusal::OtherHospital
+            | Refusal::ReversesAReversal
+            | Refusal::AlreadyReversed(_)
+            | Refusal::NotNewest(_)
+            | Refusal::PersonUnknown => {}
+        }
+    }
+    vec![
+        Refusal::Bill(Faulty { fault: BillFault::Total, field: "bill.total_fen".to_owned() }),
+        Refusal::RequestIdReused,
+        Refusal::RequestReversed,
+        Refusal::StaySettled(None),
+        Refusal::TokenForged,
+        Refusal::TokenStale,
+        Refusal::TokenOfAnotherBill,
+        Refusal::SettlementUnknown,
+        Refusal::OtherHospital,
+        Refusal::ReversesAReversal,
+        Refusal::AlreadyReversed(settlement.clone()),
+        Refusal::NotNewest(settlement),
+        Refusal::PersonUnknown,
+    ]
+}
+
+#[test]
+fn every_code_has_words_and_every_word_a_code() {
+    let codes = codes();
+    for code in &codes {
+        let found: Vec<_> = TABLE.iter().filter(|(known, ..)| known == code).collect();
+        assert_eq!(found.len(), 1, "{code}");
+    }
+    for (code, zh, en) in TABLE {
+        assert!(codes.contains(code), "{code} is never said");
+        let han = |letter: char| ('\u{4e00}'..='\u{9fff}').contains(&letter);
+        assert!(6 < zh.chars().filter(|letter| han(*letter)).count(), "{code}: {zh}");
+        assert!(en.is_ascii() && 20 < en.len() && en.ends_with('.'), "{code}: {en}");
+    }
+}
