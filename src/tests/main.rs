@@ -6,7 +6,9 @@
 )]
 
 mod cluster;
+mod desk;
 mod folder;
+mod gateway;
 mod harness;
 mod ledger_fixture;
 mod properties;
