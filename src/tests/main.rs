@@ -5,12 +5,15 @@
     reason = "a test that cannot go on has failed; the keys of .clippy.toml do not reach helpers"
 )]
 
+mod bad_input;
 mod cluster;
 mod desk;
 mod folder;
 mod gateway;
 mod harness;
 mod ledger_fixture;
+mod observed;
+mod registry_stream;
 mod properties;
 mod schema;
 mod server;
