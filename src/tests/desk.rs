@@ -391,3 +391,22 @@ async fn every_record_replays_to_the_same_bytes_under_its_published_rules() {
         assert_eq!(settled.record_sha256, recorded.entry.record_sha256);
     }
 }
+
+#[tokio::test]
+async fn a_bad_package_put_in_place_leaves_the_good_one_in_force() {
+    let gateway = Gateway::start().await;
+    let (report, mut reports) = tokio::sync::mpsc::channel(4);
+    let watching = gateway.app.rulebook.watch(
+        |_| Ok(()),
+        move |reload| {
+            let refused = matches!(reload, onestop::rulebook::Reload::Refused(_));
+            report.blocking_send(refused).unwrap();
+        },
+    );
+    write_package(&gateway.rules, "2024", &PACKAGE.replace("BASIC_RATIO", "7"));
+    let waited = tokio::time::timeout(std::time::Duration::from_secs(30), reports.recv()).await;
+    assert_eq!(waited.unwrap(), Some(true));
+    let (settled, _) = settle(&gateway, "R1", bill(0, "Z1", "2024-06-30")).await;
+    assert_eq!(settled.breakdown.unwrap().basic_pool_pay_fen, 2_387_000);
+    drop(watching);
+}
