@@ -129,6 +129,26 @@ pub const CLUSTER_START_MAX: Duration = Duration::from_secs(120);
 /// How long the private cluster may take to write its last checkpoint when stopped.
 pub const CLUSTER_STOP_MAX: Duration = Duration::from_secs(30);
 
+// === The command line as a client ===
+
+/// How long the command line waits for one answer: longer than the server takes to give up, so that its word is heard.
+pub const CLIENT_CALL_MAX: Duration = Duration::from_secs(10);
+
+/// How long it waits for a connection.
+pub const CLIENT_CONNECT_MAX: Duration = Duration::from_secs(3);
+
+/// How often it sends the same message before it says that the outcome is not known.
+pub const CLIENT_ATTEMPTS_MAX: u32 = 6;
+
+/// The first pause between two attempts; each further one is twice as long, up to the longest.
+pub const CLIENT_BACKOFF_FIRST: Duration = Duration::from_millis(200);
+
+/// The longest pause.
+pub const CLIENT_BACKOFF_MAX: Duration = Duration::from_secs(5);
+
+/// Rows of an import that lie between reading the file and the wire, and rejects that wait to be written.
+pub const CLIENT_ROWS_AHEAD_MAX: usize = 512;
+
 // === Telemetry ===
 
 /// Spans waiting for the collector; more are dropped, so that a dead collector costs memory once and time never.
@@ -164,6 +184,8 @@ const _: () = assert!(RESPONSE_MAX.as_millis() < IDLE_IN_TRANSACTION_TIMEOUT.as_
 const _: () = assert!(RESPONSE_MAX.as_millis() < DRAIN_MAX.as_millis());
 const _: () = assert!(IMPORT_STATEMENT_TIMEOUT.as_millis() < CONNECTION_AGE_GRACE.as_millis());
 const _: () = assert!(2 * POOL_CONNECTIONS_MAX < CLUSTER_CONNECTIONS_MAX);
+const _: () = assert!(RESPONSE_MAX.as_millis() < CLIENT_CALL_MAX.as_millis());
+const _: () = assert!(CLIENT_BACKOFF_FIRST.as_millis() < CLIENT_BACKOFF_MAX.as_millis());
 const _: () = assert!(KEEP_ALIVE_TIMEOUT.as_millis() < KEEP_ALIVE_INTERVAL.as_millis());
 const _: () = assert!(SPAN_BATCH_MAX < SPAN_QUEUE_MAX);
 const _: () = assert!(EXPORT_TIMEOUT.as_millis() < TELEMETRY_STOP_MAX.as_millis());

@@ -234,3 +234,6 @@ impl RuleBook {
 pub struct Watching {
     _watcher: RecommendedWatcher,
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,12 +6,16 @@ use clap::{Parser, Subcommand};
 
 use crate::config::{self, Config};
 
+pub mod client;
 mod database;
+pub mod import;
 mod keys;
 mod migrate;
 pub mod out;
 mod rules;
 mod serve;
+mod settle;
+pub mod slip;
 
 /// Bad configuration, as sysexits.h has it (EX_USAGE).
 const EXIT_CONFIGURATION: u8 = 64;
@@ -38,6 +42,14 @@ enum Command {
     /// The keys: credentials' hash, envelope encryption, quote tokens.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Settles bills over gRPC and prints slips. Ends with 1 when any was refused or declined.
+    Settle(settle::Arguments),
+    /// Reverses a settlement, or bars a request that was never seen.
+    Reverse(settle::ReverseArguments),
+    /// Finds a settlement by its id, or by the hospital's own request id: "did my timed-out request settle?".
+    Find(settle::FindArguments),
+    /// Sends a CSV list to the registry. Ends with 2 when rows were rejected.
+    Import(import::Arguments),
     /// Rule packages: check, test, explain, lock.
     #[command(subcommand)]
     Rules(rules::RulesCommand),
@@ -47,6 +59,10 @@ enum Command {
 #[derive(Debug)]
 pub enum Failure {
     Configuration(config::Faults),
+    /// What was asked for makes no sense, or its file cannot be read.
+    Usage(String),
+    /// The answer was printed already; this is how the process ends.
+    Answered(u8),
     Other(anyhow::Error),
 }
 
@@ -68,6 +84,12 @@ pub fn run() -> ExitCode {
             configured(config.as_deref()).and_then(|config| migrate::run(arguments, &config))
         }
         Command::Keys(command) => keys::run(command, || configured(config.as_deref())),
+        Command::Settle(arguments) => settle::run(arguments, || configured(config.as_deref())),
+        Command::Reverse(arguments) => {
+            settle::run_reverse(arguments, || configured(config.as_deref()))
+        }
+        Command::Find(arguments) => settle::run_find(arguments, || configured(config.as_deref())),
+        Command::Import(arguments) => import::run(arguments, || configured(config.as_deref())),
         Command::Rules(command) => rules::run(command),
     };
     match outcome {
@@ -76,12 +98,26 @@ pub fn run() -> ExitCode {
             out::error(&faults.to_string());
             ExitCode::from(EXIT_CONFIGURATION)
         }
+        Err(Failure::Usage(fault)) => {
+            out::error(&fault);
+            ExitCode::from(EXIT_CONFIGURATION)
+        }
+        Err(Failure::Answered(code)) => ExitCode::from(code),
         Err(Failure::Other(error)) => {
             // The whole chain: what we were doing, and why it did not work.
             out::error(&format!("{error:#}"));
             ExitCode::from(EXIT_FAILED)
         }
     }
+}
+
+/// Runs a client: one thread is enough for one desk.
+fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Other(anyhow::Error::new(error).context("start the runtime")))?;
+    runtime.block_on(work)
 }
 
 fn configured(file: Option<&Path>) -> Result<Config, Failure> {

@@ -84,8 +84,7 @@ fn check(path: Option<&Path>) -> anyhow::Result<()> {
     report(&faults);
     report(&case_faults);
     let count = entries.len();
-    let warnings =
-        faults.iter().chain(&case_faults).filter(|fault| !refused(&[(*fault).clone()])).count();
+    let warnings = faults.iter().chain(&case_faults).filter(|fault| !fault.is_error()).count();
     let errors = faults.len() + case_faults.len() - warnings;
     out::line(&format!("{count} packages, {errors} errors, {warnings} warnings"));
     if 0 < errors {
@@ -132,8 +131,7 @@ fn read(paths: &[PathBuf]) -> (Vec<Entry>, Vec<Fault>) {
 fn test(paths: Vec<PathBuf>) -> anyhow::Result<()> {
     let paths = if paths.is_empty() { vec![PathBuf::from(FOLDER)] } else { paths };
     let (entries, faults) = read(&paths);
-    let mut errors: Vec<Fault> =
-        faults.into_iter().filter(|fault| refused(&[fault.clone()])).collect();
+    let mut errors: Vec<Fault> = faults.into_iter().filter(|fault| fault.is_error()).collect();
     let (mut passed, mut failed) = (0_usize, 0_usize);
     for entry in &entries {
         let (cases, case_faults) = cases::beside(entry);
@@ -175,7 +173,7 @@ fn decide(paths: &[PathBuf]) -> anyhow::Result<()> {
             out::line(&cases::json(&entry.package, &entry.file, &case, &verdict).to_string());
         }
     }
-    let errors: Vec<&Fault> = faults.iter().filter(|fault| refused(&[(*fault).clone()])).collect();
+    let errors: Vec<&Fault> = faults.iter().filter(|fault| fault.is_error()).collect();
     for fault in &errors {
         out::error(&fault.to_string());
     }

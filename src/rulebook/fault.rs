@@ -78,7 +78,14 @@ impl Faults {
 
 /// Is there anything for which a file is refused?
 pub fn refused(faults: &[Fault]) -> bool {
-    faults.iter().any(|fault| fault.severity == Severity::Error)
+    faults.iter().any(Fault::is_error)
+}
+
+impl Fault {
+    /// Is a file refused for it?
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
 }
 
 impl fmt::Display for Fault {

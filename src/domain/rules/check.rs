@@ -114,7 +114,7 @@ impl<'a> Checker<'a> {
         clauses: &[ClauseId],
         context: &[&'a Condition],
     ) -> Option<Words> {
-        let Some(first) = clauses.first() else { return None };
+        let first = clauses.first()?;
         let Some(worlds) = Worlds::new(self.package, context, &[conditions]) else {
             let en = "too many combinations; the table was not proven complete".to_owned();
             self.warning(*first, en, "组合过多，未能证明表格完整".to_owned());

@@ -273,28 +273,32 @@ impl<'a> Speaker<'a> {
             Condition::TreatmentRegion(regions) => {
                 self.pair("就医地区划", "treatment region", &regions.join("/"))
             }
-            Condition::FactWithin(fact, span) => {
-                let kind = package.facts.get(usize::from(*fact)).map(|fact| &fact.kind);
-                self.span_words(self.fact(*fact), *span, kind == Some(&FactKind::Yuan))
-            }
-            Condition::FactFlag(fact, true) => self.fact(*fact).to_owned(),
-            Condition::FactFlag(fact, false) => {
-                format!("{} {}", self.either("非", "not"), self.fact(*fact))
-            }
-            Condition::FactChoice(fact, bits) => {
-                let name = self.fact(*fact);
-                let kind = package.facts.get(usize::from(*fact)).map(|fact| &fact.kind);
-                let values: Vec<&str> = match kind {
-                    Some(FactKind::Choice(values)) => values.iter().map(String::as_str).collect(),
-                    Some(FactKind::Number | FactKind::Flag | FactKind::Yuan) | None => Vec::new(),
-                };
-                words((name, name), &values, *bits)
-            }
+            Condition::FactWithin(fact, _)
+            | Condition::FactFlag(fact, _)
+            | Condition::FactChoice(fact, _) => self.fact_condition(*fact, condition),
             Condition::NothingFrom(layers) => {
                 let layers: Vec<&str> = layers.iter().map(|layer| self.layer(*layer)).collect();
                 self.pair("未支付的层", "nothing from", &layers.join("/"))
             }
         }
+    }
+
+    fn fact_condition(&self, id: u16, condition: &Condition) -> String {
+        let name = self.fact(id);
+        let kind = self.package.facts.get(usize::from(id)).map(|fact| &fact.kind);
+        if let Condition::FactWithin(_, span) = condition {
+            return self.span_words(name, *span, kind == Some(&FactKind::Yuan));
+        }
+        if let (Condition::FactChoice(_, bits), Some(FactKind::Choice(values))) = (condition, kind)
+        {
+            let met = values.iter().enumerate().filter(|(at, _)| has(*bits, *at));
+            let met: Vec<&str> = met.map(|(_, value)| value.as_str()).collect();
+            return format!("{name} {}", met.join("/"));
+        }
+        if *condition == Condition::FactFlag(id, false) {
+            return format!("{} {name}", self.either("非", "not"));
+        }
+        name.to_owned()
     }
 
     fn place(&self, place: Place) -> &'static str {

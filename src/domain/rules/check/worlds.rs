@@ -174,9 +174,10 @@ fn related<'c>(
 ) -> Vec<&'c Condition> {
     let mut waiting: Vec<&Condition> = Vec::new();
     for condition in context {
-        match condition {
-            Condition::All(parts) => waiting.extend(parts),
-            other => waiting.push(other),
+        if let Condition::All(parts) = condition {
+            waiting.extend(parts);
+        } else {
+            waiting.push(condition);
         }
     }
     let mut taken = Vec::new();

@@ -1,0 +1,487 @@
+//! `onestop import`: a CSV list to the registry, row by row, with what was not taken written beside it.
+//!
+//! Sending a list again changes nothing: its name is its hash, and the server passes over what it has taken already. So a
+//! stream that breaks is simply sent again, and so is a command that was interrupted.
+use std::fs::File;
+use std::io::{IsTerminal as _, Read};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use indicatif::{ProgressBar, ProgressStyle};
+use sha2::{Digest as _, Sha256};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Channel;
+use tonic::{Code, Status};
+
+use super::client::{self, ServerArguments};
+use super::{Failure, out};
+use crate::config::Config;
+use crate::door::wire::registry::v1::registry_service_client::RegistryServiceClient;
+use crate::door::wire::registry::v1::{
+    ImportBegin, ImportProgress, ImportReject, ImportRequest, ImportSummary, import_request,
+    import_response,
+};
+use crate::limits;
+
+pub mod rejects;
+pub mod rows;
+
+use rejects::{Reject, Rejects};
+use rows::{Header, Kind, Unreadable};
+
+/// Some rows were rejected, the others were taken.
+const EXIT_REJECTED: u8 = 2;
+/// Interrupted, as shells have it: 128 + SIGINT.
+const EXIT_INTERRUPTED: u8 = 130;
+/// Between two lines of progress where there is no terminal to draw on.
+const PLAIN_PROGRESS_EVERY: Duration = Duration::from_secs(2);
+
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// What the rows are.
+    #[arg(value_enum)]
+    pub kind: Kind,
+    /// CSV in UTF-8; its headers are the contract's field names, in any order.
+    pub file: PathBuf,
+    /// The list is complete: what is no longer on it ends on the list's date.
+    #[arg(long, requires = "region", requires = "list_date")]
+    pub full: bool,
+    /// The region of which it is the full list, six digits.
+    #[arg(long, value_name = "REGION")]
+    pub region: Option<String>,
+    /// The list's own date, such as 2024-06-30; by default today.
+    #[arg(long, value_name = "DATE")]
+    pub list_date: Option<jiff::civil::Date>,
+    /// Who issued the list; by default the file's name.
+    #[arg(long)]
+    pub source: Option<String>,
+    /// Where rejected rows are written; by default FILE.rejects.csv.
+    #[arg(long, value_name = "FILE")]
+    pub rejects: Option<PathBuf>,
+    #[command(flatten)]
+    pub server: ServerArguments,
+}
+
+/// A list that was looked through once, and is ready to be sent.
+#[derive(Debug, Clone)]
+pub struct List {
+    pub file: PathBuf,
+    pub header: Header,
+    pub begin: ImportBegin,
+}
+
+/// How an import ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Imported {
+    /// Every row was read; the rejects of this side count too.
+    Whole(ImportSummary),
+    /// Ctrl-C; so many rows are durable.
+    Interrupted(u64),
+}
+
+/// Why one attempt ended without a summary.
+enum Broken {
+    Status(Status),
+    Here(anyhow::Error),
+}
+
+pub(super) fn run(
+    arguments: Arguments,
+    configured: impl FnOnce() -> Result<Config, Failure>,
+) -> Result<(), Failure> {
+    let list = look_through(&arguments)?;
+    let address = client::address(&arguments.server, configured)?;
+    let beside = || PathBuf::from(format!("{}.rejects.csv", arguments.file.display()));
+    let path = arguments.rejects.clone().unwrap_or_else(beside);
+    let mut rejects = Rejects::new(&list.file, list.header.clone(), path)?;
+    let imported = super::block_on(async {
+        let channel = client::channel(&address, arguments.server.ca.as_deref())?;
+        send(&list, channel, &mut rejects).await
+    });
+    let passed_over = match &imported {
+        Ok(Imported::Whole(summary)) => summary.resumed,
+        // Not all rows were looked at, so that an older file may still hold the truth.
+        Ok(Imported::Interrupted(_)) | Err(_) => u64::MAX,
+    };
+    rejects.finish(passed_over)?;
+    match imported? {
+        Imported::Whole(summary) => conclude(&list, &summary, &rejects),
+        Imported::Interrupted(durable) => {
+            out::error(&format!(
+                "interrupted; {durable} rows are durable. The same command goes on where this one stopped. \
+                 已中断，{durable} 行已入库；重新执行同一命令即可续传"
+            ));
+            Err(Failure::Answered(EXIT_INTERRUPTED))
+        }
+    }
+}
+
+fn conclude(list: &List, summary: &ImportSummary, rejects: &Rejects) -> Result<(), Failure> {
+    let ImportSummary { added, changed, unchanged, rejected, ended, resumed } = summary;
+    let kind = rows_of(list);
+    out::line(&format!(
+        "{kind}: added 新增 {added}, changed 变更 {changed}, unchanged 未变 {unchanged}, ended 终止 {ended}, \
+         rejected 拒收 {rejected}, taken before 此前已入库 {resumed}"
+    ));
+    if *rejected == 0 {
+        return Ok(());
+    }
+    out::line(&format!("rejected rows 拒收明细: {}", rejects.path().display()));
+    Err(Failure::Answered(EXIT_REJECTED))
+}
+
+fn rows_of(list: &List) -> String {
+    let file = list.file.file_name().unwrap_or(list.file.as_os_str());
+    format!("import {}", file.to_string_lossy())
+}
+
+/// Reads the file once: its header, how many rows it has, and its hash, which names the import.
+pub fn look_through(arguments: &Arguments) -> Result<List, Failure> {
+    let file = &arguments.file;
+    let fault = |what: String| Failure::Usage(format!("{}: {what}", file.display()));
+    if arguments.region.is_some() && !arguments.full {
+        return Err(Failure::Usage("--region is for --full lists".to_owned()));
+    }
+    let opened = File::open(file).map_err(|error| fault(error.to_string()))?;
+    let mut csv = reader(Hashing { inner: opened, hash: Sha256::new() });
+    let headers = csv.byte_headers().map_err(|error| fault(error.to_string()))?;
+    let header = Header::read(arguments.kind, headers).map_err(fault)?;
+    let mut record = csv::ByteRecord::new();
+    let mut row_count = 0_u64;
+    let spinner = Progress::new("reading the list", 0);
+    while csv.read_byte_record(&mut record).map_err(|error| fault(error.to_string()))? {
+        row_count = row_count.saturating_add(1);
+        spinner.at(row_count);
+        if arguments.full {
+            // What is not sent would count as no longer on the list, and end.
+            let line = record.position().map_or(0, csv::Position::line);
+            header.row(line, &record).map_err(|unreadable| {
+                let Unreadable { field, message_zh, message_en, .. } = unreadable;
+                fault(format!(
+                    "line {line} {field}: {message_en} {message_zh}; a full list must be readable as a whole"
+                ))
+            })?;
+        }
+    }
+    spinner.clear();
+    let begin = begin(arguments, csv.into_inner().hash, row_count);
+    Ok(List { file: file.clone(), header, begin })
+}
+
+fn begin(arguments: &Arguments, mut hash: Sha256, row_count: u64) -> ImportBegin {
+    let Arguments { kind, file, full, region, list_date, source, .. } = arguments;
+    let region = region.clone().unwrap_or_default();
+    let today =
+        || jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(8))).date();
+    let list_date = list_date.unwrap_or_else(today).to_string();
+    let name = || {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        name.chars().take(100).collect()
+    };
+    if *full {
+        // The same rows as the full list of another day, or of another region, are another list.
+        hash.update(format!("\0full {region} {list_date}"));
+    }
+    let import_id = format!("{}-{}", kind.word(), BASE64.encode(hash.finalize()));
+    ImportBegin {
+        import_id,
+        kind: kind.wire().into(),
+        full: *full,
+        list_date,
+        source: source.clone().unwrap_or_else(name),
+        row_count,
+        region,
+    }
+}
+
+/// Sends the list until the server has read all of it, again from the start where the stream breaks.
+pub async fn send(
+    list: &List,
+    channel: Channel,
+    rejects: &mut Rejects,
+) -> Result<Imported, Failure> {
+    let what = rows_of(list);
+    let mut sending = Sending {
+        client: RegistryServiceClient::new(channel),
+        list,
+        rejects,
+        progress: Progress::new(&what, list.begin.row_count),
+        durable: 0,
+    };
+    let mut wait = limits::CLIENT_BACKOFF_FIRST;
+    let mut attempt = 1;
+    loop {
+        let before = sending.durable;
+        let status = match sending.attempt().await {
+            Ok(imported) => {
+                sending.progress.clear();
+                return Ok(imported);
+            }
+            Err(Broken::Here(error)) => return Err(Failure::Other(error.context(what))),
+            Err(Broken::Status(status)) => status,
+        };
+        if let Some(told) = client::told(&status).filter(|_| !client::may_try_again(&status)) {
+            sending.progress.clear();
+            out::line(&told.for_people(&format!("{what} 拒收 Refused")));
+            return Err(Failure::Answered(super::EXIT_FAILED));
+        }
+        if before < sending.durable {
+            (wait, attempt) = (limits::CLIENT_BACKOFF_FIRST, 1);
+        }
+        if !may_resume(&status) || attempt == limits::CLIENT_ATTEMPTS_MAX {
+            let said = client::describe(&status);
+            return Err(Failure::Other(anyhow::anyhow!(
+                "{what}: {said}; {} rows are durable, the same command goes on from there",
+                sending.durable
+            )));
+        }
+        out::error(&format!(
+            "{what}: the stream broke ({}); sent again, which is safe: rows already taken change nothing. \
+             连接中断，自动续传 ({attempt}/{})",
+            client::describe(&status),
+            limits::CLIENT_ATTEMPTS_MAX
+        ));
+        tokio::time::sleep(wait).await;
+        wait = wait.saturating_mul(2).min(limits::CLIENT_BACKOFF_MAX);
+        attempt = attempt.saturating_add(1);
+    }
+}
+
+/// A connection that reached its age, or a server that went away, shows as one of these too.
+fn may_resume(status: &Status) -> bool {
+    client::may_try_again(status) || matches!(status.code(), Code::Unknown | Code::Internal)
+}
+
+struct Sending<'a> {
+    client: RegistryServiceClient<Channel>,
+    list: &'a List,
+    rejects: &'a mut Rejects,
+    progress: Progress,
+    durable: u64,
+}
+
+impl Sending<'_> {
+    async fn attempt(&mut self) -> Result<Imported, Broken> {
+        let (rows, taken) = mpsc::channel(limits::CLIENT_ROWS_AHEAD_MAX);
+        let (bad_rows, mut bad) = mpsc::channel(limits::CLIENT_ROWS_AHEAD_MAX);
+        let list = self.list.clone();
+        // It keeps its end of the stream when it fails: a stream that ends well would say that the list is complete.
+        let mut reading: JoinHandle<Result<(), (anyhow::Error, mpsc::Sender<ImportRequest>)>> =
+            tokio::task::spawn_blocking(move || read_rows(&list, rows, &bad_rows));
+        let call = self.client.import(ReceiverStream::new(taken));
+        let mut answers = call.await.map_err(Broken::Status)?.into_inner();
+        let mut read = false;
+        loop {
+            tokio::select! {
+                answer = answers.message() => match answer.map_err(Broken::Status)?.and_then(|answer| answer.part) {
+                    Some(import_response::Part::Progress(progress)) => self.progressed(&progress),
+                    Some(import_response::Part::Reject(reject)) => self.reject(&reject.into())?,
+                    Some(import_response::Part::Summary(mut summary)) => {
+                        while let Some(reject) = bad.recv().await {
+                            self.reject(&reject)?;
+                        }
+                        summary.rejected = summary.rejected.max(self.rejected());
+                        return Ok(Imported::Whole(summary));
+                    }
+                    None => return Err(Broken::Status(Status::unavailable("the stream ended without a summary"))),
+                },
+                Some(reject) = bad.recv() => self.reject(&reject)?,
+                outcome = &mut reading, if !read => {
+                    read = true;
+                    // Dropping the answers first cancels the call; then the rows' end may go.
+                    match outcome.context("read the file").map_err(Broken::Here)? {
+                        Ok(()) => {}
+                        Err((error, rows)) => {
+                            drop(answers);
+                            drop(rows);
+                            return Err(Broken::Here(error));
+                        }
+                    }
+                }
+                interrupted = tokio::signal::ctrl_c() => {
+                    interrupted.context("listen for Ctrl-C").map_err(Broken::Here)?;
+                    self.progress.clear();
+                    return Ok(Imported::Interrupted(self.durable));
+                }
+            }
+        }
+    }
+
+    fn progressed(&mut self, progress: &ImportProgress) {
+        self.durable = self.durable.max(progress.rows_durable);
+        self.progress.at(progress.rows_read);
+    }
+
+    fn reject(&mut self, reject: &Reject) -> Result<(), Broken> {
+        self.rejects.add(reject).map_err(Broken::Here)
+    }
+
+    fn rejected(&self) -> u64 {
+        u64::try_from(self.rejects.count()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Sends every row that can be read, and tells of those that cannot. A receiver that has gone ends it.
+fn read_rows(
+    list: &List,
+    rows: mpsc::Sender<ImportRequest>,
+    bad: &mpsc::Sender<Reject>,
+) -> Result<(), (anyhow::Error, mpsc::Sender<ImportRequest>)> {
+    let opened = File::open(&list.file).with_context(|| reading(&list.file));
+    let mut csv = match opened {
+        Ok(file) => reader(file),
+        Err(error) => return Err((error, rows)),
+    };
+    let part = |part| ImportRequest { part: Some(part) };
+    if rows.blocking_send(part(import_request::Part::Begin(list.begin.clone()))).is_err() {
+        return Ok(());
+    }
+    let mut record = csv::ByteRecord::new();
+    loop {
+        match csv.read_byte_record(&mut record).with_context(|| reading(&list.file)) {
+            Ok(true) => {}
+            Ok(false) => return Ok(()),
+            Err(error) => return Err((error, rows)),
+        }
+        let line = record.position().map_or(0, csv::Position::line);
+        let gone = match list.header.row(line, &record) {
+            Ok(row) => rows.blocking_send(part(import_request::Part::Row(row))).is_err(),
+            Err(unreadable) => bad.blocking_send(Reject::unreadable(line, unreadable)).is_err(),
+        };
+        if gone {
+            return Ok(());
+        }
+    }
+}
+
+impl Reject {
+    fn unreadable(line: u64, unreadable: Unreadable) -> Reject {
+        let Unreadable { reason, field, message_zh, message_en } = unreadable;
+        Reject { line, field, reason: reason.to_owned(), message_zh, message_en }
+    }
+}
+
+impl From<ImportReject> for Reject {
+    fn from(reject: ImportReject) -> Reject {
+        let ImportReject { line, reason, field, message_zh, message_en } = reject;
+        Reject { line, field, reason, message_zh, message_en }
+    }
+}
+
+fn reading(file: &Path) -> String {
+    format!("read {}", file.display())
+}
+
+/// Rows of any width, so that one bad row is a reject and not the end of the list.
+fn reader<R: Read>(from: R) -> csv::Reader<R> {
+    csv::ReaderBuilder::new().flexible(true).from_reader(from)
+}
+
+/// Hashes what is read through it.
+struct Hashing<R> {
+    inner: R,
+    hash: Sha256,
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        if let Some(bytes) = buffer.get(..count) {
+            self.hash.update(bytes);
+        }
+        Ok(count)
+    }
+}
+
+/// A bar on a terminal, a line every few seconds elsewhere.
+struct Progress {
+    what: String,
+    bar: ProgressBar,
+    plain: Option<std::cell::Cell<std::time::Instant>>,
+}
+
+impl Progress {
+    fn new(what: &str, rows: u64) -> Progress {
+        let bar = if rows == 0 { ProgressBar::no_length() } else { ProgressBar::new(rows) };
+        let template = "{msg} {bar:30} {human_pos}/{human_len} {per_sec} {eta}";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar.set_message(what.to_owned());
+        let plain = !std::io::stderr().is_terminal();
+        let plain = plain.then(|| std::cell::Cell::new(std::time::Instant::now()));
+        Progress { what: what.to_owned(), bar, plain }
+    }
+
+    fn at(&self, rows: u64) {
+        let Some(told) = &self.plain else {
+            self.bar.set_position(rows);
+            return;
+        };
+        if PLAIN_PROGRESS_EVERY < told.get().elapsed() {
+            told.set(std::time::Instant::now());
+            let of = self.bar.length().map_or(String::new(), |of| format!(" of {of}"));
+            out::error(&format!("{}: {rows}{of} rows", self.what));
+        }
+    }
+
+    fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(file: &Path) -> Arguments {
+        Arguments {
+            kind: Kind::Identity,
+            file: file.to_path_buf(),
+            full: false,
+            region: None,
+            list_date: None,
+            source: None,
+            rejects: None,
+            server: ServerArguments::default(),
+        }
+    }
+
+    #[test]
+    fn a_list_is_named_by_its_content_and_by_what_it_is_the_full_list_of() {
+        let folder = std::env::temp_dir().join(format!("onestop-import-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("aid.csv");
+        std::fs::write(&file, "credential,code\nP1,low_income\nP2,low_income\n").unwrap();
+        let plain = look_through(&arguments(&file)).unwrap().begin;
+        assert_eq!((plain.row_count, plain.source.as_str()), (2, "aid.csv"));
+        assert!(plain.import_id.starts_with("identity-") && plain.import_id.len() <= 64);
+        assert_eq!(look_through(&arguments(&file)).unwrap().begin.import_id, plain.import_id);
+
+        let full = |date: &str| {
+            let full = Arguments {
+                full: true,
+                region: Some("520200".to_owned()),
+                list_date: Some(date.parse().unwrap()),
+                ..arguments(&file)
+            };
+            look_through(&full).unwrap().begin.import_id
+        };
+        assert_ne!(full("2024-06-30"), plain.import_id);
+        assert_ne!(full("2024-06-30"), full("2024-07-31"));
+
+        std::fs::write(&file, "credential,code\nP1,low_income\nP2\n").unwrap();
+        assert_ne!(look_through(&arguments(&file)).unwrap().begin.import_id, plain.import_id);
+        let full = Arguments { full: true, ..arguments(&file) };
+        let Err(Failure::Usage(fault)) = look_through(&full) else {
+            panic!("a hole in a full list")
+        };
+        assert!(fault.contains("line 3"), "{fault}");
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}

@@ -1,0 +1,155 @@
+//! The reject file: each row that was not taken, why, and what may be shown of it.
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use csv::{ByteRecord, Position};
+
+use super::rows::Header;
+
+/// Why a row was not taken.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reject {
+    pub line: u64,
+    pub field: String,
+    pub reason: String,
+    pub message_zh: String,
+    pub message_en: String,
+}
+
+/// Writes rejects as they come. The file is made with the first one.
+#[derive(Debug)]
+pub struct Rejects {
+    path: PathBuf,
+    header: Header,
+    rows: RowLookup,
+    writer: Option<csv::Writer<File>>,
+    /// A stream that broke tells some of them again.
+    lines: BTreeSet<u64>,
+}
+
+/// Finds rows by their line. Rejects come in the order of the file, so that it goes forward but after a broken stream.
+#[derive(Debug)]
+struct RowLookup {
+    reader: csv::Reader<File>,
+    first: Position,
+    record: ByteRecord,
+    line: u64,
+}
+
+impl Rejects {
+    /// Rejects of `file`, to be written to `path`.
+    pub fn new(file: &Path, header: Header, path: PathBuf) -> Result<Rejects, anyhow::Error> {
+        let reader = super::reader(File::open(file).with_context(|| super::reading(file))?);
+        let mut rows =
+            RowLookup { reader, first: Position::new(), record: ByteRecord::new(), line: 0 };
+        rows.reader.byte_headers().with_context(|| super::reading(file))?;
+        rows.first = rows.reader.position().clone();
+        Ok(Rejects { path, header, rows, writer: None, lines: BTreeSet::new() })
+    }
+
+    /// How many rows were not taken.
+    pub fn count(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Writes one, once.
+    pub fn add(&mut self, reject: &Reject) -> Result<(), anyhow::Error> {
+        if !self.lines.insert(reject.line) {
+            return Ok(());
+        }
+        let cells = self.rows.find(reject.line)?.map(|record| self.header.public_cells(record));
+        let cells = cells.unwrap_or_default();
+        let writing = || format!("write {}", self.path.display());
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            none => {
+                let mut writer = csv::Writer::from_path(&self.path).with_context(writing)?;
+                let names = ["line", "field", "reason", "message_zh", "message_en"];
+                let names = names.into_iter().chain(self.header.public_names());
+                writer.write_record(names).with_context(writing)?;
+                none.insert(writer)
+            }
+        };
+        let Reject { line, field, reason, message_zh, message_en } = reject;
+        let line = line.to_string();
+        let said = [&line, field, reason, message_zh, message_en];
+        let missing = self.header.public_names().count().saturating_sub(cells.len());
+        let empty = vec![String::new(); missing];
+        writer.write_record(said.into_iter().chain(&cells).chain(&empty)).with_context(writing)
+    }
+
+    /// Writes out what is still in memory. An older file stays only where this run found rejects, or passed over rows.
+    pub fn finish(&mut self, passed_over: u64) -> Result<(), anyhow::Error> {
+        match &mut self.writer {
+            Some(writer) => {
+                writer.flush().with_context(|| format!("write {}", self.path.display()))
+            }
+            None if passed_over == 0 && self.path.exists() => std::fs::remove_file(&self.path)
+                .with_context(|| format!("remove the older {}", self.path.display())),
+            None => Ok(()),
+        }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl RowLookup {
+    fn find(&mut self, line: u64) -> Result<Option<&ByteRecord>, anyhow::Error> {
+        if line < self.line {
+            self.reader.seek(self.first.clone()).context("read the file again")?;
+            self.line = 0;
+        }
+        while self.line < line {
+            if !self.reader.read_byte_record(&mut self.record).context("read the file again")? {
+                return Ok(None);
+            }
+            self.line = self.record.position().map_or(0, Position::line);
+        }
+        Ok((self.line == line).then_some(&self.record))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rows::Kind;
+    use super::*;
+
+    #[test]
+    fn a_reject_names_line_field_and_reason_and_shows_no_person() {
+        let folder = std::env::temp_dir().join(format!("onestop-rejects-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("list.csv");
+        std::fs::write(
+            &file,
+            "credential,code,region\n11010519491231002X,low_income,520200\n\"1101\n2\",x,520200\nC3,y,520201\n",
+        )
+        .unwrap();
+        let headers = ByteRecord::from(vec!["credential", "code", "region"]);
+        let header = Header::read(Kind::Identity, &headers).unwrap();
+        let path = folder.join("list.csv.rejects.csv");
+        let mut rejects = Rejects::new(&file, header, path.clone()).unwrap();
+        let reject = |line| Reject {
+            line,
+            field: "code".to_owned(),
+            reason: "IDENTITY_CODE".to_owned(),
+            ..Reject::default()
+        };
+        // The second row goes over two lines; the third is told twice, and out of order.
+        for line in [5, 3, 5] {
+            rejects.add(&reject(line)).unwrap();
+        }
+        rejects.finish(0).unwrap();
+        let written = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(
+            written,
+            "line,field,reason,message_zh,message_en,code,region\n\
+             5,code,IDENTITY_CODE,,,y,520201\n3,code,IDENTITY_CODE,,,x,520200\n"
+        );
+        assert_eq!(rejects.count(), 2);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}

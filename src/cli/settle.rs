@@ -1,0 +1,451 @@
+//! `onestop settle`, `reverse` and `find`: a billing desk in a terminal. Proto JSON in, slips out.
+use std::io::Read as _;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use serde_json::{Value, json};
+use tonic::transport::Channel;
+
+use super::client::{self, Ended, ServerArguments, Told};
+use super::slip::{self, Lang, Subject, yuan};
+use super::{Failure, out};
+use crate::config::Config;
+use crate::door::wire::settlement::v1::{
+    Bill, GetSettlementRequest, MovedThing, QuoteMoved, QuoteRequest, Quoted, RequestKey,
+    ReverseRequest, SettleRequest, SettleResponse, Tombstone, get_settlement_request,
+    get_settlement_response, quote_response, reverse_request, reverse_response, settle_response,
+    settlement_service_client::SettlementServiceClient,
+};
+
+type Client = SettlementServiceClient<Channel>;
+
+/// What all three share.
+#[derive(Debug, clap::Args)]
+pub(super) struct Shared {
+    #[command(flatten)]
+    server: ServerArguments,
+    /// In which languages slips are printed.
+    #[arg(long, value_enum, default_value = "both")]
+    lang: Lang,
+    /// One JSON object a line instead of slips.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Proto JSON of onestop.settlement.v1.SettleRequest, one or many in a file; "-" is standard input.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Quote first, print what would be paid, and settle bound to the quote.
+    #[arg(long)]
+    quote: bool,
+    #[command(flatten)]
+    shared: Shared,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("target").required(true))]
+pub(super) struct ReverseArguments {
+    /// The reversal's own request id.
+    #[arg(long)]
+    request_id: String,
+    /// The hospital that settled.
+    #[arg(long)]
+    hospital: String,
+    /// The settlement to reverse.
+    #[arg(long, group = "target")]
+    settlement_id: Option<String>,
+    /// The request to reverse, whether it was ever seen or not.
+    #[arg(long, group = "target")]
+    original_request_id: Option<String>,
+    /// Why, for the record.
+    #[arg(long, default_value = "")]
+    reason: String,
+    #[command(flatten)]
+    shared: Shared,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct FindArguments {
+    /// By the settlement's id.
+    #[arg(long, conflicts_with_all = ["hospital", "request_id"], required_unless_present = "request_id")]
+    settlement_id: Option<String>,
+    /// By the hospital's own request id, together with --request-id.
+    #[arg(long, requires = "request_id")]
+    hospital: Option<String>,
+    /// By the hospital's own request id, together with --hospital.
+    #[arg(long, requires = "hospital")]
+    request_id: Option<String>,
+    #[command(flatten)]
+    shared: Shared,
+}
+
+/// What there is to say about one request.
+#[derive(Debug)]
+enum Answer {
+    /// Settled, reversed or found: the slip, and the answer as it came.
+    Good { slip: String, json: Value },
+    /// Read, and not settled.
+    Bad { kind: &'static str, told: Told, json: Option<Value> },
+}
+
+pub(super) fn run(
+    arguments: Arguments,
+    configured: impl FnOnce() -> Result<Config, Failure>,
+) -> Result<(), Failure> {
+    // All of it is read before anything is sent, so that a fault in the last line settles nothing.
+    let mut requests = Vec::new();
+    for file in &arguments.files {
+        requests.append(&mut read(file)?);
+    }
+    let Arguments { quote, shared, .. } = arguments;
+    shared.with_client(configured, async |mut client, shared| {
+        let mut good = true;
+        for request in requests {
+            good &= settle(&mut client, request, quote, shared).await?;
+        }
+        Ok(good)
+    })
+}
+
+pub(super) fn run_reverse(
+    arguments: ReverseArguments,
+    configured: impl FnOnce() -> Result<Config, Failure>,
+) -> Result<(), Failure> {
+    let ReverseArguments {
+        request_id,
+        hospital,
+        settlement_id,
+        original_request_id,
+        reason,
+        shared,
+    } = arguments;
+    let target = settlement_id
+        .map(reverse_request::Target::SettlementId)
+        .or(original_request_id.map(reverse_request::Target::OriginalRequestId));
+    let request = ReverseRequest {
+        request_id,
+        hospital_code: hospital,
+        target,
+        reason,
+        operator_id: String::new(),
+    };
+    shared.with_client(configured, async |mut client, shared| {
+        reverse(&mut client, request, shared).await
+    })
+}
+
+pub(super) fn run_find(
+    arguments: FindArguments,
+    configured: impl FnOnce() -> Result<Config, Failure>,
+) -> Result<(), Failure> {
+    let FindArguments { settlement_id, hospital, request_id, shared } = arguments;
+    let by_request = || {
+        let (hospital_code, request_id) = (hospital?, request_id?);
+        Some(get_settlement_request::Key::Request(RequestKey { hospital_code, request_id }))
+    };
+    let key = settlement_id.map(get_settlement_request::Key::SettlementId).or_else(by_request);
+    let request = GetSettlementRequest { key };
+    shared.with_client(configured, async |mut client, shared| {
+        find(&mut client, request, shared).await
+    })
+}
+
+impl Shared {
+    /// Runs `work` with a client; an answer that is no good ends with code 1, after it was printed.
+    fn with_client(
+        self,
+        configured: impl FnOnce() -> Result<Config, Failure>,
+        work: impl AsyncFnOnce(Client, &Shared) -> Result<bool, Failure>,
+    ) -> Result<(), Failure> {
+        let address = client::address(&self.server, configured)?;
+        let good = super::block_on(async {
+            let channel = client::channel(&address, self.server.ca.as_deref())?;
+            work(client::settlements(channel), &self).await
+        })?;
+        if good { Ok(()) } else { Err(Failure::Answered(super::EXIT_FAILED)) }
+    }
+
+    /// Prints one answer; tells whether it was good.
+    fn show(&self, request_id: &str, answer: Answer) -> bool {
+        match answer {
+            Answer::Good { json, .. } if self.json => {
+                out::line(&json!({ "requestId": request_id, "answer": json }).to_string());
+                true
+            }
+            Answer::Good { slip, .. } => {
+                out::line(&slip);
+                true
+            }
+            Answer::Bad { told, json, .. } if self.json => {
+                let mut line = json!({ "requestId": request_id });
+                match json {
+                    Some(answer) => line["answer"] = answer,
+                    None => line["refused"] = told.to_json(),
+                }
+                out::line(&line.to_string());
+                false
+            }
+            Answer::Bad { kind, told, .. } => {
+                out::line(&told.for_people(&format!("{request_id} {kind}")));
+                false
+            }
+        }
+    }
+}
+
+/// The requests of a file: one, or many after each other.
+fn read(file: &std::path::Path) -> Result<Vec<SettleRequest>, Failure> {
+    let fault = |what: String| Failure::Usage(format!("{}: {what}", file.display()));
+    let mut text = String::new();
+    if file == std::path::Path::new("-") {
+        std::io::stdin().read_to_string(&mut text).context("read standard input")?;
+    } else {
+        text = std::fs::read_to_string(file).map_err(|error| fault(error.to_string()))?;
+    }
+    parse(&text).map_err(fault)
+}
+
+fn parse(text: &str) -> Result<Vec<SettleRequest>, String> {
+    let requests: Result<Vec<SettleRequest>, _> =
+        serde_json::Deserializer::from_str(text).into_iter().collect();
+    let requests =
+        requests.map_err(|error| format!("not a SettleRequest in proto JSON: {error}"))?;
+    if requests.is_empty() {
+        return Err("holds no request".to_owned());
+    }
+    Ok(requests)
+}
+
+/// Settles one request; tells whether it is settled.
+async fn settle(
+    client: &mut Client,
+    mut request: SettleRequest,
+    quote: bool,
+    shared: &Shared,
+) -> Result<bool, Failure> {
+    let id = request.request_id.clone();
+    if quote {
+        match quoted(client, request.bill.clone(), &id).await? {
+            Ok(quoted) => {
+                if !shared.json {
+                    let subject = Subject::Quoted(&quoted);
+                    out::line(&slip::print(subject, request.bill.as_ref(), shared.lang));
+                }
+                request.quote_token = quoted.quote_token;
+            }
+            Err(answer) => return Ok(shared.show(&id, answer)),
+        }
+    }
+    let what = format!("settle {id}");
+    let response = client::patiently(&what, || {
+        let (mut client, request) = (client.clone(), request.clone());
+        async move { client.settle(request).await }
+    });
+    let answer = match response.await {
+        Ok(response) => settled(&response, request.bill.as_ref(), shared)?,
+        Err(Ended::Refused(told)) => refused(told),
+        Err(Ended::Unanswered(status)) => {
+            return Err(unanswered(&what, &status, &find_hint(&request)));
+        }
+    };
+    Ok(shared.show(&id, answer))
+}
+
+/// The quote, or the answer to print instead.
+async fn quoted(
+    client: &mut Client,
+    bill: Option<Bill>,
+    id: &str,
+) -> Result<Result<Quoted, Answer>, Failure> {
+    let what = format!("quote for {id}");
+    let response = client::patiently(&what, || {
+        let (mut client, bill) = (client.clone(), bill.clone());
+        async move { client.quote(QuoteRequest { bill }).await }
+    });
+    match response.await {
+        Ok(response) => {
+            let json = to_json(&response)?;
+            Ok(match response.outcome {
+                Some(quote_response::Outcome::Quoted(quoted)) => Ok(quoted),
+                Some(quote_response::Outcome::Declined(declined)) => {
+                    Err(declined_answer(Told::declined(&declined), json))
+                }
+                None => return Err(no_outcome(&what)),
+            })
+        }
+        Err(Ended::Refused(told)) => Ok(Err(refused(told))),
+        Err(Ended::Unanswered(status)) => {
+            Err(unanswered(&what, &status, "a quote records nothing; ask again"))
+        }
+    }
+}
+
+fn settled(
+    response: &SettleResponse,
+    bill: Option<&Bill>,
+    shared: &Shared,
+) -> Result<Answer, Failure> {
+    let json = to_json(response)?;
+    match &response.outcome {
+        Some(settle_response::Outcome::Settlement(settlement)) => {
+            let subject = Subject::Settlement(settlement, response.repeat);
+            Ok(Answer::Good { slip: slip::print(subject, bill, shared.lang), json })
+        }
+        Some(settle_response::Outcome::Declined(declined)) => {
+            Ok(declined_answer(Told::declined(declined), json))
+        }
+        Some(settle_response::Outcome::QuoteMoved(moved)) => Ok(Answer::Bad {
+            kind: "报价已变动 Quote moved",
+            told: quote_moved(moved),
+            json: Some(json),
+        }),
+        None => Err(no_outcome("settle")),
+    }
+}
+
+fn quote_moved(moved: &QuoteMoved) -> Told {
+    let names: Vec<_> = moved.moved().map(|thing: MovedThing| thing.as_str_name()).collect();
+    let now = moved.now.as_ref().and_then(|now| now.breakdown.as_ref());
+    let now = now.map_or(String::new(), |now| yuan(now.patient_pay_fen));
+    let quoted = yuan(moved.quoted_patient_pay_fen);
+    Told {
+        code: "QUOTE_MOVED".to_owned(),
+        field: "quote_token".to_owned(),
+        zh: format!("报价后情况有变，未结算：原报个人负担 {quoted} 元，现为 {now} 元"),
+        en: format!(
+            "things moved since the quote, nothing was settled: patient pay was {quoted}, would now be {now}"
+        ),
+        more: vec![("moved".to_owned(), names.join(", "))],
+    }
+}
+
+async fn reverse(
+    client: &mut Client,
+    request: ReverseRequest,
+    shared: &Shared,
+) -> Result<bool, Failure> {
+    let what = format!("reverse {}", request.request_id);
+    let response = client::patiently(&what, || {
+        let (mut client, request) = (client.clone(), request.clone());
+        async move { client.reverse(request).await }
+    });
+    let answer = match response.await {
+        Ok(response) => {
+            let json = to_json(&response)?;
+            let slip = match &response.outcome {
+                Some(reverse_response::Outcome::Reversal(reversal)) => {
+                    let subject = Subject::Settlement(reversal, response.repeat);
+                    slip::print(subject, None, shared.lang)
+                }
+                Some(reverse_response::Outcome::Tombstone(left)) => tombstone(left),
+                None => return Err(no_outcome(&what)),
+            };
+            Answer::Good { slip, json }
+        }
+        Err(Ended::Refused(told)) => refused(told),
+        Err(Ended::Unanswered(status)) => {
+            let hint = "send the same reversal again: a request id reverses once";
+            return Err(unanswered(&what, &status, hint));
+        }
+    };
+    Ok(shared.show(&request.request_id, answer))
+}
+
+async fn find(
+    client: &mut Client,
+    request: GetSettlementRequest,
+    shared: &Shared,
+) -> Result<bool, Failure> {
+    let name = match &request.key {
+        Some(get_settlement_request::Key::SettlementId(id)) => id.clone(),
+        Some(get_settlement_request::Key::Request(key)) => key.request_id.clone(),
+        None => String::new(),
+    };
+    let what = format!("find {name}");
+    let response = client::patiently(&what, || {
+        let (mut client, request) = (client.clone(), request.clone());
+        async move { client.get_settlement(request).await }
+    });
+    let answer = match response.await {
+        Ok(response) => {
+            let json = to_json(&response)?;
+            let slip = match &response.outcome {
+                Some(get_settlement_response::Outcome::Settlement(settlement)) => {
+                    slip::print(Subject::Settlement(settlement, false), None, shared.lang)
+                }
+                Some(get_settlement_response::Outcome::Tombstone(left)) => tombstone(left),
+                None => return Err(no_outcome(&what)),
+            };
+            Answer::Good { slip, json }
+        }
+        Err(Ended::Refused(told)) => refused(told),
+        Err(Ended::Unanswered(status)) => {
+            return Err(unanswered(&what, &status, "a look-up changes nothing; ask again"));
+        }
+    };
+    Ok(shared.show(&name, answer))
+}
+
+fn tombstone(left: &Tombstone) -> String {
+    let Tombstone { hospital_code, original_request_id, left_at } = left;
+    format!(
+        "从未收到的请求，已永久作废：{hospital_code} {original_request_id}（{left_at}）\n\
+         Never seen, and refused for ever from now on: {hospital_code} {original_request_id} ({left_at})"
+    )
+}
+
+fn refused(told: Told) -> Answer {
+    Answer::Bad { kind: "拒收 Refused", told, json: None }
+}
+
+fn declined_answer(told: Told, json: Value) -> Answer {
+    Answer::Bad { kind: "不予结算 Declined", told, json: Some(json) }
+}
+
+fn find_hint(request: &SettleRequest) -> String {
+    let hospital = request.bill.as_ref().map_or("…", |bill| bill.hospital_code.as_str());
+    format!(
+        "whether it settled is not known; ask with `onestop find --hospital {hospital} --request-id {}`, or send it again unchanged",
+        request.request_id
+    )
+}
+
+fn unanswered(what: &str, status: &tonic::Status, hint: &str) -> Failure {
+    Failure::Other(anyhow::anyhow!("{what}: {}; {hint}", client::describe(status)))
+}
+
+fn no_outcome(what: &str) -> Failure {
+    Failure::Other(anyhow::anyhow!(
+        "{what}: an answer without an outcome; is the server newer than this client?"
+    ))
+}
+
+fn to_json(message: &impl serde::Serialize) -> Result<Value, Failure> {
+    message
+        .serialize(serde_json::value::Serializer)
+        .context("write the answer as JSON")
+        .map_err(Failure::Other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_request_or_many_are_read_and_faults_are_named() {
+        let one = "{\n  \"requestId\": \"R1\",\n  \"bill\": { \"totalFen\": \"100\" }\n}";
+        assert_eq!(parse(one).unwrap().len(), 1);
+        let many = "{\"requestId\":\"R1\"}\n{\"requestId\":\"R2\"}\n";
+        let ids: Vec<_> = parse(many).unwrap().into_iter().map(|one| one.request_id).collect();
+        assert_eq!(ids, ["R1", "R2"]);
+        let check = |text: &str, part: &str| {
+            let fault = parse(text).unwrap_err();
+            assert!(fault.contains(part), "{fault}");
+        };
+        check("", "holds no request");
+        check("{\"requestId\":\"R1\"}\n{\"requestIdd\":\"R2\"}", "line 2");
+        check("{\"bill\":{\"totalFen\":1.5}}", "line 1");
+    }
+}
