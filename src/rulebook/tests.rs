@@ -317,7 +317,7 @@ fn a_bad_set_leaves_the_old_one_in_force() {
     let book = Arc::new(RuleBook::open(&folder.0, false).unwrap());
     let first = book.packages().entries[0].package.hash;
     let (sender, reports) = mpsc::channel();
-    let watching = book.watch(move |reload| sender.send(reload).unwrap()).unwrap();
+    let watching = book.watch(|_| Ok(()), move |reload| sender.send(reload).unwrap()).unwrap();
     let wait = Duration::from_secs(20);
     folder.put("id = ");
     assert!(matches!(reports.recv_timeout(wait).unwrap(), Reload::Refused(_)));
