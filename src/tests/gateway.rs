@@ -135,7 +135,9 @@ impl Gateway {
         let stop = CancellationToken::new();
         let told = stop.clone();
         let mut services = Services::default();
-        grpc::add_services(&mut services, &app, grpc::development_caller("development"));
+        let caller = grpc::development_caller("development");
+        services.add(grpc::settlement_service(&app, caller.clone()));
+        services.add(grpc::registry_service(&app, caller));
         tokio::spawn(async move {
             let serving = Serving {
                 listener,

@@ -271,7 +271,8 @@ async fn open<'a>(
     let work = Work { transaction, operation, list, rows_durable: 0 };
     // The pool's limits are those of the desk, where somebody waits; here a thousand rows go at once.
     let statement_ms = limits::IMPORT_STATEMENT_TIMEOUT.as_millis().to_string();
-    let longer = "SELECT set_config('statement_timeout', $1, true), set_config('lock_timeout', $1, true)";
+    let longer =
+        "SELECT set_config('statement_timeout', $1, true), set_config('lock_timeout', $1, true)";
     work.query(longer, &[&statement_ms]).await?;
     Ok(work)
 }
