@@ -122,6 +122,11 @@ impl App {
         Self { pool, rulebook, keys, metrics, turns: Turns::new(), random: SystemRandom::new() }
     }
 
+    /// What stands for a credential from here on: its normalised number ends here.
+    pub fn credential(&self, kind: u8, normalized: &str) -> CredentialHash {
+        CredentialHash { kind, hash: self.keys.credential_hash(kind, normalized) }
+    }
+
     /// The only clock of the product.
     pub fn now(&self) -> Now {
         let at = Timestamp::now();

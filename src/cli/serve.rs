@@ -82,7 +82,9 @@ async fn serve_on(
         .with_context(|| listening("scrapes", config.metrics_listen))?;
     let (listen, metrics) = (listener.local_addr()?, scrape.local_addr()?);
     let mut services = Services::default();
-    grpc::add_services(&mut services, &app, grpc::development_caller(&config.caller_name));
+    let caller = grpc::development_caller(&config.caller_name);
+    services.add(grpc::settlement_service(&app, caller.clone()));
+    services.add(grpc::registry_service(&app, caller));
     let (state, serving) = watch::channel(false);
     tracing::info!(
         %listen,

@@ -5,13 +5,16 @@
     reason = "a test that cannot go on has failed; the keys of .clippy.toml do not reach helpers"
 )]
 
+mod bad_input;
 mod cluster;
 mod desk;
 mod folder;
 mod gateway;
 mod harness;
 mod ledger_fixture;
+mod observed;
 mod properties;
+mod registry_stream;
 mod schema;
 mod server;
 mod store_commit;
