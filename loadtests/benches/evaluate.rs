@@ -48,8 +48,10 @@ fn package() -> Result<Package, anyhow::Error> {
     }
 }
 
-fn case() -> Result<Case, anyhow::Error> {
-    let region = RegionCode::new("520200").context("a region")?;
+/// The charges, what the catalogue says of them, and their sum in fen.
+type Charges = (Vec<ChargeLine>, Vec<CatalogueEntry>, i64);
+
+fn charges() -> Result<Charges, anyhow::Error> {
     let item = |number: usize| ItemCode::new(&format!("ITEM{number:04}")).context("an item");
     let mut lines = Vec::new();
     let mut catalogue = Vec::new();
@@ -82,6 +84,12 @@ fn case() -> Result<Case, anyhow::Error> {
             amount_name: None,
         });
     }
+    Ok((lines, catalogue, total))
+}
+
+fn case() -> Result<Case, anyhow::Error> {
+    let region = RegionCode::new("520200").context("a region")?;
+    let (lines, catalogue, total) = charges()?;
     let identity = Identity {
         code: "low_income".to_owned(),
         region,
