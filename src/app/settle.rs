@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::civil::Date;
-use tracing::instrument;
+use tracing::{Instrument as _, instrument};
 
 use super::entry::{self, bill_sha256};
 use super::quote::{Moved, Token};
@@ -155,7 +155,8 @@ impl App {
         let package = Arc::clone(&decided.package);
         let (entry, record) =
             entry::settlement(caller, request, decided, (now, self.random_u64()?))?;
-        match store::commit(&self.pool, &entry).await {
+        let commit = store::commit(&self.pool, &entry).instrument(tracing::info_span!("commit"));
+        match commit.await {
             Ok(Committed::Committed) => {
                 tracing::Span::current().record("settlement.id", entry.settlement.as_str());
                 let answer = Answer { entry, record, package, reversed_by: None, repeat: false };
