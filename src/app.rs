@@ -35,9 +35,9 @@ pub use self::publish::publish;
 pub use self::quote::{Moved, Quote};
 pub use self::reverse::{Reversal, ReverseRequest, Target};
 pub use self::settle::{SettleRequest, Settled};
-pub use crate::store::{Publication, Tombstone};
 pub use crate::store::import as registry;
 pub use crate::store::import::normalize_credential;
+pub use crate::store::{Publication, Tombstone};
 
 use self::turns::Turns;
 

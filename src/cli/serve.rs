@@ -68,6 +68,8 @@ async fn serve_on(
     let applied = database.migrate().await?;
     tracing::info!(migrations = applied, "The schema is up to date");
     let app = App::new(database.pool()?, rulebook, keys, telemetry.metrics.clone());
+    let pool = app.pool.clone();
+    telemetry.observe_round_trips(move || pool.round_trips());
     let app = Arc::new(app);
     let packages = app.rulebook.packages();
     let published = app::publish(&app.pool, &packages).await?;
