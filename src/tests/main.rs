@@ -6,12 +6,16 @@
 )]
 
 mod cluster;
+mod contention;
 mod desk;
+mod drill;
+mod failure;
 mod folder;
 mod gateway;
 mod harness;
 mod ledger_fixture;
 mod properties;
+mod proxy;
 mod schema;
 mod server;
 mod store_commit;
