@@ -134,11 +134,16 @@ impl Plan {
         };
         Self {
             number,
-            person: number / WAVE * CROWDED + usize::try_from(draw(CROWDED.try_into().unwrap())).unwrap(),
+            person: number / WAVE * CROWDED
+                + usize::try_from(draw(CROWDED.try_into().unwrap())).unwrap(),
             outpatient: draw(3) == 0,
             class_a_fen: i64::try_from(draw(900_000)).unwrap() + 1,
             class_b_fen: i64::try_from(draw(300_000)).unwrap() + 1,
-            day: date(2024, 1 + i8::try_from(draw(12)).unwrap(), 1 + i8::try_from(draw(28)).unwrap()),
+            day: date(
+                2024,
+                1 + i8::try_from(draw(12)).unwrap(),
+                1 + i8::try_from(draw(28)).unwrap(),
+            ),
         }
     }
 
@@ -236,7 +241,11 @@ async fn a_day_at(desk: Desk, of: usize) -> Told {
 }
 
 /// Reverses a settlement, or whichever is the newest of its person by the time that we come.
-async fn reverse_newest(desk: &Desk, number: usize, settlement: String) -> Option<wire::Settlement> {
+async fn reverse_newest(
+    desk: &Desk,
+    number: usize,
+    settlement: String,
+) -> Option<wire::Settlement> {
     let mut settlement = settlement;
     for _ in 0..50 {
         match desk.reverse(&format!("V{number}"), &settlement).await {
@@ -286,7 +295,8 @@ fn compare_with_what_was_told(rows: &[Row], told: &Told) {
             stored.paid[place].get()
         };
         assert_eq!(
-            [stored.total, stored.in_scope, stored.advance, stored.deductible, stored.cash].map(Fen::get),
+            [stored.total, stored.in_scope, stored.advance, stored.deductible, stored.cash]
+                .map(Fen::get),
             [
                 said.total_fen,
                 said.in_scope_fen,
@@ -311,13 +321,15 @@ fn replay(package: &Arc<Package>, rows: &[&Row]) -> BTreeMap<String, i64> {
         match &row.record.body {
             Body::Settled { inputs, outcome } => {
                 let plan = Plan::of(row.request[1..].parse().unwrap());
-                let advance = round_scaled(i128::from(plan.class_b_fen) * 100_000_000, Rounding::HalfUp);
+                let advance =
+                    round_scaled(i128::from(plan.class_b_fen) * 100_000_000, Rounding::HalfUp);
                 let advance = advance.unwrap().get();
                 let in_scope = plan.class_a_fen + plan.class_b_fen - advance;
                 let amounts = [in_scope, advance, 0, 0].map(Fen::new);
                 assert_eq!(inputs.amounts, amounts, "the split of {}", row.request);
                 assert_eq!(inputs.before, before, "what {} saw", row.request);
-                let alike = in_force.values().filter(|(other, _)| other.outpatient == plan.outpatient);
+                let alike =
+                    in_force.values().filter(|(other, _)| other.outpatient == plan.outpatient);
                 assert_eq!(inputs.facts.stay, i64::try_from(alike.count()).unwrap() + 1);
                 let Verdict::Settled(again) = decide(package, inputs, Traced::Yes) else {
                     panic!("{} is declined", row.request)

@@ -169,8 +169,7 @@ impl Desk {
         let messages: Vec<_> =
             parts.map(|part| registry::ImportRequest { part: Some(part) }).collect();
         let mut client = RegistryServiceClient::new(self.channel.clone());
-        let mut answers =
-            client.import(tokio_stream::iter(messages)).await.unwrap().into_inner();
+        let mut answers = client.import(tokio_stream::iter(messages)).await.unwrap().into_inner();
         while let Some(answer) = answers.message().await.unwrap() {
             if let import_response::Part::Reject(reject) = answer.part.unwrap() {
                 panic!("{reject:?}");
