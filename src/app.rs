@@ -35,9 +35,9 @@ pub use self::publish::publish;
 pub use self::quote::{Moved, Quote};
 pub use self::reverse::{Reversal, ReverseRequest, Target};
 pub use self::settle::{SettleRequest, Settled};
-pub use crate::store::{Publication, Tombstone};
 pub use crate::store::import as registry;
 pub use crate::store::import::normalize_credential;
+pub use crate::store::{Publication, Tombstone};
 
 use self::turns::Turns;
 
@@ -120,6 +120,11 @@ impl App {
     /// Puts the shell together.
     pub fn new(pool: Pool, rulebook: Arc<RuleBook>, keys: Keys, metrics: Metrics) -> Self {
         Self { pool, rulebook, keys, metrics, turns: Turns::new(), random: SystemRandom::new() }
+    }
+
+    /// What stands for a credential from here on: its normalised number ends here.
+    pub fn credential(&self, kind: u8, normalized: &str) -> CredentialHash {
+        CredentialHash { kind, hash: self.keys.credential_hash(kind, normalized) }
     }
 
     /// The only clock of the product.

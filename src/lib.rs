@@ -1,3 +1,5 @@
+//! onestop, a real-time one-stop medical-aid settlement gateway.
+//!
 #![doc = include_str!("ARCHITECTURE.md")]
 
 pub mod app;

@@ -47,8 +47,6 @@ pub struct Metrics {
     pub reversals: Counter<u64>,
     /// Rows of imports, by `kind` and `outcome`.
     pub import_rows: Counter<u64>,
-    /// Round trips to the database, by `operation`.
-    pub store_round_trips: Counter<u64>,
     /// Reloads of the rule packages, by `outcome`.
     pub package_reloads: Counter<u64>,
 }
@@ -98,10 +96,6 @@ impl Metrics {
             quotes: counter("onestop.quotes", "Calls of Quote by outcome"),
             reversals: counter("onestop.reversals", "Calls of Reverse by outcome"),
             import_rows: counter("onestop.import.rows", "Imported rows by kind and outcome"),
-            store_round_trips: counter(
-                "onestop.store.round_trips",
-                "Round trips to the database by operation",
-            ),
             package_reloads: counter("onestop.package.reloads", "Reloads of packages by outcome"),
         }
     }
@@ -128,6 +122,18 @@ impl Telemetry {
         opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
         let metrics = Metrics::new(&meters.meter(SERVICE));
         Ok(Telemetry { metrics, registry, meters, tracers })
+    }
+
+    /// Reports a number that something else counts: how many round trips the store has made.
+    pub fn observe_round_trips(&self, read: impl Fn() -> u64 + Send + Sync + 'static) {
+        // The instrument lives as long as the provider that holds its callback.
+        let _counter = self
+            .meters
+            .meter(SERVICE)
+            .u64_observable_counter("onestop.store.round_trips")
+            .with_description("Round trips to the database")
+            .with_callback(move |observer| observer.observe(read(), &[]))
+            .build();
     }
 
     /// Answers `/metrics`, and `/healthz` with whether we are serving, until dropped.

@@ -29,11 +29,15 @@ pub struct Answer {
 
 impl App {
     /// Reads a recorded entry back.
-    pub(super) async fn answer(&self, recorded: Recorded, repeat: bool) -> Result<Answer, AppError> {
+    pub(super) async fn answer(
+        &self,
+        recorded: Recorded,
+        repeat: bool,
+    ) -> Result<Answer, AppError> {
         let Recorded { entry, reversed_by, now: _ } = recorded;
         let settlement = entry.settlement.clone();
-        let record =
-            Record::from_bytes(&entry.record).map_err(|source| AppError::Record { settlement, source })?;
+        let record = Record::from_bytes(&entry.record)
+            .map_err(|source| AppError::Record { settlement, source })?;
         let package = self.package(&entry.package).await?;
         Ok(Answer { entry, record, package, reversed_by, repeat })
     }

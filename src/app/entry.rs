@@ -108,7 +108,10 @@ pub(super) fn reversal(
 ) -> Result<Recording, AppError> {
     let outcome = record::reversed(record.outcome()).ok_or(AppError::Unbalanced)?;
     let negate = |entries: &[LayerEntry]| -> Option<Vec<LayerEntry>> {
-        entries.iter().map(|layer| Some(LayerEntry { pay: layer.pay.checked_neg()?, ..layer.clone() })).collect()
+        entries
+            .iter()
+            .map(|layer| Some(LayerEntry { pay: layer.pay.checked_neg()?, ..layer.clone() }))
+            .collect()
     };
     let moved = original
         .moved
@@ -148,7 +151,11 @@ pub(super) fn unix_ms(at: Timestamp) -> i64 {
     at.as_millisecond()
 }
 
-fn layer_entries(package: &Package, outcome: &Outcome, pays: &[LayerPay]) -> Result<Vec<LayerEntry>, AppError> {
+fn layer_entries(
+    package: &Package,
+    outcome: &Outcome,
+    pays: &[LayerPay],
+) -> Result<Vec<LayerEntry>, AppError> {
     pays.iter()
         .map(|pay| {
             let layer = package.layer(pay.layer).ok_or(AppError::Unbalanced)?;
@@ -167,11 +174,15 @@ fn layer_entries(package: &Package, outcome: &Outcome, pays: &[LayerPay]) -> Res
 /// The identity that counted for a layer: its own choice, or the cascade's.
 fn identity_of(package: &Package, outcome: &Outcome, layer: u16) -> String {
     let used = outcome.identities_used.iter().find(|used| used.layer.is_none_or(|of| of == layer));
-    used.and_then(|used| used.identity).map_or(String::new(), |identity| identity_code(package, identity))
+    used.and_then(|used| used.identity)
+        .map_or(String::new(), |identity| identity_code(package, identity))
 }
 
 fn identity_code(package: &Package, identity: u16) -> String {
-    package.identities.get(usize::from(identity)).map_or(String::new(), |identity| identity.code.clone())
+    package
+        .identities
+        .get(usize::from(identity))
+        .map_or(String::new(), |identity| identity.code.clone())
 }
 
 fn identities_used(package: &Package, outcome: &Outcome) -> Vec<String> {
@@ -185,11 +196,16 @@ fn identities_used(package: &Package, outcome: &Outcome) -> Vec<String> {
     codes
 }
 
-fn moved_entries(package: &Package, moved: &[Moved], year: i16) -> Result<Vec<MovedEntry>, AppError> {
+fn moved_entries(
+    package: &Package,
+    moved: &[Moved],
+    year: i16,
+) -> Result<Vec<MovedEntry>, AppError> {
     moved
         .iter()
         .map(|moved| {
-            let name = package.accumulators.get(usize::from(moved.slot)).ok_or(AppError::Unbalanced)?;
+            let name =
+                package.accumulators.get(usize::from(moved.slot)).ok_or(AppError::Unbalanced)?;
             let year = if name.life { 0 } else { year };
             Ok(MovedEntry { year, name: name.name.clone(), by: moved.by })
         })

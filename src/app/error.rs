@@ -158,9 +158,10 @@ impl Refusal {
             Self::RequestIdReused | Self::RequestReversed => "request_id",
             Self::StaySettled(_) => "bill.stay_id",
             Self::TokenForged | Self::TokenStale | Self::TokenOfAnotherBill => "quote_token",
-            Self::SettlementUnknown | Self::ReversesAReversal | Self::AlreadyReversed(_) | Self::NotNewest(_) => {
-                "settlement_id"
-            }
+            Self::SettlementUnknown
+            | Self::ReversesAReversal
+            | Self::AlreadyReversed(_)
+            | Self::NotNewest(_) => "settlement_id",
             Self::OtherHospital => "hospital_code",
             Self::PersonUnknown => "credential",
         }

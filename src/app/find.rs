@@ -29,7 +29,11 @@ pub struct Person {
 impl App {
     /// A settlement by its id.
     #[instrument(name = "get settlement", skip_all, fields(settlement.id = %settlement))]
-    pub async fn settlement(&self, _caller: &Caller, settlement: &SettlementId) -> Result<Found, AppError> {
+    pub async fn settlement(
+        &self,
+        _caller: &Caller,
+        settlement: &SettlementId,
+    ) -> Result<Found, AppError> {
         self.found(&Key::Settlement(settlement)).await
     }
 

@@ -100,7 +100,12 @@ impl App {
     }
 
     /// Reads a token that must be ours, fresh and of this bill.
-    pub(super) fn read_token(&self, claim: &Claim, bytes: &[u8], at: Timestamp) -> Result<Token, Refusal> {
+    pub(super) fn read_token(
+        &self,
+        claim: &Claim,
+        bytes: &[u8],
+        at: Timestamp,
+    ) -> Result<Token, Refusal> {
         let signed = bytes.split_at_checked(SIGNED_BYTES).filter(|_| bytes.len() == TOKEN_BYTES);
         let (signed, signature) = signed.ok_or(Refusal::TokenForged)?;
         if !self.keys.verify_token(signed, signature) {
@@ -117,7 +122,13 @@ impl App {
     }
 
     /// What moved since the quote, where the amounts are no longer the quoted ones.
-    pub(super) fn moved(&self, claim: &Claim, token: &Token, decided: &Decided, at: Timestamp) -> Option<Moved> {
+    pub(super) fn moved(
+        &self,
+        claim: &Claim,
+        token: &Token,
+        decided: &Decided,
+        at: Timestamp,
+    ) -> Option<Moved> {
         let now = token_of(claim, decided, token.valid_until_s);
         if now.outcome_sha256 == token.outcome_sha256 && now.person == token.person {
             return None;
@@ -153,9 +164,13 @@ impl Token {
     fn to_bytes(self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(TOKEN_BYTES);
         bytes.push(TOKEN_VERSION);
-        for number in
-            [self.valid_until_s, self.person, self.standing_version, self.ledger_version, self.patient_pay_fen]
-        {
+        for number in [
+            self.valid_until_s,
+            self.person,
+            self.standing_version,
+            self.ledger_version,
+            self.patient_pay_fen,
+        ] {
             bytes.extend_from_slice(&number.to_be_bytes());
         }
         for hash in [self.bill_sha256, self.package, self.reference_sha256, self.outcome_sha256] {

@@ -64,7 +64,11 @@ impl App {
         skip_all,
         fields(request.id = %request.request, hospital.code = %request.hospital, settlement.id)
     )]
-    pub async fn reverse(&self, caller: &Caller, request: &ReverseRequest) -> Result<Reversal, AppError> {
+    pub async fn reverse(
+        &self,
+        caller: &Caller,
+        request: &ReverseRequest,
+    ) -> Result<Reversal, AppError> {
         for _ in 1..=limits::DECIDE_ATTEMPTS_MAX {
             match self.attempt_reversal(caller, request).await? {
                 Attempt::Done(reversal) => return Ok(reversal),
@@ -74,14 +78,20 @@ impl App {
         Err(AppError::Contended)
     }
 
-    async fn attempt_reversal(&self, caller: &Caller, request: &ReverseRequest) -> Result<Attempt, AppError> {
+    async fn attempt_reversal(
+        &self,
+        caller: &Caller,
+        request: &ReverseRequest,
+    ) -> Result<Attempt, AppError> {
         let earlier = self.find(&Key::Request(&request.hospital, &request.request)).await?;
         if let Some(earlier) = earlier {
             return self.repeat_reversal(request, earlier).await.map(Attempt::Done);
         }
         let found = match &request.target {
             Target::Settlement(settlement) => self.find(&Key::Settlement(settlement)).await?,
-            Target::Request(original) => self.find(&Key::Request(&request.hospital, original)).await?,
+            Target::Request(original) => {
+                self.find(&Key::Request(&request.hospital, original)).await?
+            }
         };
         match (found, &request.target) {
             (Some(Stored::Recorded(recorded)), _) => self.undo(caller, request, *recorded).await,
@@ -96,7 +106,12 @@ impl App {
     }
 
     /// Writes the exact inverse, if the settlement is the newest in force of its person.
-    async fn undo(&self, caller: &Caller, request: &ReverseRequest, recorded: Recorded) -> Result<Attempt, AppError> {
+    async fn undo(
+        &self,
+        caller: &Caller,
+        request: &ReverseRequest,
+        recorded: Recorded,
+    ) -> Result<Attempt, AppError> {
         let Recorded { entry: original, reversed_by, now: versions } = recorded;
         if original.hospital != request.hospital {
             return Err(Refusal::OtherHospital.into());
@@ -108,14 +123,21 @@ impl App {
             return Err(Refusal::AlreadyReversed(by).into());
         }
         match versions.newest {
-            Some(newest) if newest != original.settlement => return Err(Refusal::NotNewest(newest).into()),
+            Some(newest) if newest != original.settlement => {
+                return Err(Refusal::NotNewest(newest).into());
+            }
             Some(_) | None => {}
         }
         let package = self.package(&original.package).await?;
         let settlement = original.settlement.clone();
-        let seen = Record::from_bytes(&original.record).map_err(|source| AppError::Record { settlement, source })?;
+        let seen = Record::from_bytes(&original.record)
+            .map_err(|source| AppError::Record { settlement, source })?;
         let now = self.now();
-        let id = SettlementId::compose(original.person.bucket(), entry::unix_ms(now.at), self.random_u64()?);
+        let id = SettlementId::compose(
+            original.person.bucket(),
+            entry::unix_ms(now.at),
+            self.random_u64()?,
+        );
         tracing::Span::current().record("settlement.id", id.as_str());
         let said = Entry {
             settlement: id,
@@ -153,23 +175,41 @@ impl App {
     }
 
     /// Leaves a tombstone for what was never seen: from now on it never settles.
-    async fn bury(&self, request: &ReverseRequest, original: &RequestId) -> Result<Attempt, AppError> {
+    async fn bury(
+        &self,
+        request: &ReverseRequest,
+        original: &RequestId,
+    ) -> Result<Attempt, AppError> {
         if *original == request.request {
             return Err(Refusal::RequestIdReused.into());
         }
         let said = (request.operator.as_ref(), request.reason.as_deref());
-        let left = store::leave_tombstone(&self.pool, &request.hospital, (original, &request.request), said).await;
+        let left = store::leave_tombstone(
+            &self.pool,
+            &request.hospital,
+            (original, &request.request),
+            said,
+        )
+        .await;
         match left.map_err(commit_failed)? {
-            Left::Left(tombstone) => Ok(Attempt::Done(Reversal::Tombstone { tombstone, repeat: false })),
+            Left::Left(tombstone) => {
+                Ok(Attempt::Done(Reversal::Tombstone { tombstone, repeat: false }))
+            }
             // It settled at this very moment, or was just buried: look again.
             Left::OriginalTaken(_) | Left::ReversalTaken(_) => Ok(Attempt::Again),
         }
     }
 
-    async fn repeat_reversal(&self, request: &ReverseRequest, earlier: Stored) -> Result<Reversal, AppError> {
+    async fn repeat_reversal(
+        &self,
+        request: &ReverseRequest,
+        earlier: Stored,
+    ) -> Result<Reversal, AppError> {
         match earlier {
             Stored::Recorded(recorded) => {
-                if recorded.entry.reverses.is_none() || recorded.entry.body_sha256 != body_sha256(request) {
+                if recorded.entry.reverses.is_none()
+                    || recorded.entry.body_sha256 != body_sha256(request)
+                {
                     return Err(Refusal::RequestIdReused.into());
                 }
                 Ok(Reversal::Answer(Box::new(self.answer(*recorded, true).await?)))

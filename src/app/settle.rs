@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::civil::Date;
-use tracing::instrument;
+use tracing::{Instrument as _, instrument};
 
 use super::entry::{self, bill_sha256};
 use super::quote::{Moved, Token};
@@ -18,7 +18,9 @@ use crate::domain::rules::Package;
 use crate::domain::standing::{Hospital, Scheme};
 use crate::domain::verdict::{self, Decline, Reason, Verdict};
 use crate::limits;
-use crate::store::{self, Committed, Earlier, Found as Stored, Key, ReadSnapshot, Snapshot, StoreError};
+use crate::store::{
+    self, Committed, Earlier, Found as Stored, Key, ReadSnapshot, Snapshot, StoreError,
+};
 
 /// A bill to settle.
 #[derive(Clone, Debug)]
@@ -85,7 +87,11 @@ impl App {
             attempts,
         )
     )]
-    pub async fn settle(&self, caller: &Caller, request: &SettleRequest) -> Result<Settled, AppError> {
+    pub async fn settle(
+        &self,
+        caller: &Caller,
+        request: &SettleRequest,
+    ) -> Result<Settled, AppError> {
         let now = self.now();
         let bill = &request.claim.bill;
         bill.check(now.day, limits::CHARGE_LINES_MAX).map_err(Refusal::Bill)?;
@@ -100,7 +106,9 @@ impl App {
             match self.attempt(caller, request, token.as_ref()).await? {
                 Attempt::Done(settled) => return Ok(settled),
                 // From now on one at a time: whoever meets others on one person queues with them.
-                Attempt::Again if turn.is_none() => turn = self.turns.take(&request.claim.credential).await,
+                Attempt::Again if turn.is_none() => {
+                    turn = self.turns.take(&request.claim.credential).await
+                }
                 Attempt::Again => {}
                 Attempt::RulesMoved => return Err(AppError::RulesMoved),
             }
@@ -145,8 +153,10 @@ impl App {
         now: &Now,
     ) -> Result<Attempt, AppError> {
         let package = Arc::clone(&decided.package);
-        let (entry, record) = entry::settlement(caller, request, decided, (now, self.random_u64()?))?;
-        match store::commit(&self.pool, &entry).await {
+        let (entry, record) =
+            entry::settlement(caller, request, decided, (now, self.random_u64()?))?;
+        let commit = store::commit(&self.pool, &entry).instrument(tracing::info_span!("commit"));
+        match commit.await {
             Ok(Committed::Committed) => {
                 tracing::Span::current().record("settlement.id", entry.settlement.as_str());
                 let answer = Answer { entry, record, package, reversed_by: None, repeat: false };
@@ -161,16 +171,23 @@ impl App {
                 | Committed::StayTaken,
             ) => Ok(Attempt::Again),
             Ok(Committed::PackageMoved) => Ok(Attempt::RulesMoved),
-            Ok(Committed::AlreadyReversed | Committed::ReversesUnknown) => Err(AppError::Unbalanced),
+            Ok(Committed::AlreadyReversed | Committed::ReversesUnknown) => {
+                Err(AppError::Unbalanced)
+            }
             Err(source) => Err(commit_failed(source)),
         }
     }
 
     /// Reads everything that a decision about this claim may look at, in one round trip.
     #[instrument(name = "read snapshot", skip_all)]
-    pub(super) async fn read(&self, claim: &Claim, request: Option<&RequestId>) -> Result<Snapshot, AppError> {
+    pub(super) async fn read(
+        &self,
+        claim: &Claim,
+        request: Option<&RequestId>,
+    ) -> Result<Snapshot, AppError> {
         let bill = &claim.bill;
-        let items: BTreeSet<_> = bill.lines.iter().map(|line| (line.item.clone(), line.charged_on)).collect();
+        let items: BTreeSet<_> =
+            bill.lines.iter().map(|line| (line.item.clone(), line.charged_on)).collect();
         let items: Vec<_> = items.into_iter().collect();
         let wanted = ReadSnapshot {
             credential_hash: claim.credential.hash,
@@ -187,9 +204,16 @@ impl App {
 
     /// Has the domain decide. Waits for nothing.
     #[instrument(name = "decide", skip_all)]
-    pub(super) fn decide(&self, claim: &Claim, snapshot: &Snapshot, today: Date) -> Result<Decision, AppError> {
+    pub(super) fn decide(
+        &self,
+        claim: &Claim,
+        snapshot: &Snapshot,
+        today: Date,
+    ) -> Result<Decision, AppError> {
         Ok(match self.decided(claim, snapshot, today) {
-            Ok(decided) if decided.outcome.breakdown.adds_up() => Decision::Decided(Box::new(decided)),
+            Ok(decided) if decided.outcome.breakdown.adds_up() => {
+                Decision::Decided(Box::new(decided))
+            }
             Ok(_) => return Err(AppError::Unbalanced),
             Err(decline) => Decision::Declined(decline),
         })
@@ -198,13 +222,18 @@ impl App {
     fn decided(&self, claim: &Claim, snapshot: &Snapshot, today: Date) -> Result<Decided, Decline> {
         let bill = &claim.bill;
         let hospital = snapshot.hospital.as_ref();
-        let hospital = hospital.ok_or_else(|| Decline::new(Reason::HospitalUnknown, "bill.hospital_code"))?;
+        let hospital =
+            hospital.ok_or_else(|| Decline::new(Reason::HospitalUnknown, "bill.hospital_code"))?;
         let person = snapshot.person.as_ref();
-        let person = person.ok_or_else(|| Decline::new(Reason::PersonUnknown, "bill.credential"))?;
+        let person =
+            person.ok_or_else(|| Decline::new(Reason::PersonUnknown, "bill.credential"))?;
         let coverage = coverage_of(bill, person)?;
         let package = self.rulebook.choose(coverage.region, coverage.scheme, bill.discharge, today);
         let package = package.ok_or_else(|| {
-            Decline::new(Reason::NoPackageInForce, format!("{}/{}", coverage.region, coverage.scheme.word()))
+            Decline::new(
+                Reason::NoPackageInForce,
+                format!("{}/{}", coverage.region, coverage.scheme.word()),
+            )
         })?;
         let catalogue: Vec<CatalogueEntry> = snapshot.catalogue.iter().flatten().cloned().collect();
         let frozen =
@@ -233,7 +262,11 @@ impl App {
     }
 
     /// The recorded answer again, or why this request id can not be used.
-    async fn repeat(&self, request: &SettleRequest, earlier: &Earlier) -> Result<Settled, AppError> {
+    async fn repeat(
+        &self,
+        request: &SettleRequest,
+        earlier: &Earlier,
+    ) -> Result<Settled, AppError> {
         let earlier = match earlier {
             Earlier::Tombstone(_) => return Err(Refusal::RequestReversed.into()),
             Earlier::Settlement(earlier) => earlier,

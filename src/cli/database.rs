@@ -28,10 +28,8 @@ impl Database {
     pub(super) async fn open(config: &Config) -> Result<Self, anyhow::Error> {
         if let Some(config::Database { connection, ca_file }) = &config.database {
             // "prefer" would fall back to clear text without a word, so it is not taken for a wish.
-            let tls = match connection.get_ssl_mode() {
-                SslMode::Require => Some(verifying(ca_file.as_deref())?),
-                _ => None,
-            };
+            let asked = connection.get_ssl_mode() == SslMode::Require;
+            let tls = if asked { Some(verifying(ca_file.as_deref())?) } else { None };
             let (connection, name) = (connection.clone(), name_of(connection));
             return Ok(Self { connection, tls, name, cluster: None });
         }

@@ -3,14 +3,12 @@
 //! Sending a list again changes nothing: its name is its hash, and the server passes over what it has taken already. So a
 //! stream that breaks is simply sent again, and so is a command that was interrupted.
 use std::fs::File;
-use std::io::{IsTerminal as _, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
-use indicatif::{ProgressBar, ProgressStyle};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -19,6 +17,7 @@ use tonic::transport::Channel;
 use tonic::{Code, Status};
 
 use super::client::{self, ServerArguments};
+use super::progress::Progress;
 use super::{Failure, out};
 use crate::config::Config;
 use crate::door::wire::registry::v1::registry_service_client::RegistryServiceClient;
@@ -38,8 +37,6 @@ use rows::{Header, Kind, Unreadable};
 const EXIT_REJECTED: u8 = 2;
 /// Interrupted, as shells have it: 128 + SIGINT.
 const EXIT_INTERRUPTED: u8 = 130;
-/// Between two lines of progress where there is no terminal to draw on.
-const PLAIN_PROGRESS_EVERY: Duration = Duration::from_secs(2);
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
@@ -54,7 +51,7 @@ pub struct Arguments {
     /// The region of which it is the full list, six digits.
     #[arg(long, value_name = "REGION")]
     pub region: Option<String>,
-    /// The list's own date, such as 2024-06-30; by default today.
+    /// The list's own date, such as 2024-06-30; by default the day on which the file was written.
     #[arg(long, value_name = "DATE")]
     pub list_date: Option<jiff::civil::Date>,
     /// Who issued the list; by default the file's name.
@@ -98,7 +95,7 @@ pub(super) fn run(
     let address = client::address(&arguments.server, configured)?;
     let beside = || PathBuf::from(format!("{}.rejects.csv", arguments.file.display()));
     let path = arguments.rejects.clone().unwrap_or_else(beside);
-    let mut rejects = Rejects::new(&list.file, list.header.clone(), path)?;
+    let mut rejects = Rejects::new(&list, path)?;
     let imported = super::block_on(async {
         let channel = client::channel(&address, arguments.server.ca.as_deref())?;
         send(&list, channel, &mut rejects).await
@@ -140,7 +137,7 @@ fn rows_of(list: &List) -> String {
     format!("import {}", file.to_string_lossy())
 }
 
-/// Reads the file once: its header, how many rows it has, and its hash, which names the import.
+/// Reads the file once: its header, how many rows can be sent, and its hash, which names the import.
 pub fn look_through(arguments: &Arguments) -> Result<List, Failure> {
     let file = &arguments.file;
     let fault = |what: String| Failure::Usage(format!("{}: {what}", file.display()));
@@ -155,30 +152,36 @@ pub fn look_through(arguments: &Arguments) -> Result<List, Failure> {
     let mut row_count = 0_u64;
     let spinner = Progress::new("reading the list", 0);
     while csv.read_byte_record(&mut record).map_err(|error| fault(error.to_string()))? {
-        row_count = row_count.saturating_add(1);
-        spinner.at(row_count);
-        if arguments.full {
+        let line = record.position().map_or(0, csv::Position::line);
+        match header.row(line, &record) {
+            Ok(_) => row_count = row_count.saturating_add(1),
             // What is not sent would count as no longer on the list, and end.
-            let line = record.position().map_or(0, csv::Position::line);
-            header.row(line, &record).map_err(|unreadable| {
-                let Unreadable { field, message_zh, message_en, .. } = unreadable;
-                fault(format!(
+            Err(Unreadable { field, message_zh, message_en, .. }) if arguments.full => {
+                return Err(fault(format!(
                     "line {line} {field}: {message_en} {message_zh}; a full list must be readable as a whole"
-                ))
-            })?;
+                )));
+            }
+            // Told when it is its turn.
+            Err(_) => {}
         }
+        spinner.at(row_count);
     }
     spinner.clear();
-    let begin = begin(arguments, csv.into_inner().hash, row_count);
+    let begin = begin(arguments, csv.into_inner().hash, row_count)?;
     Ok(List { file: file.clone(), header, begin })
 }
 
-fn begin(arguments: &Arguments, mut hash: Sha256, row_count: u64) -> ImportBegin {
+fn begin(
+    arguments: &Arguments,
+    mut hash: Sha256,
+    row_count: u64,
+) -> Result<ImportBegin, anyhow::Error> {
     let Arguments { kind, file, full, region, list_date, source, .. } = arguments;
     let region = region.clone().unwrap_or_default();
-    let today =
-        || jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(8))).date();
-    let list_date = list_date.unwrap_or_else(today).to_string();
+    let list_date = match list_date {
+        Some(date) => date.to_string(),
+        None => written_on(file).with_context(|| reading(file))?.to_string(),
+    };
     let name = || {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         name.chars().take(100).collect()
@@ -188,7 +191,7 @@ fn begin(arguments: &Arguments, mut hash: Sha256, row_count: u64) -> ImportBegin
         hash.update(format!("\0full {region} {list_date}"));
     }
     let import_id = format!("{}-{}", kind.word(), BASE64.encode(hash.finalize()));
-    ImportBegin {
+    Ok(ImportBegin {
         import_id,
         kind: kind.wire().into(),
         full: *full,
@@ -196,7 +199,13 @@ fn begin(arguments: &Arguments, mut hash: Sha256, row_count: u64) -> ImportBegin
         source: source.clone().unwrap_or_else(name),
         row_count,
         region,
-    }
+    })
+}
+
+/// The day on which a file was last written, in Asia/Shanghai.
+fn written_on(file: &Path) -> Result<jiff::civil::Date, anyhow::Error> {
+    let written = jiff::Timestamp::try_from(std::fs::metadata(file)?.modified()?)?;
+    Ok(written.to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(8))).date())
 }
 
 /// Sends the list until the server has read all of it, again from the start where the stream breaks.
@@ -395,43 +404,6 @@ impl<R: Read> Read for Hashing<R> {
             self.hash.update(bytes);
         }
         Ok(count)
-    }
-}
-
-/// A bar on a terminal, a line every few seconds elsewhere.
-struct Progress {
-    what: String,
-    bar: ProgressBar,
-    plain: Option<std::cell::Cell<std::time::Instant>>,
-}
-
-impl Progress {
-    fn new(what: &str, rows: u64) -> Progress {
-        let bar = if rows == 0 { ProgressBar::no_length() } else { ProgressBar::new(rows) };
-        let template = "{msg} {bar:30} {human_pos}/{human_len} {per_sec} {eta}";
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
-        }
-        bar.set_message(what.to_owned());
-        let plain = !std::io::stderr().is_terminal();
-        let plain = plain.then(|| std::cell::Cell::new(std::time::Instant::now()));
-        Progress { what: what.to_owned(), bar, plain }
-    }
-
-    fn at(&self, rows: u64) {
-        let Some(told) = &self.plain else {
-            self.bar.set_position(rows);
-            return;
-        };
-        if PLAIN_PROGRESS_EVERY < told.get().elapsed() {
-            told.set(std::time::Instant::now());
-            let of = self.bar.length().map_or(String::new(), |of| format!(" of {of}"));
-            out::error(&format!("{}: {rows}{of} rows", self.what));
-        }
-    }
-
-    fn clear(&self) {
-        self.bar.finish_and_clear();
     }
 }
 

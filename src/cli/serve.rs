@@ -68,6 +68,8 @@ async fn serve_on(
     let applied = database.migrate().await?;
     tracing::info!(migrations = applied, "The schema is up to date");
     let app = App::new(database.pool()?, rulebook, keys, telemetry.metrics.clone());
+    let pool = app.pool.clone();
+    telemetry.observe_round_trips(move || pool.round_trips());
     let app = Arc::new(app);
     let packages = app.rulebook.packages();
     let published = app::publish(&app.pool, &packages).await?;
@@ -82,7 +84,9 @@ async fn serve_on(
         .with_context(|| listening("scrapes", config.metrics_listen))?;
     let (listen, metrics) = (listener.local_addr()?, scrape.local_addr()?);
     let mut services = Services::default();
-    grpc::add_services(&mut services, &app, grpc::development_caller(&config.caller_name));
+    let caller = grpc::development_caller(&config.caller_name);
+    services.add(grpc::settlement_service(&app, caller.clone()));
+    services.add(grpc::registry_service(&app, caller));
     let (state, serving) = watch::channel(false);
     tracing::info!(
         %listen,

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tonic::transport::Channel;
 
 use super::client::{self, Ended, ServerArguments, Told};
+use super::progress::Progress;
 use super::slip::{self, Lang, Subject, yuan};
 use super::{Failure, out};
 use crate::config::Config;
@@ -102,8 +103,17 @@ pub(super) fn run(
     let Arguments { quote, shared, .. } = arguments;
     shared.with_client(configured, async |mut client, shared| {
         let mut good = true;
-        for request in requests {
+        // Slips tell how far it is; JSON mostly goes to a file.
+        let progress =
+            shared.json.then(|| Progress::new("settle", requests.iter().map(|_| 1).sum()));
+        for (done, request) in (1_u64..).zip(requests) {
             good &= settle(&mut client, request, quote, shared).await?;
+            if let Some(progress) = &progress {
+                progress.at(done);
+            }
+        }
+        if let Some(progress) = progress {
+            progress.clear();
         }
         Ok(good)
     })

@@ -19,7 +19,6 @@ use super::wire::registry::v1::registry_service_server::RegistryServiceServer;
 use super::wire::settlement::v1::settlement_service_server::SettlementServiceServer;
 use crate::app::{App, Caller, CallerKind};
 use crate::limits;
-use crate::server::Services;
 
 pub use self::call::Arrival;
 pub use self::registry::Registry;
@@ -33,15 +32,27 @@ pub fn development_caller(name: &str) -> Caller {
     Caller { name: name.to_owned(), kind: CallerKind::Development, door: DOOR }
 }
 
-/// Adds both services, each behind the arrival that says who is calling and how long they wait.
-pub fn add_services(services: &mut Services, app: &Arc<App>, caller: Caller) {
-    let arrival = Arrival::new(caller);
-    let settlement = SettlementServiceServer::new(Settlement { app: Arc::clone(app) })
+/// A service behind the arrival that says who is calling and how long they wait.
+pub type Arriving<S> = InterceptedService<S, Arrival>;
+
+/// What hospitals call.
+pub fn settlement_service(
+    app: &Arc<App>,
+    caller: Caller,
+) -> Arriving<SettlementServiceServer<Settlement>> {
+    let service = SettlementServiceServer::new(Settlement { app: Arc::clone(app) })
         .max_decoding_message_size(limits::MESSAGE_BYTES_MAX)
         .max_encoding_message_size(limits::MESSAGE_BYTES_MAX);
-    services.add(InterceptedService::new(settlement, arrival.clone()));
-    let registry = RegistryServiceServer::new(Registry { app: Arc::clone(app) })
+    InterceptedService::new(service, Arrival::new(caller))
+}
+
+/// What those call who keep the registry.
+pub fn registry_service(
+    app: &Arc<App>,
+    caller: Caller,
+) -> Arriving<RegistryServiceServer<Registry>> {
+    let service = RegistryServiceServer::new(Registry { app: Arc::clone(app) })
         .max_decoding_message_size(limits::IMPORT_MESSAGE_BYTES_MAX)
         .max_encoding_message_size(limits::MESSAGE_BYTES_MAX);
-    services.add(InterceptedService::new(registry, arrival));
+    InterceptedService::new(service, Arrival::new(caller))
 }

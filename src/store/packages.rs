@@ -103,10 +103,7 @@ pub async fn publish_packages(
 }
 
 /// The canonical bytes of a package that was ever published.
-pub async fn find_package(
-    pool: &Pool,
-    hash: &PackageHash,
-) -> Result<Option<Vec<u8>>, StoreError> {
+pub async fn find_package(pool: &Pool, hash: &PackageHash) -> Result<Option<Vec<u8>>, StoreError> {
     let operation = Operation::Publish;
     let connection = pool.take(&operation).await?;
     let rows = connection.query(FIND_SQL, &[&hash.0.as_slice()], &operation).await?;

@@ -34,10 +34,10 @@ async fn try_settle(
 
 async fn settle(gateway: &Gateway, request: &str, bill: wire::Bill) -> (wire::Settlement, bool) {
     let answer = try_settle(gateway, request, bill, Vec::new()).await.unwrap();
-    match answer.outcome.unwrap() {
-        wire::settle_response::Outcome::Settlement(settlement) => (settlement, answer.repeat),
-        other => panic!("{other:?}"),
-    }
+    let Some(wire::settle_response::Outcome::Settlement(settlement)) = answer.outcome else {
+        panic!("{answer:?}")
+    };
+    (settlement, answer.repeat)
 }
 
 async fn refusal(gateway: &Gateway, request: &str, bill: wire::Bill, token: Vec<u8>) -> Refused {
@@ -48,10 +48,10 @@ async fn moved(gateway: &Gateway, bill: wire::Bill, token: Vec<u8>) -> wire::Quo
     let before = gateway.rows().await;
     let answer = try_settle(gateway, "MOVED", bill, token).await.unwrap();
     assert_eq!(gateway.rows().await, before, "nothing was settled");
-    match answer.outcome.unwrap() {
-        wire::settle_response::Outcome::QuoteMoved(moved) => moved,
-        other => panic!("{other:?}"),
-    }
+    let Some(wire::settle_response::Outcome::QuoteMoved(moved)) = answer.outcome else {
+        panic!("{answer:?}")
+    };
+    moved
 }
 
 enum By<'a> {
@@ -389,5 +389,53 @@ async fn every_record_replays_to_the_same_bytes_under_its_published_rules() {
         let package = onestop::rulebook::parse::parse_canonical(&canonical).unwrap();
         assert_eq!(record.replay(&package), Replay::Same);
         assert_eq!(settled.record_sha256, recorded.entry.record_sha256);
+    }
+}
+
+#[tokio::test]
+async fn a_bad_package_put_in_place_leaves_the_good_one_in_force() {
+    let gateway = Gateway::start().await;
+    let (report, mut reports) = tokio::sync::mpsc::channel(4);
+    let watching = gateway.app.rulebook.watch(
+        |_| Ok(()),
+        move |reload| {
+            let refused = matches!(reload, onestop::rulebook::Reload::Refused(_));
+            report.blocking_send(refused).unwrap();
+        },
+    );
+    write_package(&gateway.rules, "2024", &PACKAGE.replace("BASIC_RATIO", "7"));
+    let waited = tokio::time::timeout(std::time::Duration::from_secs(30), reports.recv()).await;
+    assert_eq!(waited.unwrap(), Some(true));
+    let (settled, _) = settle(&gateway, "R1", bill(0, "Z1", "2024-06-30")).await;
+    assert_eq!(settled.breakdown.unwrap().basic_pool_pay_fen, 2_387_000);
+    drop(watching);
+}
+
+#[tokio::test]
+async fn a_package_is_superseded_only_for_what_the_later_one_covers_and_once_it_is_known() {
+    let gateway = Gateway::start().await;
+    let later = |id: &str, supersedes: &str, from: &str, known_from: &str| {
+        PACKAGE
+            .replace("BASIC_RATIO", "0.80")
+            .replace(
+                "\"520200-resident-2024\"",
+                &format!("\"{id}\"\nsupersedes = \"{supersedes}\"\nknown_from = \"{known_from}\""),
+            )
+            .replace("from = \"2024-01-01\"", &format!("from = \"{from}\""))
+    };
+    write_package(
+        &gateway.rules,
+        "b",
+        &later("b", "520200-resident-2024", "2024-07-01", "2024-07-01"),
+    );
+    write_package(&gateway.rules, "c", &later("c", "b", "2024-07-01", "2999-01-01"));
+    let reload = gateway.app.rulebook.reload();
+    assert!(matches!(reload, onestop::rulebook::Reload::Swapped(_)), "{reload:?}");
+    publish(&gateway.app).await;
+    for (stay, day, expected) in
+        [("Z1", "2024-06-30", "520200-resident-2024"), ("Z2", "2024-07-01", "b")]
+    {
+        let (settled, _) = settle(&gateway, stay, bill(0, stay, day)).await;
+        assert_eq!(settled.breakdown.unwrap().package.unwrap().package_id, expected);
     }
 }

@@ -5,6 +5,7 @@
     reason = "a test that cannot go on has failed; the keys of .clippy.toml do not reach helpers"
 )]
 
+mod bad_input;
 mod cluster;
 mod contention;
 mod desk;
@@ -14,8 +15,10 @@ mod folder;
 mod gateway;
 mod harness;
 mod ledger_fixture;
+mod observed;
 mod properties;
 mod proxy;
+mod registry_stream;
 mod schema;
 mod server;
 mod store_commit;

@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 
 use onestop::config::Tls;
 use onestop::door::wire;
+use onestop::door::wire::settlement::v1::settlement_service_client::SettlementServiceClient;
+use onestop::door::wire::settlement::v1::{GetSettlementRequest, get_settlement_request};
+use onestop::limits;
 use onestop::server::{self, Drained, ServeError, Services, Serving};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::watch;
@@ -22,6 +25,7 @@ use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
 use crate::folder::Folder;
+use crate::gateway::{PACKAGE, refused, write_package};
 
 struct Running {
     address: SocketAddr,
@@ -221,6 +225,16 @@ async fn the_binary_serves_survives_a_kill_by_adoption_and_stops_cleanly() {
     assert!(first.log.contains("Started the private cluster"), "{}", first.log);
     assert_eq!(health(connect(first.listen).await).await.unwrap(), ServingStatus::Serving);
     assert!(first.get("/healthz").contains("200 OK"));
+    // Calls end in time, whatever the collector does; more of them than its queue takes at once.
+    let mut desk = SettlementServiceClient::new(connect(first.listen).await);
+    for number in 0..limits::SPAN_BATCH_MAX {
+        let mut request = tonic::Request::new(GetSettlementRequest {
+            key: Some(get_settlement_request::Key::SettlementId(format!("S{number}"))),
+        });
+        request.set_timeout(limits::RESPONSE_MAX);
+        let status = desk.get_settlement(request).await.unwrap_err();
+        assert_eq!(refused(&status).reason, "SETTLEMENT_UNKNOWN");
+    }
     assert!(first.get("/metrics").contains("target_info"));
     assert_eq!(first.end(Signal::KILL).code(), None);
 
@@ -247,4 +261,55 @@ fn bad_configuration_ends_with_64_and_names_every_fault() {
     assert!(said.contains("ONESTOP_LOG_FORMAT is \"xml\""), "{said}");
     let output = onestop(&folder).arg("server").output().unwrap();
     assert_eq!(output.status.code(), Some(64));
+}
+
+#[test]
+fn without_keys_it_says_how_to_make_them() {
+    let folder = Folder::new("nokeys");
+    let output = onestop(&folder).arg("serve").output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("onestop keys init") && said.contains("密钥"), "{said}");
+    assert!(!folder.path().join("postgres").exists(), "nothing was started");
+}
+
+#[test]
+fn a_bad_package_is_named_and_nothing_starts() {
+    let folder = Folder::new("badrules");
+    assert!(onestop(&folder).args(["keys", "init"]).output().unwrap().status.success());
+    let rules = Folder::new("rules");
+    let check = |text: &str, expected: &str| {
+        write_package(&rules, "2024", text);
+        let output =
+            onestop(&folder).arg("serve").env("ONESTOP_RULES_DIR", rules.path()).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        let file = rules.path().join("520200/resident/2024/package.toml");
+        assert!(said.contains(&*file.to_string_lossy()), "{said}");
+        assert!(said.contains(expected), "{expected} is not in\n{said}");
+        assert!(!folder.path().join("postgres").exists(), "nothing was started");
+    };
+    check("id = ", "package.toml");
+    let good = PACKAGE.replace("BASIC_RATIO", "0.70");
+    check(&good.replace("0.70", "1.70"), "basic");
+    check(
+        &good.replace("who = { identity = [\"low_income\"] }", "who = { identity = [\"poor\"] }"),
+        "poor",
+    );
+}
+
+#[test]
+fn migrating_twice_finds_nothing_to_do() {
+    let folder = Folder::new("migrate");
+    let migrate = || {
+        let output = onestop(&folder).arg("migrate").output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(!migrate().contains(" 0 migration"));
+    assert!(migrate().contains(" 0 migration"));
+    assert!(
+        !folder.path().join("postgres/data/postmaster.pid").exists(),
+        "it stopped what it started"
+    );
 }

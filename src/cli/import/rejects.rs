@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use csv::{ByteRecord, Position};
 
+use super::List;
 use super::rows::Header;
 
 /// Why a row was not taken.
@@ -18,10 +19,12 @@ pub struct Reject {
     pub message_en: String,
 }
 
-/// Writes rejects as they come. The file is made with the first one.
+/// Writes rejects as they come. The file is made with the first one; one that an interrupted run of the same import left is
+/// continued, since the server does not tell its rejects again.
 #[derive(Debug)]
 pub struct Rejects {
     path: PathBuf,
+    import_id: String,
     header: Header,
     rows: RowLookup,
     writer: Option<csv::Writer<File>>,
@@ -40,13 +43,16 @@ struct RowLookup {
 
 impl Rejects {
     /// Rejects of `file`, to be written to `path`.
-    pub fn new(file: &Path, header: Header, path: PathBuf) -> Result<Rejects, anyhow::Error> {
+    pub fn new(list: &List, path: PathBuf) -> Result<Rejects, anyhow::Error> {
+        let (file, header) = (&list.file, list.header.clone());
+        let import_id = list.begin.import_id.clone();
         let reader = super::reader(File::open(file).with_context(|| super::reading(file))?);
         let mut rows =
             RowLookup { reader, first: Position::new(), record: ByteRecord::new(), line: 0 };
         rows.reader.byte_headers().with_context(|| super::reading(file))?;
         rows.first = rows.reader.position().clone();
-        Ok(Rejects { path, header, rows, writer: None, lines: BTreeSet::new() })
+        let lines = lines_of(&path, &import_id);
+        Ok(Rejects { path, import_id, header, rows, writer: None, lines })
     }
 
     /// How many rows were not taken.
@@ -65,16 +71,13 @@ impl Rejects {
         let writer = match &mut self.writer {
             Some(writer) => writer,
             none => {
-                let mut writer = csv::Writer::from_path(&self.path).with_context(writing)?;
-                let names = ["line", "field", "reason", "message_zh", "message_en"];
-                let names = names.into_iter().chain(self.header.public_names());
-                writer.write_record(names).with_context(writing)?;
-                none.insert(writer)
+                let continued = 1 < self.lines.len();
+                none.insert(open(&self.path, &self.header, continued).with_context(writing)?)
             }
         };
         let Reject { line, field, reason, message_zh, message_en } = reject;
         let line = line.to_string();
-        let said = [&line, field, reason, message_zh, message_en];
+        let said = [&line, field, reason, message_zh, message_en, &self.import_id];
         let missing = self.header.public_names().count().saturating_sub(cells.len());
         let empty = vec![String::new(); missing];
         writer.write_record(said.into_iter().chain(&cells).chain(&empty)).with_context(writing)
@@ -97,6 +100,31 @@ impl Rejects {
     }
 }
 
+/// The lines that an earlier run of the same import wrote; none when the file is another's, or not there.
+fn lines_of(path: &Path, import_id: &str) -> BTreeSet<u64> {
+    let Ok(mut reader) = csv::Reader::from_path(path) else { return BTreeSet::new() };
+    let mut lines = BTreeSet::new();
+    for record in reader.records() {
+        let Ok(record) = record else { return BTreeSet::new() };
+        let line = record.get(0).and_then(|line| line.parse().ok());
+        match line.filter(|_| record.get(5) == Some(import_id)) {
+            Some(line) => lines.insert(line),
+            None => return BTreeSet::new(),
+        };
+    }
+    lines
+}
+
+fn open(path: &Path, header: &Header, continued: bool) -> Result<csv::Writer<File>, csv::Error> {
+    if continued {
+        return Ok(csv::Writer::from_writer(File::options().append(true).open(path)?));
+    }
+    let mut writer = csv::Writer::from_path(path)?;
+    let names = ["line", "field", "reason", "message_zh", "message_en", "import_id"];
+    writer.write_record(names.into_iter().chain(header.public_names()))?;
+    Ok(writer)
+}
+
 impl RowLookup {
     fn find(&mut self, line: u64) -> Result<Option<&ByteRecord>, anyhow::Error> {
         if line < self.line {
@@ -117,6 +145,7 @@ impl RowLookup {
 mod tests {
     use super::super::rows::Kind;
     use super::*;
+    use crate::door::wire::registry::v1::ImportBegin;
 
     #[test]
     fn a_reject_names_line_field_and_reason_and_shows_no_person() {
@@ -130,8 +159,9 @@ mod tests {
         .unwrap();
         let headers = ByteRecord::from(vec!["credential", "code", "region"]);
         let header = Header::read(Kind::Identity, &headers).unwrap();
+        let begin = ImportBegin { import_id: "identity-x".to_owned(), ..ImportBegin::default() };
+        let mut list = List { file, header, begin };
         let path = folder.join("list.csv.rejects.csv");
-        let mut rejects = Rejects::new(&file, header, path.clone()).unwrap();
         let reject = |line| Reject {
             line,
             field: "code".to_owned(),
@@ -139,17 +169,35 @@ mod tests {
             ..Reject::default()
         };
         // The second row goes over two lines; the third is told twice, and out of order.
+        let mut rejects = Rejects::new(&list, path.clone()).unwrap();
         for line in [5, 3, 5] {
             rejects.add(&reject(line)).unwrap();
         }
         rejects.finish(0).unwrap();
-        let written = std::fs::read_to_string(&path).unwrap();
-        assert_eq!(
-            written,
-            "line,field,reason,message_zh,message_en,code,region\n\
-             5,code,IDENTITY_CODE,,,y,520201\n3,code,IDENTITY_CODE,,,x,520200\n"
+        let head = "line,field,reason,message_zh,message_en,import_id,code,region\n";
+        let (third, fifth) = (
+            "3,code,IDENTITY_CODE,,,identity-x,x,520200\n",
+            "5,code,IDENTITY_CODE,,,identity-x,y,520201\n",
         );
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{head}{fifth}{third}"));
         assert_eq!(rejects.count(), 2);
+
+        // Sent again after an interruption: what is there stays, what is new is added.
+        let mut rejects = Rejects::new(&list, path.clone()).unwrap();
+        for line in [3, 2] {
+            rejects.add(&reject(line)).unwrap();
+        }
+        rejects.finish(3).unwrap();
+        let second = "2,code,IDENTITY_CODE,,,identity-x,low_income,520200\n";
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap(),
+            format!("{head}{fifth}{third}{second}")
+        );
+
+        // Another list, all of which is taken: the older file would mislead.
+        list.begin.import_id = "identity-y".to_owned();
+        Rejects::new(&list, path.clone()).unwrap().finish(0).unwrap();
+        assert!(!path.exists());
         std::fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -11,11 +11,13 @@ use crate::app::{CredentialHash, ReverseRequest, SettleRequest, Target, normaliz
 use crate::domain::ids::{
     HospitalCode, OperatorId, RegionCode, RequestId, SettlementId, identity_number_is_valid,
 };
-use crate::keys::Keys;
 use crate::limits;
 
 pub(super) use self::bill::claim;
 pub(super) use self::field::{Invalid, InvalidReason};
+
+/// Hashes a credential of a kind.
+pub(super) type Hash<'a> = &'a (dyn Fn(u8, &str) -> CredentialHash + Sync);
 
 /// How a settlement is looked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,11 +29,14 @@ pub(super) enum Wanted {
 }
 
 /// Reads a request to settle.
-pub(super) fn settle(keys: &Keys, request: wire::SettleRequest) -> Result<SettleRequest, Invalid> {
+pub(super) fn settle(
+    hash: Hash<'_>,
+    request: wire::SettleRequest,
+) -> Result<SettleRequest, Invalid> {
     let wire::SettleRequest { request_id, bill, quote_token } = request;
     Ok(SettleRequest {
         request: request_of("request_id", &request_id)?,
-        claim: claim(keys, bill)?,
+        claim: claim(hash, bill)?,
         quote_token,
     })
 }
@@ -76,12 +81,12 @@ pub(super) fn wanted(request: wire::GetSettlementRequest) -> Result<Wanted, Inva
 
 /// Reads whose standing is asked for, and on which day; no day means today.
 pub(super) fn standing(
-    keys: &Keys,
+    hash: Hash<'_>,
     request: wire::GetStandingRequest,
 ) -> Result<(CredentialHash, Option<Date>), Invalid> {
     let wire::GetStandingRequest { credential: shown, on_date } = request;
     let on = optional(&on_date, date).map_err(at(Place::Field("on_date")))?;
-    Ok((credential(keys, ["credential", "credential.kind", "credential.number"], shown)?, on))
+    Ok((credential(hash, ["credential", "credential.kind", "credential.number"], shown)?, on))
 }
 
 /// The date of a list.
@@ -98,7 +103,7 @@ pub(super) fn begin_region(field: &'static str, text: &str) -> Result<Option<Reg
 /// What the patient showed, as a keyed hash; the number itself ends here. The fields are those of the credential, its kind and
 /// its number.
 fn credential(
-    keys: &Keys,
+    hash: Hash<'_>,
     [field, kind_field, number_field]: [&'static str; 3],
     shown: Option<wire::Credential>,
 ) -> Result<CredentialHash, Invalid> {
@@ -122,7 +127,7 @@ fn credential(
     if identity_number && !identity_number_is_valid(&normalized) {
         return Err(Invalid::new(number_field, InvalidReason::CheckDigit));
     }
-    Ok(CredentialHash { kind, hash: keys.credential_hash(kind, &normalized) })
+    Ok(hash(kind, &normalized))
 }
 
 fn request_of(field: &'static str, text: &str) -> Result<RequestId, Invalid> {

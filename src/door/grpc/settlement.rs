@@ -103,7 +103,8 @@ impl SettlementService for Settlement {
         let app = Arc::clone(&self.app);
         let method = "onestop.settlement.v1.SettlementService/GetStanding";
         call::answer(method, request, async move |caller, message| {
-            let (credential, on) = convert::standing(&app.keys, message)?;
+            let (credential, on) =
+                convert::standing(&|kind, number| app.credential(kind, number), message)?;
             let person = app.standing(&caller, &credential, on).await?;
             Ok(answer::standing(&person))
         })
@@ -118,7 +119,7 @@ async fn quote(
 ) -> Result<wire::QuoteResponse, Unanswered> {
     use wire::quote_response::Outcome as Said;
     let wire::QuoteRequest { bill } = message;
-    let claim = convert::claim(&app.keys, bill)?;
+    let claim = convert::claim(&|kind, number| app.credential(kind, number), bill)?;
     Span::current().record("hospital.code", claim.bill.hospital.as_str());
     let outcome = match app.quote(caller, &claim).await? {
         Outcome::Decided(quote) => Said::Quoted(answer::quoted(&quote)?),
@@ -133,7 +134,7 @@ async fn settle(
     message: wire::SettleRequest,
 ) -> Result<wire::SettleResponse, Unanswered> {
     use wire::settle_response::Outcome as Said;
-    let request = convert::settle(&app.keys, message)?;
+    let request = convert::settle(&|kind, number| app.credential(kind, number), message)?;
     let span = Span::current();
     span.record("hospital.code", request.claim.bill.hospital.as_str());
     span.record("request.id", request.request.as_str());

@@ -214,7 +214,9 @@ impl Reader<'_> {
         });
         let bits = diseases.iter().map(|at| 1_u64.checked_shl(u32::from(*at)).unwrap_or(0));
         let balance = table.get("account_balance").and_then(|node| self.not_negative(node));
-        let treatment_region = self.text_at(table, "treatment_region");
+        let treatment_region = self
+            .text_at(table, "treatment_region")
+            .or_else(|| (place == Place::Local).then(|| self.package.region.to_string()));
         let hospital = self.text_at(table, "hospital").unwrap_or_default();
         let stays = self.stays(table);
         let counted: Vec<&Stay> = stays

@@ -20,6 +20,7 @@ use super::error::{Operation, StoreError};
 use super::pool::{Connection, Pool, READ_EVERYTHING};
 use super::row::Reader;
 use crate::domain::ids::{PersonId, RegionCode};
+use crate::limits;
 
 pub use parse::normalize_credential;
 pub use rows::{
@@ -267,7 +268,13 @@ async fn open<'a>(
     connection.count();
     let failed = |source| StoreError::Statement { operation: operation.clone(), source };
     let transaction = connection.client.transaction().await.map_err(failed)?;
-    Ok(Work { transaction, operation, list, rows_durable: 0 })
+    let work = Work { transaction, operation, list, rows_durable: 0 };
+    // The pool's limits are those of the desk, where somebody waits; here a thousand rows go at once.
+    let statement_ms = limits::IMPORT_STATEMENT_TIMEOUT.as_millis().to_string();
+    let longer =
+        "SELECT set_config('statement_timeout', $1, true), set_config('lock_timeout', $1, true)";
+    work.query(longer, &[&statement_ms]).await?;
+    Ok(work)
 }
 
 async fn lock(work: &Work<'_>) -> Result<Run, StoreError> {

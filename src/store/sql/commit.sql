@@ -56,7 +56,10 @@ WITH entry AS (
         AND h.standing_version = e.standing_version AND h.ledger_version = e.ledger_version
         AND CASE WHEN e.reverses_settlement_id IS NULL THEN
             EXISTS (SELECT FROM rule_package p WHERE p.hash = e.package_hash)
-            AND NOT EXISTS (SELECT FROM rule_package later WHERE later.supersedes_hash = e.package_hash)
+            -- Superseded only for what the later package covers, and once it is known.
+            AND NOT EXISTS (SELECT FROM rule_package later WHERE later.supersedes_hash = e.package_hash
+                AND later.known_from <= e.accounting_day AND later.in_force_from <= e.discharge_date
+                AND (later.in_force_to IS NULL OR e.discharge_date <= later.in_force_to))
             AND NOT EXISTS (SELECT FROM stay s WHERE s.bucket = e.bucket AND s.person_id = e.person_id
                 AND s.hospital_code = e.hospital_code AND s.stay_id = e.stay_id AND s.part = e.stay_part AND NOT s.reversed)
         ELSE
@@ -155,7 +158,9 @@ SELECT CASE
     WHEN h.standing_version <> e.standing_version THEN 'standing'
     WHEN h.ledger_version <> e.ledger_version THEN 'accumulators'
     WHEN e.reverses_settlement_id IS NULL AND (NOT EXISTS (SELECT FROM rule_package p WHERE p.hash = e.package_hash)
-        OR EXISTS (SELECT FROM rule_package later WHERE later.supersedes_hash = e.package_hash)) THEN 'package'
+        OR EXISTS (SELECT FROM rule_package later WHERE later.supersedes_hash = e.package_hash
+            AND later.known_from <= e.accounting_day AND later.in_force_from <= e.discharge_date
+            AND (later.in_force_to IS NULL OR e.discharge_date <= later.in_force_to))) THEN 'package'
     WHEN e.reverses_settlement_id IS NULL AND EXISTS (SELECT FROM stay s WHERE s.bucket = e.bucket
         AND s.person_id = e.person_id AND s.hospital_code = e.hospital_code AND s.stay_id = e.stay_id
         AND s.part = e.stay_part AND NOT s.reversed) THEN 'stay'

@@ -6,17 +6,16 @@ use jiff::civil::Date;
 
 use super::super::super::wire::settlement::v1 as wire;
 use super::field::{Invalid, InvalidReason, Place, at, date, decimal, id, optional, plain_text};
-use super::{credential, hospital_of};
+use super::{Hash, credential, hospital_of};
 use crate::app::Claim;
 use crate::domain::bill::{Bill, Care, CatalogueClass, ChargeLine, Referral};
 use crate::domain::ids::{ItemCode, LineId, OperatorId, StayId};
 use crate::domain::money::{Fen, parse_price_e6, parse_quantity_e4};
 use crate::domain::standing::Scheme;
-use crate::keys::Keys;
 use crate::limits;
 
 /// Reads a bill and whose it is.
-pub(in super::super) fn claim(keys: &Keys, bill: Option<wire::Bill>) -> Result<Claim, Invalid> {
+pub(in super::super) fn claim(hash: Hash<'_>, bill: Option<wire::Bill>) -> Result<Claim, Invalid> {
     let bill = bill.ok_or_else(|| Invalid::new("bill", InvalidReason::Missing))?;
     let wire::Bill {
         hospital_code,
@@ -39,7 +38,7 @@ pub(in super::super) fn claim(keys: &Keys, bill: Option<wire::Bill>) -> Result<C
     let hospital = hospital_of("bill.hospital_code", &hospital_code)?;
     let stay = stay_of(&stay_id).map_err(at(Place::Field("bill.stay_id")))?;
     let fields = ["bill.credential", "bill.credential.kind", "bill.credential.number"];
-    let credential = credential(keys, fields, shown)?;
+    let credential = credential(hash, fields, shown)?;
     let discharge = date(&discharge_date).map_err(at(Place::Field("bill.discharge_date")))?;
     let bill = Bill {
         hospital,

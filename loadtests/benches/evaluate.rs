@@ -1,0 +1,182 @@
+//! How long the decision on a 50-line bill takes: split by the catalogue, then basic insurance, critical illness, medical aid.
+//!
+//! `prepare` is part of it; reading the database is not. Run it with `cargo bench -p loadtests`.
+use std::hint::black_box;
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use criterion::Criterion;
+use jiff::civil::{Date, date};
+use onestop::domain::bill::{Bill, Care, CatalogueClass, CatalogueEntry, ChargeLine, Referral};
+use onestop::domain::cascade::{Traced, decide};
+use onestop::domain::ids::{HospitalCode, ItemCode, LineId, PersonId, RegionCode, StayId};
+use onestop::domain::money::Fen;
+use onestop::domain::prepare::{Frozen, prepare};
+use onestop::domain::rules::Package;
+use onestop::domain::standing::{Coverage, Hospital, Identity, PersonSnapshot, Scheme, Standing};
+use onestop::domain::verdict::Verdict;
+use onestop::rulebook::load;
+
+const LINES: usize = 50;
+const DISCHARGE: Date = date(2024, 6, 30);
+const ALWAYS: Date = date(2000, 1, 1);
+
+/// Everything that a decision looks at, as the store gives it.
+struct Case {
+    package: Package,
+    bill: Bill,
+    person: PersonSnapshot,
+    hospital: Hospital,
+    catalogue: Vec<CatalogueEntry>,
+}
+
+impl Case {
+    fn frozen(&self) -> Result<Frozen<'_>, anyhow::Error> {
+        let Case { package, bill, person, hospital, catalogue } = self;
+        let coverage = person.standing.coverage.first().context("there is coverage")?;
+        Ok(Frozen { bill, person, hospital, coverage, catalogue, package })
+    }
+}
+
+fn package() -> Result<Package, anyhow::Error> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let file = root.join("../settlement-rules/520200/resident/2024/package.toml");
+    let (entry, faults) = load::load_file(&file);
+    match entry {
+        Some(entry) => Ok(entry.package.as_ref().clone()),
+        None => bail!("{} is refused: {faults:?}", file.display()),
+    }
+}
+
+fn case() -> Result<Case, anyhow::Error> {
+    let region = RegionCode::new("520200").context("a region")?;
+    let item = |number: usize| ItemCode::new(&format!("ITEM{number:04}")).context("an item");
+    let mut lines = Vec::new();
+    let mut catalogue = Vec::new();
+    let mut total = 0;
+    for (number, fen) in (0..LINES).zip((1..).map(|step: i64| 1_000 * step + 37)) {
+        let class = match number % 10 {
+            0..6 => CatalogueClass::A,
+            6..9 => CatalogueClass::B,
+            _ => CatalogueClass::C,
+        };
+        total += 2 * fen;
+        lines.push(ChargeLine {
+            id: LineId::new(&number.to_string()).context("a line id")?,
+            item: item(number)?,
+            quantity_e4: 20_000,
+            unit_price_e6: fen * 10_000,
+            amount: Fen::new(2 * fen),
+            class: Some(class),
+            refund_of: None,
+            charged_on: DISCHARGE,
+        });
+        catalogue.push(CatalogueEntry {
+            item: item(number)?,
+            valid_from: ALWAYS,
+            valid_to: None,
+            class,
+            advance_ratio: None,
+            // Every fifth is dearer than its ceiling price.
+            ceiling_price_e6: number.is_multiple_of(5).then_some(fen * 9_000),
+            amount_name: None,
+        });
+    }
+    let identity = Identity {
+        code: "low_income".to_owned(),
+        region,
+        valid_from: ALWAYS,
+        valid_to: None,
+        source: "bench".to_owned(),
+    };
+    let coverage = Coverage {
+        scheme: Scheme::Resident,
+        region,
+        valid_from: ALWAYS,
+        valid_to: None,
+        facts: Vec::new(),
+    };
+    let hospital = Hospital {
+        code: HospitalCode::new("H5202213").context("a hospital")?,
+        region,
+        level: 3,
+        valid_from: ALWAYS,
+        valid_to: None,
+    };
+    let standing = Standing {
+        person: PersonId::new(1).context("a person")?,
+        version: 1,
+        birth: Some(date(1980, 1, 1)),
+        coverage: vec![coverage],
+        identities: vec![identity],
+    };
+    let bill = Bill {
+        hospital: hospital.code.clone(),
+        stay: StayId::new("ST1").context("a stay")?,
+        stay_part: 0,
+        scheme: Some(Scheme::Resident),
+        admission: date(2024, 6, 20),
+        discharge: DISCHARGE,
+        care: Care::Inpatient,
+        referral: Referral::None,
+        transferred_from: None,
+        diagnoses: vec!["I63.9".to_owned()],
+        facts: Vec::new(),
+        lines,
+        total: Fen::new(total),
+        account_balance: Fen::ZERO,
+        operator: None,
+    };
+    let person = PersonSnapshot {
+        standing,
+        ledger_version: 1,
+        used: Vec::new(),
+        stays: Vec::new(),
+        newest: None,
+    };
+    Ok(Case { package: package()?, bill, person, hospital, catalogue })
+}
+
+/// A bill that stops half way would be quick for nothing.
+fn pays_in_all_three_layers(case: &Case) -> Result<(), anyhow::Error> {
+    let inputs = match prepare(case.frozen()?) {
+        Ok(inputs) => inputs,
+        Err(decline) => bail!("declined: {decline:?}"),
+    };
+    let Verdict::Settled(outcome) = decide(&case.package, &inputs, Traced::Yes) else {
+        bail!("not settled");
+    };
+    let paying = outcome.layers.iter().filter(|layer| Fen::ZERO < layer.pay).count();
+    if paying < 3 {
+        bail!("only {paying} layers pay");
+    }
+    Ok(())
+}
+
+fn main() -> Result<(), anyhow::Error> {
+    let case = case()?;
+    pays_in_all_three_layers(&case)?;
+    let frozen = case.frozen()?;
+    let mut criterion = Criterion::default().configure_from_args();
+    for (name, traced) in [("with trace", Traced::Yes), ("without trace", Traced::No)] {
+        criterion.bench_function(&format!("prepare and decide, 50 lines, {name}"), |bencher| {
+            bencher.iter(|| {
+                prepare(black_box(frozen))
+                    .map(|inputs| decide(&case.package, &inputs, traced))
+                    .is_ok()
+            });
+        });
+    }
+    let Ok(inputs) = prepare(frozen) else { bail!("declined") };
+    for (name, traced) in [("with trace", Traced::Yes), ("without trace", Traced::No)] {
+        criterion.bench_function(&format!("decide, {name}"), |bencher| {
+            bencher.iter(|| decide(&case.package, black_box(&inputs), traced));
+        });
+    }
+    // The baseline: what the split alone costs, without a rule looked at.
+    criterion.bench_function("prepare, 50 lines", |bencher| {
+        bencher.iter(|| prepare(black_box(frozen)).is_ok());
+    });
+    criterion.final_summary();
+    Ok(())
+}
