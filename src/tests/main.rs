@@ -16,6 +16,8 @@ mod gateway;
 mod harness;
 mod ledger_fixture;
 mod observed;
+mod peers;
+mod plans;
 mod properties;
 mod proxy;
 mod registry_stream;
