@@ -82,6 +82,15 @@ pub const RETRY_WHEN_AWAY: Duration = Duration::from_millis(2_000);
 /// How often an import tells how far it is, at most.
 pub const IMPORT_PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 
+/// How often the private cluster is looked at. Until it runs again every call is refused as an outage, so the sooner the better.
+pub const CLUSTER_WATCH_INTERVAL: Duration = Duration::from_millis(200);
+
+/// The first pause after a start of the private cluster that failed; it doubles each time.
+pub const CLUSTER_RESTART_BACKOFF_FIRST: Duration = Duration::from_millis(500);
+
+/// How often in a row the private cluster is started again before we end, and say why: a full disk mends itself no sooner.
+pub const CLUSTER_RESTARTS_MAX: u32 = 6;
+
 // === Work at once ===
 
 /// Database connections of one server. PostgreSQL commits fastest with a few per core; more only queue inside it.

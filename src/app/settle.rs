@@ -290,7 +290,7 @@ impl App {
 
 /// A commit whose answer got lost may have been written.
 pub(super) fn commit_failed(source: StoreError) -> AppError {
-    if source.is_outage() {
+    if source.is_outage() && !source.is_unsent() {
         AppError::OutcomeUnknown { source }
     } else {
         AppError::Store { step: "commit", source }

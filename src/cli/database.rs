@@ -8,7 +8,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::config::{self, Config};
 use crate::limits;
-use crate::store::cluster::{self, Cluster};
+use crate::store::cluster::{self, Cluster, Kept};
 use crate::store::{self, Pool, PoolSettings};
 
 /// Where Debian and its kin keep the authorities that a machine trusts.
@@ -20,7 +20,7 @@ pub(super) struct Database {
     tls: Option<MakeRustlsConnect>,
     /// Its name for people; holds no secret.
     pub(super) name: String,
-    cluster: Option<Cluster>,
+    cluster: Option<Kept>,
 }
 
 impl Database {
@@ -40,7 +40,7 @@ impl Database {
         tracing::info!(folder = %folder.display(), "{how} the private cluster");
         let connection = cluster.connection(cluster::DATABASE);
         let name = format!("private cluster in {}", folder.display());
-        Ok(Self { connection, tls: None, name, cluster: Some(cluster) })
+        Ok(Self { connection, tls: None, name, cluster: Some(cluster.keep()) })
     }
 
     /// Brings the schema up to date; says how many migrations that took.
@@ -68,6 +68,17 @@ impl Database {
             None => Pool::new(connection, NoTls, &settings),
         };
         pool.context("make the pool of connections")
+    }
+
+    /// Comes back, with the reason, only when the private cluster ended and could not be started again.
+    pub(super) async fn lost(&self) -> anyhow::Error {
+        match &self.cluster {
+            Some(cluster) => {
+                let why = cluster.given_up().await;
+                anyhow::anyhow!("start the private cluster again after it ended by itself: {why}")
+            }
+            None => std::future::pending().await,
+        }
     }
 
     /// Stops the private cluster cleanly; leaves a database of somebody else's alone.

@@ -111,6 +111,7 @@ async fn serve_on(
         scraped = telemetry.serve_scrape(scrape, serving) => {
             scraped.context("serve scrapes").map(|()| Drained::Whole)
         }
+        error = database.lost() => Err(error),
     };
     app.pool.close();
     drained

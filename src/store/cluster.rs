@@ -1,7 +1,8 @@
 //! The private PostgreSQL cluster that `serve` starts when no database is given.
 //!
 //! It listens on a unix socket in a folder that only its user can enter. It is started directly, outlives a server that was
-//! killed, and is adopted by the next one. No pid file is removed while any process still works in the data folder.
+//! killed, and is adopted by the next one; where it ends by itself while we serve, it is started again. No pid file is removed
+//! while any process still works in the data folder.
 use std::fs::File;
 use std::io;
 use std::os::unix::process::CommandExt as _;
@@ -14,8 +15,11 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::limits;
 
 mod host;
+mod keeper;
 
 use host::{Programs, User};
+
+pub use keeper::Kept;
 
 /// How the cluster is called by its owner, and the database that is made in it.
 const SUPERUSER: &str = "postgres";
@@ -46,6 +50,7 @@ pub enum Life {
 /// A running cluster. Dropping it stops it cleanly.
 #[derive(Debug)]
 pub struct Cluster {
+    settings: Settings,
     layout: Layout,
     /// PostgreSQL itself, or the shell that watches over a scratch cluster. `None` when adopted.
     child: Option<Child>,
@@ -146,6 +151,25 @@ impl Cluster {
     /// The process id of PostgreSQL's postmaster, as long as it runs.
     pub fn pid(&self) -> Option<i32> {
         self.layout.running().map(Pid::as_raw_pid)
+    }
+
+    /// Whether PostgreSQL is there; also reaps it where it has ended.
+    fn runs(&mut self) -> bool {
+        match self.child {
+            Some(_) => self.child_runs(),
+            None => self.layout.running().is_some(),
+        }
+    }
+
+    /// Starts it again after it ended by itself, in the same folder and under the same lock. It recovers what was committed.
+    async fn start_again(&mut self) -> Result<(), ClusterError> {
+        let (settings, layout) = (self.settings.clone(), self.layout.clone());
+        let launched = tokio::task::spawn_blocking(move || start_in(&settings, &layout)).await;
+        self.child = Some(match launched {
+            Ok(launched) => launched?,
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        });
+        self.wait_until_up().await
     }
 
     /// Stops it cleanly: clients are cut off, everything is written.
@@ -270,19 +294,23 @@ fn launch(settings: &Settings) -> Result<Cluster, ClusterError> {
         host::check_reachable(&folder, user)?;
     }
     let lock = host::lock(&folder)?;
-    if layout.running().is_some() {
-        return Ok(Cluster { layout, child: None, stopped: false, _lock: lock });
-    }
-    clear_remains(&layout)?;
+    let running = layout.running().is_some();
+    let child = if running { None } else { Some(start_in(settings, &layout)?) };
+    Ok(Cluster { settings: settings.clone(), layout, child, stopped: false, _lock: lock })
+}
+
+/// Where nothing runs: clears what is left of the one before, makes what is missing, and starts it.
+fn start_in(settings: &Settings, layout: &Layout) -> Result<Child, ClusterError> {
+    clear_remains(layout)?;
+    let user = User::choose(&layout.data)?;
     let programs = Programs::find(&settings.program_dirs, &layout.data)?;
     for folder in [&layout.folder, &layout.socket] {
         host::make_private(folder, user.as_ref())?;
     }
     if !layout.data.join("PG_VERSION").exists() {
-        init_db(&layout, &programs, user.as_ref(), settings.life)?;
+        init_db(layout, &programs, user.as_ref(), settings.life)?;
     }
-    let child = spawn(&layout, &programs, user.as_ref(), settings.life)?;
-    Ok(Cluster { layout, child: Some(child), stopped: false, _lock: lock })
+    spawn(layout, &programs, user.as_ref(), settings.life)
 }
 
 /// Waits for what a killed postmaster left behind, then removes its pid file.

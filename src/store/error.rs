@@ -140,6 +140,11 @@ impl StoreError {
         }
     }
 
+    /// Was there no connection to send anything by? Then nothing was written.
+    pub fn is_unsent(&self) -> bool {
+        matches!(self, Self::Connect { .. })
+    }
+
     /// Did the database itself stay away or go away? For a commit it is then not known whether it was written.
     pub fn is_outage(&self) -> bool {
         match self {

@@ -114,21 +114,43 @@ pub(crate) struct Gateway {
     pub(crate) desk: SettlementServiceClient<Channel>,
     pub(crate) channel: Channel,
     pub(crate) address: SocketAddr,
+    keys: Folder,
     stop: CancellationToken,
 }
 
 impl Gateway {
     /// Started, with rules published and nobody registered.
     pub(crate) async fn bare() -> Self {
+        Self::ruled_by(&PACKAGE.replace("BASIC_RATIO", "0.70")).await
+    }
+
+    /// The same by rules of one's own.
+    pub(crate) async fn ruled_by(package: &str) -> Self {
+        let keys = Folder::new("keys");
+        keys::init(&keys.path().join("keys")).unwrap();
+        Self::on(Database::new().await, keys, package).await
+    }
+
+    /// Another gateway on the same database with the same keys, and rules of its own.
+    pub(crate) async fn beside(&self, package: &str) -> Self {
+        let keys = Folder::new("keys");
+        let (from, to) = (self.keys.path().join("keys"), keys.path().join("keys"));
+        std::fs::create_dir(&to).unwrap();
+        for file in std::fs::read_dir(from).unwrap() {
+            let file = file.unwrap();
+            std::fs::copy(file.path(), to.join(file.file_name())).unwrap();
+        }
+        Self::on(self.database.again(), keys, package).await
+    }
+
+    /// On a database that is there.
+    pub(crate) async fn on(database: Database, keys: Folder, package: &str) -> Self {
         let rules = Folder::new("rules");
-        write_package(&rules, "2024", &PACKAGE.replace("BASIC_RATIO", "0.70"));
-        let keys_dir = Folder::new("keys");
-        let keys_dir = keys_dir.path().join("keys");
-        keys::init(&keys_dir).unwrap();
-        let database = Database::new().await;
+        write_package(&rules, "2024", package);
         let rulebook = RuleBook::open(rules.path(), false).unwrap();
-        let keys = Keys::load(&keys_dir).unwrap();
-        let app = App::new(database.pool.clone(), Arc::new(rulebook), keys, Metrics::unexported());
+        let loaded = Keys::load(&keys.path().join("keys")).unwrap();
+        let metrics = Metrics::unexported();
+        let app = App::new(database.pool.clone(), Arc::new(rulebook), loaded, metrics);
         let app = Arc::new(app);
         publish(&app).await;
 
@@ -154,7 +176,7 @@ impl Gateway {
         let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
         let channel = endpoint.connect().await.unwrap();
         let desk = SettlementServiceClient::new(channel.clone());
-        Self { database, app, rules, desk, channel, address, stop }
+        Self { database, app, rules, desk, channel, address, keys, stop }
     }
 
     /// The same, with two hospitals, four items and three persons: the first with low income, the third insured elsewhere.
@@ -302,7 +324,7 @@ pub(crate) fn begin(id: &str, kind: registry::RowKind) -> registry::ImportBegin 
     }
 }
 
-fn hospitals() -> Vec<registry::import_row::Row> {
+pub(crate) fn hospitals() -> Vec<registry::import_row::Row> {
     let hospital = |code: &str| {
         registry::import_row::Row::Hospital(registry::HospitalRow {
             hospital_code: code.to_owned(),
@@ -328,7 +350,7 @@ pub(crate) fn item(code: &str, class: &str, from: &str) -> registry::import_row:
     })
 }
 
-fn items() -> Vec<registry::import_row::Row> {
+pub(crate) fn items() -> Vec<registry::import_row::Row> {
     vec![
         item("A01", "A", "2020-01-01"),
         item("B01", "B", "2020-01-01"),

@@ -48,16 +48,20 @@ static NUMBER: AtomicU32 = AtomicU32::new(0);
 impl Database {
     /// A migrated database that no other test sees.
     pub(crate) async fn new() -> Self {
-        Self::with(&PoolSettings {
-            connections_max: 24,
-            wait_max: Duration::from_secs(20),
-            ..PoolSettings::default()
-        })
-        .await
+        Self::with(&roomy()).await
     }
 
     pub(crate) async fn with(settings: &PoolSettings) -> Self {
-        let config = empty("template_onestop").await;
+        Self::reached_by(empty("template_onestop").await, settings)
+    }
+
+    /// The same database through a pool of its own, as another server would reach it.
+    pub(crate) fn again(&self) -> Self {
+        Self::reached_by(self.config.clone(), &roomy())
+    }
+
+    /// A database reached in another way, or by other limits.
+    pub(crate) fn reached_by(config: Config, settings: &PoolSettings) -> Self {
         let pool = Pool::new(config.clone(), NoTls, settings).unwrap();
         Self { config, pool }
     }
@@ -72,6 +76,15 @@ impl Database {
         let client = connect(&self.config).await;
         client.batch_execute("SET ROLE onestop_service").await.unwrap();
         client
+    }
+}
+
+/// Limits that no test meets unless it means to.
+pub(crate) fn roomy() -> PoolSettings {
+    PoolSettings {
+        connections_max: 24,
+        wait_max: Duration::from_secs(20),
+        ..PoolSettings::default()
     }
 }
 

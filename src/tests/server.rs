@@ -144,14 +144,14 @@ async fn a_missing_certificate_is_named() {
 }
 
 /// `onestop serve` as a process, on free ports and a folder of its own. Killed when dropped.
-struct Process {
+pub(crate) struct Process {
     child: Child,
-    listen: SocketAddr,
+    pub(crate) listen: SocketAddr,
     metrics: SocketAddr,
     log: String,
 }
 
-fn onestop(folder: &Folder) -> Command {
+pub(crate) fn onestop(folder: &Folder) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_onestop"));
     command
         .env("ONESTOP_DATA_DIR", folder.path())
@@ -164,11 +164,13 @@ fn onestop(folder: &Folder) -> Command {
 
 impl Process {
     fn start(folder: &Folder, collector: SocketAddr) -> Process {
-        let mut child = onestop(folder)
-            .arg("serve")
-            .env("ONESTOP_OTLP_ENDPOINT", format!("http://{collector}"))
-            .spawn()
-            .unwrap();
+        let mut command = onestop(folder);
+        Self::run(command.env("ONESTOP_OTLP_ENDPOINT", format!("http://{collector}")))
+    }
+
+    /// Returns once it serves.
+    pub(crate) fn run(command: &mut Command) -> Process {
+        let mut child = command.arg("serve").spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap());
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
         let mut process = Process { child, listen: nowhere, metrics: nowhere, log: String::new() };
@@ -187,7 +189,7 @@ impl Process {
         process
     }
 
-    fn get(&self, path: &str) -> String {
+    pub(crate) fn get(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(self.metrics).unwrap();
         write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
         let mut answer = String::new();
@@ -195,7 +197,7 @@ impl Process {
         answer
     }
 
-    fn end(mut self, signal: Signal) -> ExitStatus {
+    pub(crate) fn end(mut self, signal: Signal) -> ExitStatus {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
         kill_process(pid, signal).unwrap();
         self.child.wait().unwrap()

@@ -3,6 +3,9 @@
 -- Takes columns of many entries, one array each, though today a call passes one. Layers, fixed benefits, what accumulators
 -- move by and identities come flat, and each entry names the slice that is its own. What a unique key refuses fails the
 -- statement by the constraint's name; what moved since the snapshot comes back as a word, an entry a row.
+--
+-- The plan is made once, often while the tables are empty. OFFSET 0 keeps the planner from reading all of a table into a hash
+-- instead of looking for the one row; nothing here may cost more as history grows.
 WITH entry AS (
     SELECT given.*,
         ($60::text[])[given.layers_from:given.layers_to] AS payer,
@@ -43,11 +46,10 @@ WITH entry AS (
     UPDATE person_head h
     SET ledger_version = h.ledger_version + 1,
         newest_settlement_id = CASE WHEN e.reverses_settlement_id IS NULL THEN e.settlement_id ELSE (
-            SELECT s.settlement_id FROM settlement s
-            WHERE s.bucket = e.bucket AND s.person_id = e.person_id AND s.reverses_settlement_id IS NULL
-                AND s.settlement_id <> e.reverses_settlement_id
-                AND NOT EXISTS (SELECT FROM settlement r WHERE r.bucket = s.bucket AND r.person_id = s.person_id
-                    AND r.reverses_settlement_id = s.settlement_id)
+            -- By the person's own stays: no key leads from a person to what is newest among the settlements.
+            SELECT s.settlement_id
+            FROM (SELECT * FROM stay WHERE bucket = e.bucket AND person_id = e.person_id OFFSET 0) s
+            WHERE NOT s.reversed AND s.settlement_id <> e.reverses_settlement_id
             ORDER BY s.ledger_version DESC
             LIMIT 1
         ) END
@@ -55,17 +57,18 @@ WITH entry AS (
     WHERE h.bucket = e.bucket AND h.person_id = e.person_id
         AND h.standing_version = e.standing_version AND h.ledger_version = e.ledger_version
         AND CASE WHEN e.reverses_settlement_id IS NULL THEN
-            EXISTS (SELECT FROM rule_package p WHERE p.hash = e.package_hash)
+            EXISTS (SELECT FROM rule_package p WHERE p.hash = e.package_hash OFFSET 0)
             -- Superseded only for what the later package covers, and once it is known.
             AND NOT EXISTS (SELECT FROM rule_package later WHERE later.supersedes_hash = e.package_hash
                 AND later.known_from <= e.accounting_day AND later.in_force_from <= e.discharge_date
-                AND (later.in_force_to IS NULL OR e.discharge_date <= later.in_force_to))
+                AND (later.in_force_to IS NULL OR e.discharge_date <= later.in_force_to) OFFSET 0)
             AND NOT EXISTS (SELECT FROM stay s WHERE s.bucket = e.bucket AND s.person_id = e.person_id
-                AND s.hospital_code = e.hospital_code AND s.stay_id = e.stay_id AND s.part = e.stay_part AND NOT s.reversed)
+                AND s.hospital_code = e.hospital_code AND s.stay_id = e.stay_id AND s.part = e.stay_part AND NOT s.reversed
+                OFFSET 0)
         ELSE
             -- Only what was settled, of this person, can be reversed.
             EXISTS (SELECT FROM settlement s WHERE s.bucket = e.bucket AND s.person_id = e.person_id
-                AND s.settlement_id = e.reverses_settlement_id AND s.reverses_settlement_id IS NULL)
+                AND s.settlement_id = e.reverses_settlement_id AND s.reverses_settlement_id IS NULL OFFSET 0)
         END
     RETURNING h.bucket, h.person_id, h.ledger_version - 1 AS ledger_version
 ), taken AS (
@@ -105,24 +108,21 @@ WITH entry AS (
     SELECT e.bucket, e.person_id, e.lines_sha256, e.lines FROM taken e WHERE e.reverses_settlement_id IS NULL
     ON CONFLICT ON CONSTRAINT charge_lines_pkey DO NOTHING
 ), stayed AS (
+    -- A reversal proposes the row that is there, reversed: so the key leads to it, and never a walk through all stays.
     INSERT INTO stay AS s (bucket, person_id, hospital_code, stay_id, part, hospital_level, care_type, admission_date,
         discharge_date, insured_region, scheme, policy_year, deductible_fen, settlement_id, ledger_version, reversed)
     SELECT e.bucket, e.person_id, e.hospital_code, e.stay_id, e.stay_part, e.hospital_level, e.care_type, e.admission_date,
-        e.discharge_date, e.insured_region, e.scheme, e.policy_year, e.deductible_paid_fen, e.settlement_id,
-        e.ledger_version, false
-    FROM taken e WHERE e.reverses_settlement_id IS NULL
+        e.discharge_date, e.insured_region, e.scheme, e.policy_year, abs(e.deductible_paid_fen),
+        coalesce(e.reverses_settlement_id, e.settlement_id), e.ledger_version, e.reverses_settlement_id IS NOT NULL
+    FROM taken e
     ON CONFLICT ON CONSTRAINT stay_pkey DO UPDATE
     SET hospital_level = excluded.hospital_level, care_type = excluded.care_type,
         admission_date = excluded.admission_date, discharge_date = excluded.discharge_date,
         insured_region = excluded.insured_region, scheme = excluded.scheme, policy_year = excluded.policy_year,
         deductible_fen = excluded.deductible_fen, settlement_id = excluded.settlement_id,
-        ledger_version = excluded.ledger_version, reversed = false
-), unstayed AS (
-    UPDATE stay s SET reversed = true
-    FROM taken e
-    WHERE e.reverses_settlement_id IS NOT NULL AND s.bucket = e.bucket AND s.person_id = e.person_id
-        AND s.hospital_code = e.hospital_code AND s.stay_id = e.stay_id AND s.part = e.stay_part
-        AND s.settlement_id = e.reverses_settlement_id
+        ledger_version = CASE WHEN excluded.reversed THEN s.ledger_version ELSE excluded.ledger_version END,
+        reversed = excluded.reversed
+    WHERE NOT excluded.reversed OR s.settlement_id = excluded.settlement_id
 ), used AS (
     INSERT INTO accumulator AS a (bucket, person_id, insured_region, scheme, policy_year, name, amount_fen)
     SELECT e.bucket, e.person_id, e.insured_region, e.scheme, m.year, array_agg(m.name), array_agg(m.fen)
@@ -157,16 +157,16 @@ SELECT CASE
     WHEN h.person_id IS NULL THEN 'unregistered'
     WHEN h.standing_version <> e.standing_version THEN 'standing'
     WHEN h.ledger_version <> e.ledger_version THEN 'accumulators'
-    WHEN e.reverses_settlement_id IS NULL AND (NOT EXISTS (SELECT FROM rule_package p WHERE p.hash = e.package_hash)
+    WHEN e.reverses_settlement_id IS NULL AND (NOT EXISTS (SELECT FROM rule_package p WHERE p.hash = e.package_hash OFFSET 0)
         OR EXISTS (SELECT FROM rule_package later WHERE later.supersedes_hash = e.package_hash
             AND later.known_from <= e.accounting_day AND later.in_force_from <= e.discharge_date
-            AND (later.in_force_to IS NULL OR e.discharge_date <= later.in_force_to))) THEN 'package'
+            AND (later.in_force_to IS NULL OR e.discharge_date <= later.in_force_to) OFFSET 0)) THEN 'package'
     WHEN e.reverses_settlement_id IS NULL AND EXISTS (SELECT FROM stay s WHERE s.bucket = e.bucket
         AND s.person_id = e.person_id AND s.hospital_code = e.hospital_code AND s.stay_id = e.stay_id
-        AND s.part = e.stay_part AND NOT s.reversed) THEN 'stay'
+        AND s.part = e.stay_part AND NOT s.reversed OFFSET 0) THEN 'stay'
     WHEN e.reverses_settlement_id IS NOT NULL AND NOT EXISTS (SELECT FROM settlement s WHERE s.bucket = e.bucket
         AND s.person_id = e.person_id AND s.settlement_id = e.reverses_settlement_id
-        AND s.reverses_settlement_id IS NULL) THEN 'unknown'
+        AND s.reverses_settlement_id IS NULL OFFSET 0) THEN 'unknown'
     ELSE 'raced'
 END AS outcome
 FROM entry e

@@ -12,9 +12,17 @@ FROM (
     SELECT k.bucket, k.settlement_id, k.request_id FROM request_key k
     WHERE k.hospital_code = $3::text AND k.request_id = $4::text
 ) wanted
-LEFT JOIN settlement s ON s.bucket = wanted.bucket AND s.settlement_id = wanted.settlement_id
-LEFT JOIN charge_lines c ON c.bucket = s.bucket AND c.person_id = s.person_id AND c.lines_sha256 = s.lines_sha256
-LEFT JOIN person_head h ON h.bucket = s.bucket AND h.person_id = s.person_id
+-- OFFSET 0: each is looked for by its key; the plan is made while there are none, and would walk through all of them.
+LEFT JOIN LATERAL (
+    SELECT * FROM settlement s WHERE s.bucket = wanted.bucket AND s.settlement_id = wanted.settlement_id OFFSET 0
+) s ON true
+LEFT JOIN LATERAL (
+    SELECT c.lines FROM charge_lines c
+    WHERE c.bucket = s.bucket AND c.person_id = s.person_id AND c.lines_sha256 = s.lines_sha256 OFFSET 0
+) c ON true
+LEFT JOIN LATERAL (
+    SELECT h.* FROM person_head h WHERE h.bucket = s.bucket AND h.person_id = s.person_id OFFSET 0
+) h ON true
 LEFT JOIN LATERAL (
     SELECT * FROM tombstone t
     WHERE wanted.settlement_id IS NULL AND t.hospital_code = $3

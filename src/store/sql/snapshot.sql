@@ -89,7 +89,10 @@ LEFT JOIN LATERAL (
         (SELECT r.settlement_id FROM settlement r WHERE r.bucket = s.bucket AND r.person_id = s.person_id
             AND r.reverses_settlement_id = s.settlement_id) AS earlier_reversed_by
     FROM request_key k
-    LEFT JOIN settlement s ON s.bucket = k.bucket AND s.settlement_id = k.settlement_id
+    LEFT JOIN LATERAL (
+        -- OFFSET 0: looked for by its key; the plan is made while there are none, and would walk through all of them.
+        SELECT * FROM settlement s WHERE s.bucket = k.bucket AND s.settlement_id = k.settlement_id OFFSET 0
+    ) s ON true
     WHERE k.hospital_code = $4 AND k.request_id = $5::text
 ) earlier ON true
 LEFT JOIN LATERAL (

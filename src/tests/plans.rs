@@ -1,0 +1,47 @@
+//! The plans of the settling path, as they are made on a database that is still empty and then kept: each looks for its rows by
+//! their keys, and none costs more as history grows.
+
+use crate::harness::{Database, connect};
+
+const STATEMENTS: [(&str, usize, &str); 3] = [
+    ("commit", 71, include_str!("../store/sql/commit.sql")),
+    ("snapshot", 10, include_str!("../store/sql/snapshot.sql")),
+    ("find_settlement", 4, include_str!("../store/sql/find_settlement.sql")),
+];
+
+/// As the pool sets them for every connection.
+const SETTINGS: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off;
+    SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off";
+
+#[tokio::test]
+async fn a_plan_made_on_an_empty_database_never_walks_through_a_table() {
+    let database = Database::new().await;
+    let client = connect(&database.config).await;
+    client.batch_execute(SETTINGS).await.unwrap();
+    for (name, parameters, sql) in STATEMENTS {
+        client.batch_execute(&format!("PREPARE {name} AS {sql}")).await.unwrap();
+        let nothing = vec!["NULL"; parameters].join(", ");
+        let explain = format!("EXPLAIN (COSTS off) EXECUTE {name}({nothing})");
+        let rows = client.query(&explain, &[]).await.unwrap();
+        let plan: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+        assert!(plan.iter().any(|line| line.contains("Index")), "{name} reads nothing?");
+        check(name, &plan);
+    }
+}
+
+fn check(name: &str, plan: &[String]) {
+    let whole = plan.join("\n");
+    assert!(!whole.contains("Seq Scan"), "{name} reads a whole table:\n{whole}");
+    assert!(!whole.contains("hashed SubPlan"), "{name} reads a whole table into a hash:\n{whole}");
+    for (place, line) in plan.iter().enumerate() {
+        if !line.contains("Index Scan") && !line.contains("Index Only Scan") {
+            continue;
+        }
+        let key = plan.get(place + 1).map_or("", |next| next.trim());
+        assert!(key.starts_with("Index Cond: "), "{name} walks through{line}:\n{whole}");
+        // A bucket holds one row in 128 of everybody's.
+        let more = key.matches(" = ").count() + key.matches("ANY").count();
+        let bucket_only = key.contains("bucket =") && more < 2;
+        assert!(!bucket_only, "{name} walks through a bucket:\n{whole}");
+    }
+}
