@@ -75,6 +75,8 @@ pub struct Package {
     pub moves: Vec<Move>,
     /// In the order in which they pay.
     pub layers: Vec<Layer>,
+    /// How many of the first layers never look at the identity: they are the same for every one that is tried.
+    pub layers_shared: LayerId,
     /// What is counted over stays.
     pub accumulators: Vec<AccumulatorName>,
     /// Every place that a step may point to.

@@ -20,7 +20,7 @@ use super::read::{self, Node, Shape, Table, unknown};
 use super::shapes;
 use crate::domain::ids::PackageHash;
 use crate::domain::rules::{
-    AccumulatorId, AccumulatorName, Clause, ClauseId, FactKind, Grade, Package, Source,
+    AccumulatorId, AccumulatorName, Clause, ClauseId, FactKind, Grade, LayerId, Package, Source,
 };
 
 /// What the hash of a package begins with, so that it is never taken for the hash of something else.
@@ -73,6 +73,9 @@ struct Parser {
     clauses: Vec<Clause>,
     clause_names: BTreeMap<String, ClauseId>,
     accumulators: Vec<AccumulatorName>,
+    /// Has any condition so far asked for the identity?
+    identity_asked: bool,
+    layers_shared: LayerId,
 }
 
 /// The names of a package, in its order.
@@ -114,6 +117,8 @@ impl Parser {
             clauses: Vec::new(),
             clause_names: BTreeMap::new(),
             accumulators: Vec::new(),
+            identity_asked: false,
+            layers_shared: 0,
         }
     }
 

@@ -119,29 +119,34 @@ fn chosen(package: &Package, inputs: &Inputs, traced: Traced) -> Result<Outcome,
         IdentityChoice::Rank(rank) => {
             let first = rank.iter().copied().find(|identity| inputs.identities.contains(identity));
             let mut run = start;
-            run.all_layers(first)?;
+            run.other_layers(first)?;
             run.outcome(false)
         }
     }
 }
 
-/// Tries every identity held, then none; of equals the first counts.
-fn best_over_the_bill(start: Run<'_>, inputs: &Inputs) -> Result<Outcome, Halt> {
+/// Tries every identity held, then none; of equals the first counts. What no identity can change is done once.
+fn best_over_the_bill(mut start: Run<'_>, inputs: &Inputs) -> Result<Outcome, Halt> {
+    start.shared_layers()?;
+    let first = inputs.identities.first().copied();
+    if start.is_done() || first.is_none() {
+        start.other_layers(first)?;
+        return start.outcome(false);
+    }
     let mut best: Option<(Fen, Run<'_>)> = None;
     for identity in &inputs.identities {
         let mut run = start.clone();
-        run.all_layers(Some(*identity))?;
+        run.other_layers(Some(*identity))?;
         let burden = run.burden()?;
         if best.as_ref().is_none_or(|(least, _)| burden < *least) {
             best = Some((burden, run));
         }
     }
-    let mut none = start;
-    none.all_layers(None)?;
-    let burden = none.burden()?;
+    start.other_layers(None)?;
+    let burden = start.burden()?;
     match best {
         Some((least, run)) if least <= burden => run.outcome(false),
-        Some(_) | None => none.outcome(false),
+        Some(_) | None => start.outcome(false),
     }
 }
 

@@ -114,15 +114,30 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Every layer with the same identity.
-    pub(super) fn all_layers(&mut self, identity: Option<u16>) -> Result<(), Halt> {
+    /// The layers that no identity can change.
+    pub(super) fn shared_layers(&mut self) -> Result<(), Halt> {
+        self.layers_until(usize::from(self.package.layers_shared), None)
+    }
+
+    /// All layers that are not done yet, with the same identity.
+    pub(super) fn other_layers(&mut self, identity: Option<u16>) -> Result<(), Halt> {
+        self.layers_until(self.package.layers.len(), identity)?;
+        self.identities.push(IdentityUsed { layer: None, identity });
+        Ok(())
+    }
+
+    /// Is every layer done?
+    pub(super) fn is_done(&self) -> bool {
+        self.done.len() == self.package.layers.len()
+    }
+
+    fn layers_until(&mut self, end: usize, identity: Option<u16>) -> Result<(), Halt> {
         let package = self.package;
-        for (id, layer) in package.layers.iter().enumerate() {
+        for (id, layer) in package.layers.iter().enumerate().take(end).skip(self.done.len()) {
             let id = LayerId::try_from(id).map_err(|_| Halt::Overflow)?;
             let computed = Worker::new(self, id, layer, identity).compute()?;
             self.apply(layer, computed)?;
         }
-        self.identities.push(IdentityUsed { layer: None, identity });
         Ok(())
     }
 

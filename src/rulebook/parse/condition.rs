@@ -34,6 +34,7 @@ impl Parser {
                     let en = "a move's condition can not name an identity";
                     self.error(node.line, spot, en, "转列的条件不能写身份");
                 }
+                self.identity_asked = true;
                 let names = self.names.identities.clone();
                 Condition::Identity(self.name_bits(node, spot, ("identity", "身份"), &names))
             }

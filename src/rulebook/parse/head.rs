@@ -76,9 +76,8 @@ impl Parser {
         let switches = self.switches(&top, &spot);
         let (from, to, known_from) = period?;
         let (class_b_advance, class_b_clause) = class_b?;
-        let mut optional = |key: &str| {
-            top.get(key).and_then(|node| self.faults.filled(node, "")).map(str::to_owned)
-        };
+        let supersedes = self.optional(&top, "supersedes");
+        let hole_before = self.optional(&top, "hole_before");
         Some(Package {
             id: id?.to_owned(),
             title,
@@ -87,8 +86,8 @@ impl Parser {
             from,
             to,
             known_from,
-            supersedes: optional("supersedes"),
-            hole_before: optional("hole_before"),
+            supersedes,
+            hole_before,
             hash,
             rounding,
             year_by: switches.year_by,
@@ -108,12 +107,17 @@ impl Parser {
             class_b_clause,
             moves,
             layers,
+            layers_shared: self.layers_shared,
             accumulators: std::mem::take(&mut self.accumulators),
             clauses: std::mem::take(&mut self.clauses),
         })
     }
 
     // === the package itself ===
+
+    fn optional(&mut self, top: &Table<'_>, key: &str) -> Option<String> {
+        top.get(key).and_then(|node| self.faults.filled(node, "")).map(str::to_owned)
+    }
 
     pub(super) fn choice(
         &mut self,

@@ -42,6 +42,9 @@ impl Parser {
             let mut outer = spot.clone();
             outer.reach = Reach { identities: true, layers: at };
             let layer = self.layer(item, &outer, &name, rounding);
+            if !self.identity_asked {
+                self.layers_shared += 1;
+            }
             self.names.fixed_layers.push(
                 layer.as_ref().is_some_and(|layer| matches!(layer.formula, Formula::Fixed(_))),
             );
