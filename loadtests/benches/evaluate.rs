@@ -8,11 +8,12 @@ use anyhow::{Context as _, bail};
 use criterion::Criterion;
 use jiff::civil::{Date, date};
 use onestop::domain::bill::{Bill, Care, CatalogueClass, CatalogueEntry, ChargeLine, Referral};
-use onestop::domain::cascade::{Traced, decide};
+use onestop::domain::cascade::{Inputs, Traced, decide};
 use onestop::domain::ids::{HospitalCode, ItemCode, LineId, PersonId, RegionCode, StayId};
 use onestop::domain::money::Fen;
 use onestop::domain::prepare::{Frozen, prepare};
 use onestop::domain::rules::Package;
+use onestop::domain::split::{NetLine, add_line};
 use onestop::domain::standing::{Coverage, Hospital, Identity, PersonSnapshot, Scheme, Standing};
 use onestop::domain::verdict::Verdict;
 use onestop::rulebook::load;
@@ -27,7 +28,7 @@ struct Case {
     bill: Bill,
     person: PersonSnapshot,
     hospital: Hospital,
-    catalogue: Vec<CatalogueEntry>,
+    catalogue: Vec<Option<CatalogueEntry>>,
 }
 
 impl Case {
@@ -48,8 +49,10 @@ fn package() -> Result<Package, anyhow::Error> {
     }
 }
 
-fn case() -> Result<Case, anyhow::Error> {
-    let region = RegionCode::new("520200").context("a region")?;
+/// The charges, what the catalogue says of them, and their sum in fen.
+type Charges = (Vec<ChargeLine>, Vec<Option<CatalogueEntry>>, i64);
+
+fn charges() -> Result<Charges, anyhow::Error> {
     let item = |number: usize| ItemCode::new(&format!("ITEM{number:04}")).context("an item");
     let mut lines = Vec::new();
     let mut catalogue = Vec::new();
@@ -71,7 +74,7 @@ fn case() -> Result<Case, anyhow::Error> {
             refund_of: None,
             charged_on: DISCHARGE,
         });
-        catalogue.push(CatalogueEntry {
+        catalogue.push(Some(CatalogueEntry {
             item: item(number)?,
             valid_from: ALWAYS,
             valid_to: None,
@@ -80,8 +83,14 @@ fn case() -> Result<Case, anyhow::Error> {
             // Every fifth is dearer than its ceiling price.
             ceiling_price_e6: number.is_multiple_of(5).then_some(fen * 9_000),
             amount_name: None,
-        });
+        }));
     }
+    Ok((lines, catalogue, total))
+}
+
+fn case() -> Result<Case, anyhow::Error> {
+    let region = RegionCode::new("520200").context("a region")?;
+    let (lines, catalogue, total) = charges()?;
     let identity = Identity {
         code: "low_income".to_owned(),
         region,
@@ -153,6 +162,29 @@ fn pays_in_all_three_layers(case: &Case) -> Result<(), anyhow::Error> {
     Ok(())
 }
 
+/// The lines as the catalogue has classed them: what evaluation starts from.
+fn net_lines(case: &Case) -> Vec<NetLine> {
+    let known = case.bill.lines.iter().zip(case.catalogue.iter().flatten());
+    let net = known.map(|(line, entry)| NetLine {
+        class: entry.class,
+        amount: line.amount,
+        quantity_e4: line.quantity_e4,
+        ceiling_price_e6: entry.ceiling_price_e6,
+        advance_ratio: entry.advance_ratio,
+        declared: None,
+    });
+    net.collect()
+}
+
+/// Splits every line and runs the three layers.
+fn evaluate(package: &Package, lines: &[NetLine], inputs: &mut Inputs, traced: Traced) -> Verdict {
+    inputs.amounts.fill(Fen::ZERO);
+    for line in lines {
+        let _fits = add_line(package, &mut inputs.amounts, line);
+    }
+    decide(package, inputs, traced)
+}
+
 fn main() -> Result<(), anyhow::Error> {
     let case = case()?;
     pays_in_all_three_layers(&case)?;
@@ -168,6 +200,13 @@ fn main() -> Result<(), anyhow::Error> {
         });
     }
     let Ok(inputs) = prepare(frozen) else { bail!("declined") };
+    let lines = net_lines(&case);
+    for (name, traced) in [("with trace", Traced::Yes), ("without trace", Traced::No)] {
+        let mut inputs = inputs.clone();
+        criterion.bench_function(&format!("evaluate, 50 lines, {name}"), |bencher| {
+            bencher.iter(|| evaluate(&case.package, black_box(&lines), &mut inputs, traced));
+        });
+    }
     for (name, traced) in [("with trace", Traced::Yes), ("without trace", Traced::No)] {
         criterion.bench_function(&format!("decide, {name}"), |bencher| {
             bencher.iter(|| decide(&case.package, black_box(&inputs), traced));

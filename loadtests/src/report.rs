@@ -155,6 +155,11 @@ impl Summary {
         for (verdict, count) in &self.verdicts {
             line(format_args!("  {count:>7}  {verdict}"));
         }
+        if self.verdicts.contains_key("declined NOBODY_TELLS") {
+            line(format_args!(
+                "           NOBODY_TELLS: the package leaves a layer to the insurance core, and none is connected"
+            ));
+        }
         line(format_args!("  {:>7}  of these answered as repeats of recorded ones", self.repeats));
         line(format_args!("paid, by payer (yuan)"));
         for ((zh, en), pay) in &self.payers {

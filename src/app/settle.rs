@@ -9,7 +9,6 @@ use tracing::{Instrument as _, instrument};
 use super::entry::{self, bill_sha256};
 use super::quote::{Moved, Token};
 use super::{Answer, App, AppError, Caller, Claim, Now, Refusal};
-use crate::domain::bill::CatalogueEntry;
 use crate::domain::cascade::{Inputs, Traced, decide};
 use crate::domain::ids::{PersonId, RequestId};
 use crate::domain::prepare::{Frozen, coverage_of, policy_year, prepare};
@@ -235,9 +234,14 @@ impl App {
                 format!("{}/{}", coverage.region, coverage.scheme.word()),
             )
         })?;
-        let catalogue: Vec<CatalogueEntry> = snapshot.catalogue.iter().flatten().cloned().collect();
-        let frozen =
-            Frozen { bill, person, hospital, coverage, catalogue: &catalogue, package: &package };
+        let frozen = Frozen {
+            bill,
+            person,
+            hospital,
+            coverage,
+            catalogue: &snapshot.catalogue,
+            package: &package,
+        };
         let inputs = prepare(frozen)?;
         let outcome = match decide(&package, &inputs, Traced::Yes) {
             Verdict::Settled(outcome) => *outcome,

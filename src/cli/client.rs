@@ -199,7 +199,14 @@ pub fn told(status: &Status) -> Option<Told> {
             }
             ErrorDetail::LocalizedMessage(message) => told.en = message.message,
             // The others carry nothing that a desk could act on.
-            _ => {}
+            ErrorDetail::RetryInfo(_)
+            | ErrorDetail::DebugInfo(_)
+            | ErrorDetail::QuotaFailure(_)
+            | ErrorDetail::PreconditionFailure(_)
+            | ErrorDetail::RequestInfo(_)
+            | ErrorDetail::ResourceInfo(_)
+            | ErrorDetail::Help(_)
+            | _ => {}
         }
     }
     if told.en.is_empty() {

@@ -81,6 +81,9 @@ impl Fen {
 
     /// This share of the amount, rounded as named.
     pub fn share(self, rate: Rate, rounding: Rounding) -> Option<Self> {
+        if rate == Rate::ONE {
+            return Some(self);
+        }
         let exact = i128::from(self.0).checked_mul(i128::from(rate.0))?;
         round_scaled(exact, rounding)
     }
@@ -127,6 +130,29 @@ impl Rate {
 
 /// Brings an exact amount in billionths of a fen to the fen. The only place where money is rounded.
 pub fn round_scaled(exact: i128, rounding: Rounding) -> Option<Fen> {
+    // Nearly every amount fits here, and a machine divides it in one step.
+    match i64::try_from(exact) {
+        Ok(exact) => round_narrow(exact, rounding),
+        Err(_) => round_wide(exact, rounding),
+    }
+}
+
+fn round_narrow(exact: i64, rounding: Rounding) -> Option<Fen> {
+    let whole = exact.checked_div(RATE_ONE)?;
+    let rest = exact.checked_rem(RATE_ONE)?;
+    let doubled = rest.unsigned_abs().wrapping_mul(2);
+    let one = RATE_ONE.unsigned_abs();
+    let away = match rounding {
+        Rounding::Down => false,
+        Rounding::Up => rest != 0,
+        Rounding::HalfUp => one <= doubled,
+        Rounding::HalfEven => one < doubled || (doubled == one && whole & 1 != 0),
+    };
+    let step = if away { exact.signum() } else { 0 };
+    whole.checked_add(step).map(Fen)
+}
+
+fn round_wide(exact: i128, rounding: Rounding) -> Option<Fen> {
     let one = i128::from(RATE_ONE);
     let whole = exact.checked_div(one)?;
     let rest = exact.checked_rem(one)?;
@@ -223,6 +249,27 @@ mod tests {
         check(1_999_999_999, Rounding::Down, 1);
         check(1_000_000_001, Rounding::Up, 2);
         check(1_000_000_000, Rounding::Up, 1);
+    }
+
+    #[test]
+    fn both_ways_to_round_agree() {
+        for exact in [
+            0,
+            1,
+            -1,
+            499_999_999,
+            500_000_000,
+            -500_000_000,
+            1_500_000_000,
+            2_500_000_000,
+            i64::MAX,
+            i64::MIN,
+        ] {
+            for rounding in [Rounding::HalfUp, Rounding::HalfEven, Rounding::Down, Rounding::Up] {
+                let wide = round_wide(i128::from(exact), rounding);
+                assert_eq!(round_narrow(exact, rounding), wide, "{exact} {rounding:?}");
+            }
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! The guards stand in the order of [`Reason`], which is their precedence; past them nothing here declines.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::civil::Date;
 
@@ -26,8 +26,8 @@ pub struct Frozen<'a> {
     pub hospital: &'a Hospital,
     /// Whose coverage decides.
     pub coverage: &'a Coverage,
-    /// The catalogue's entries for the bill's items.
-    pub catalogue: &'a [CatalogueEntry],
+    /// The catalogue's entries for the bill's items, in any order; nothing for an item that it does not know.
+    pub catalogue: &'a [Option<CatalogueEntry>],
     /// The rules.
     pub package: &'a Package,
 }
@@ -134,17 +134,17 @@ fn identities_on(frozen: Frozen<'_>, day: Date) -> Vec<u16> {
 
 fn split_lines(frozen: Frozen<'_>) -> Result<Vec<Fen>, Decline> {
     let Frozen { bill, catalogue, package, .. } = frozen;
-    let mut entries: BTreeMap<&str, Vec<&CatalogueEntry>> = BTreeMap::new();
-    for entry in catalogue {
-        entries.entry(entry.item.as_str()).or_default().push(entry);
-    }
+    let mut entries: Vec<&CatalogueEntry> = catalogue.iter().flatten().collect();
+    entries.sort_by(|one, other| one.item.cmp(&other.item));
     let charges = bill.net_charges().map_err(|_| Decline::new(Reason::Overflow, "bill.lines"))?;
     let mut amounts = vec![Fen::ZERO; package.amounts.len()];
     for charge in &charges {
         let line = charge.line;
-        let found = entries.get(line.item.as_str()).and_then(|entries| {
-            entries.iter().find(|entry| within(line.charged_on, entry.valid_from, entry.valid_to))
-        });
+        let first = entries.partition_point(|entry| entry.item < line.item);
+        let of_item = entries.iter().skip(first).take_while(|entry| entry.item == line.item);
+        let mut on_day =
+            of_item.filter(|entry| within(line.charged_on, entry.valid_from, entry.valid_to));
+        let found = on_day.next();
         let Some(entry) = found else {
             return Err(Decline::new(Reason::ItemUnknown, field(charge, "item_code")));
         };

@@ -1,5 +1,6 @@
 //! A whole gateway for a test: a database of its own, rules that the test wrote, real gRPC on a free port.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use onestop::app::{self, App, Publication};
@@ -112,6 +113,7 @@ pub(crate) struct Gateway {
     pub(crate) rules: Folder,
     pub(crate) desk: SettlementServiceClient<Channel>,
     pub(crate) channel: Channel,
+    pub(crate) address: SocketAddr,
     keys: Folder,
     stop: CancellationToken,
 }
@@ -174,7 +176,7 @@ impl Gateway {
         let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
         let channel = endpoint.connect().await.unwrap();
         let desk = SettlementServiceClient::new(channel.clone());
-        Self { database, app, rules, desk, channel, keys, stop }
+        Self { database, app, rules, desk, channel, address, keys, stop }
     }
 
     /// The same, with two hospitals, four items and three persons: the first with low income, the third insured elsewhere.

@@ -6,6 +6,7 @@
 )]
 
 mod bad_input;
+mod client;
 mod cluster;
 mod contention;
 mod desk;

@@ -5,6 +5,12 @@ use anyhow::{Context as _, bail};
 use jiff::civil::Date;
 use toml::{Table, Value};
 
+/// The closed set of the poverty-relief years.
+pub(super) const REGISTERED_POOR: &str = "registered_poor";
+
+/// The last of those years.
+const RELIEF_YEARS_END: i16 = 2020;
+
 /// A package, as far as persons and bills depend on it.
 #[derive(Debug, Clone)]
 pub(super) struct Package {
@@ -20,6 +26,8 @@ pub(super) struct Package {
     pub(super) amounts: Vec<String>,
     /// Disease groups, each with a code that falls into it.
     pub(super) diseases: Vec<(String, String)>,
+    /// A layer's pay is told by somebody else, whoever the patient is.
+    pub(super) always_told: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -64,7 +72,17 @@ impl Package {
             facts: tables(table, "fact").filter_map(fact).collect(),
             amounts: names("amount", "name"),
             diseases: tables(table, "disease").filter_map(disease).collect(),
+            always_told: tables(table, "layer").any(|layer| {
+                layer.get("external").and_then(Value::as_bool) == Some(true)
+                    && !layer.contains_key("who")
+            }),
         })
+    }
+
+    /// A package of the poverty-relief years has figures for the registered poor only.
+    pub(super) fn is_for_the_registered_poor(&self) -> bool {
+        self.to.year() <= RELIEF_YEARS_END
+            && self.identities.iter().any(|code| code == REGISTERED_POOR)
     }
 }
 

@@ -11,7 +11,7 @@ use onestop::door::wire::settlement::v1::{
 use rand::{RngExt as _, SeedableRng as _};
 use rand_pcg::Pcg64Mcg;
 
-use super::package::{Package, yuan};
+use super::package::{Package, REGISTERED_POOR, yuan};
 use super::{ALWAYS, Insured, Size, World};
 
 /// Items of the common catalogue.
@@ -29,6 +29,9 @@ const SHARES: [(&str, u32); 8] = [
     ("extreme_poverty", 4),
     ("", 10),
 ];
+
+/// Bills of a day on which none can settle.
+const BILLS_OF_TOLD: u32 = 3;
 
 /// Of a hundred: patients who are aid recipients at all. Far more than among all people, so that every layer is seen to work.
 const RECIPIENTS_IN_100: u32 = 60;
@@ -63,6 +66,7 @@ enum Place {
 struct Region<'a> {
     package: &'a Package,
     items: Vec<Item>,
+    common_items: usize,
     hospitals: Vec<Hospital>,
     short: String,
     random: Pcg64Mcg,
@@ -136,6 +140,7 @@ pub(super) fn add(world: &mut World, folder: &Path, size: Size) -> Result<(), an
     let patients = people(world, &package, (day, size.persons), &mut random)?;
     let hospitals = hospitals(world, &package.region);
     let mut items = items(size.seed);
+    let common_items = items.len();
     for amount in &package.amounts {
         let code = format!("SYN{short}{amount}");
         let name = format!("测试{amount}");
@@ -144,8 +149,11 @@ pub(super) fn add(world: &mut World, folder: &Path, size: Size) -> Result<(), an
         world.row("catalogue", cells.into_iter().map(str::to_owned).collect());
         items.push(Item { code, class: 'A', price_fen: 12_345 });
     }
-    let mut region = Region { package: &package, items, hospitals, short, random, stays: 0 };
-    let (bills, reversals) = region.day(&patients, day, size.bills)?;
+    let mut region =
+        Region { package: &package, items, common_items, hospitals, short, random, stays: 0 };
+    // Where somebody else always tells a layer's pay, nothing settles until they are asked; a few bills show it.
+    let bills = if package.always_told { size.bills.min(BILLS_OF_TOLD) } else { size.bills };
+    let (bills, reversals) = region.day(&patients, day, bills)?;
     world.bills.insert(format!("day-{}", package.id), bills);
     world.reversals.extend(reversals);
     Ok(())
@@ -182,9 +190,11 @@ fn people(
 
 /// Most have none or one; a few have two, of which the most favourable counts. A package of a closed set is for that set.
 fn identities(package: &Package, random: &mut Pcg64Mcg) -> Vec<String> {
-    let closed = package.identities.len() == 1;
-    let holders = if closed { 85 } else { RECIPIENTS_IN_100 };
-    if package.identities.is_empty() || holders <= random.random_range(0..100) {
+    let drawn = random.random_range(0..100);
+    if package.is_for_the_registered_poor() {
+        return if drawn < 85 { vec![REGISTERED_POOR.to_owned()] } else { Vec::new() };
+    }
+    if package.identities.is_empty() || RECIPIENTS_IN_100 <= drawn {
         return Vec::new();
     }
     let rare = SHARES.last().map_or(1, |(_, share)| *share);
@@ -374,12 +384,20 @@ impl Region<'_> {
 
     /// Ten to sixty lines; now and then one of them is taken back.
     fn lines(&mut self, hospital: usize) -> Vec<ChargeLine> {
-        let level = self.hospitals.get(hospital).map_or(1, |hospital| hospital.level);
+        let (level, place) = self
+            .hospitals
+            .get(hospital)
+            .map_or((1, Place::Local), |hospital| (hospital.level, hospital.place));
+        // The province's own items stand last, and are not known outside it.
+        let known = match place {
+            Place::Local | Place::Province => self.items.len(),
+            Place::Outside => self.common_items,
+        };
         let severe = self.random.random_range(0..12) == 0;
         let count = self.random.random_range(10..=60);
         let mut lines: Vec<ChargeLine> = Vec::new();
         for number in 1..=count {
-            let at = self.random.random_range(0..self.items.len());
+            let at = self.random.random_range(0..known);
             let percent = self.random.random_range(80..110) + 5 * level;
             let tenths: i64 = 5 * self.random.random_range(1..if severe { 120 } else { 12 });
             let Some(item) = self.items.get(at) else { continue };

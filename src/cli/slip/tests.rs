@@ -3,8 +3,12 @@ use unicode_width::UnicodeWidthStr as _;
 use super::paper::WIDTH;
 use super::*;
 
-fn settlement() -> Settlement {
-    let layer = |layer: &str, zh: &str, en: &str, pay_fen, base_fen, deductible_fen| LayerPay {
+fn layer(
+    layer: &str,
+    (zh, en): (&str, &str),
+    [pay_fen, base_fen, deductible_fen]: [i64; 3],
+) -> LayerPay {
+    LayerPay {
         layer: layer.to_owned(),
         payer: layer.to_owned(),
         name_zh: zh.to_owned(),
@@ -15,8 +19,15 @@ fn settlement() -> Settlement {
         deductible_fen,
         pay_fen,
         assumed: layer == "tilted_aid",
-    };
-    let step = |layer: &str, clause: &str, action: &str, base_fen, rate: &str, amount_fen| Step {
+    }
+}
+
+fn step(
+    layer: &str,
+    (clause, action): (&str, &str),
+    (base_fen, rate, amount_fen): (i64, &str, i64),
+) -> Step {
+    Step {
         layer: layer.to_owned(),
         action: action.to_owned(),
         clause: clause.to_owned(),
@@ -30,7 +41,10 @@ fn settlement() -> Settlement {
             article: "第三条".to_owned(),
             grade: SourceGrade::Reprint.into(),
         }),
-    };
+    }
+}
+
+fn settlement() -> Settlement {
     Settlement {
         settlement_id: "S01000000000000000000000000001".to_owned(),
         request_id: "R-A01".to_owned(),
@@ -53,23 +67,28 @@ fn settlement() -> Settlement {
             account_pay_fen: 100_000,
             cash_pay_fen: 462_520,
             layers: vec![
-                layer("basic", "基本医保统筹", "basic pool", 3_479_000, 5_000_000, 30_000),
-                layer("medical_aid", "医疗救助", "medical aid", 1_064_700, 1_521_000, 0),
-                layer("tilted_aid", "倾斜救助", "tilted aid", 93_780, 456_300, 300_000),
+                layer("basic", ("基本医保统筹", "basic pool"), [3_479_000, 5_000_000, 30_000]),
+                layer("medical_aid", ("医疗救助", "medical aid"), [1_064_700, 1_521_000, 0]),
+                layer("tilted_aid", ("倾斜救助", "tilted aid"), [93_780, 456_300, 300_000]),
             ],
-            fixed_benefits: vec![layer("mutual", "职工医疗互助", "union mutual aid", 50_000, 0, 0)],
-            may_apply_for: vec![layer("temporary", "临时救助", "temporary relief", 12_300, 0, 0)],
+            fixed_benefits: vec![layer(
+                "mutual",
+                ("职工医疗互助", "union mutual aid"),
+                [50_000, 0, 0],
+            )],
+            may_apply_for: vec![layer(
+                "temporary",
+                ("临时救助", "temporary relief"),
+                [12_300, 0, 0],
+            )],
             trace: vec![
-                step("basic", "basic.deductible[2]", "deductible", 5_000_000, "", 30_000),
-                step("basic", "basic.curve[1].ratio", "band", 4_970_000, "0.70", 3_479_000),
-                step("basic", "basic", "pay", 5_000_000, "", 3_479_000),
+                step("basic", ("basic.deductible[2]", "deductible"), (5_000_000, "", 30_000)),
+                step("basic", ("basic.curve[1].ratio", "band"), (4_970_000, "0.70", 3_479_000)),
+                step("basic", ("basic", "pay"), (5_000_000, "", 3_479_000)),
                 step(
                     "medical_aid",
-                    "medical_aid.curve[1].ratio",
-                    "band",
-                    1_521_000,
-                    "0.70",
-                    1_064_700,
+                    ("medical_aid.curve[1].ratio", "band"),
+                    (1_521_000, "0.70", 1_064_700),
                 ),
             ],
             package: Some(PackageReference {

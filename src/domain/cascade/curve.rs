@@ -1,5 +1,7 @@
 //! The pay for a burden: a ratio or bands above a deductible, exactly, in billionths of a fen.
 
+use smallvec::SmallVec;
+
 use super::super::money::{Fen, Rate, round_scaled};
 use super::super::rules::{
     Before, Bounds, Change, ClauseId, Curve, Deductible, OnTransfer, Transfer,
@@ -11,7 +13,7 @@ use super::figures::View;
 pub(super) struct Resolved {
     pub(super) deductible: Fen,
     pub(super) deductible_clause: Option<ClauseId>,
-    bands: Vec<Slice>,
+    bands: SmallVec<[Slice; 6]>,
     on_gross: bool,
     whole: Option<Bounds>,
 }
@@ -53,7 +55,7 @@ impl Resolved {
             }
         };
         let row = view.first(&curve.rows)?;
-        let mut bands = Vec::with_capacity(row.value.len());
+        let mut bands = SmallVec::new();
         for band in &row.value {
             let to = match &band.to {
                 None => None,

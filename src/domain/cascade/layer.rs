@@ -1,5 +1,7 @@
 //! What one layer does to one bill, for one identity. It changes nothing: `run` applies it.
 
+use smallvec::SmallVec;
+
 use super::super::money::{Fen, Rate, round_scaled};
 use super::super::rules::{
     Before, Bound, CeilingChange, Change, Curve, Formula, Goal, Layer, LayerId, Part, Share,
@@ -208,8 +210,8 @@ impl<'a, 'r> Worker<'a, 'r> {
     }
 
     /// The first tilt that holds, then every adjustment that does.
-    fn changes(&mut self) -> Result<Vec<&'r Change>, Halt> {
-        let mut changes = Vec::new();
+    fn changes(&mut self) -> Result<SmallVec<[&'r Change; 4]>, Halt> {
+        let mut changes = SmallVec::new();
         for tilt in &self.layer.tilts {
             if self.view.holds(&tilt.when)? {
                 self.view.note(tilt.clause);

@@ -2,6 +2,8 @@
 
 use std::cell::Cell;
 
+use smallvec::{SmallVec, smallvec};
+
 use super::super::money::{Fen, Rounding};
 use super::super::rules::{
     ADVANCE, AccumulatorId, AmountId, Bearer, Bound, Formula, IN_SCOPE, Layer, LayerId,
@@ -32,18 +34,18 @@ pub(super) struct Run<'a> {
     package: &'a Package,
     inputs: &'a Inputs,
     traced: Traced,
-    gross: Vec<Fen>,
+    gross: SmallVec<[Fen; 8]>,
     total: Fen,
     in_scope: Fen,
-    left: Vec<Fen>,
+    left: SmallVec<[Fen; 8]>,
     left_to_patient: Fen,
     paid: Fen,
-    done: Vec<Done>,
-    counted: Vec<Fen>,
-    layers: Vec<LayerPay>,
-    fixed: Vec<LayerPay>,
-    may_apply: Vec<LayerPay>,
-    identities: Vec<IdentityUsed>,
+    done: SmallVec<[Done; 8]>,
+    counted: SmallVec<[Fen; 16]>,
+    layers: SmallVec<[LayerPay; 8]>,
+    fixed: SmallVec<[LayerPay; 2]>,
+    may_apply: SmallVec<[LayerPay; 2]>,
+    identities: SmallVec<[IdentityUsed; 4]>,
     trace: Vec<Step>,
 }
 
@@ -59,24 +61,24 @@ impl<'a> Run<'a> {
             package,
             inputs,
             traced,
-            gross: inputs.amounts.clone(),
+            gross: SmallVec::from_slice(&inputs.amounts),
             total,
             in_scope: Fen::ZERO,
-            left: Vec::new(),
+            left: SmallVec::new(),
             left_to_patient: total,
             paid: Fen::ZERO,
-            done: Vec::with_capacity(package.layers.len()),
-            counted: vec![Fen::ZERO; package.accumulators.len()],
-            layers: Vec::with_capacity(package.layers.len()),
-            fixed: Vec::new(),
-            may_apply: Vec::new(),
-            identities: Vec::new(),
-            trace: Vec::with_capacity(if traced == Traced::Yes { 32 } else { 0 }),
+            done: SmallVec::new(),
+            counted: smallvec![Fen::ZERO; package.accumulators.len()],
+            layers: SmallVec::new(),
+            fixed: SmallVec::new(),
+            may_apply: SmallVec::new(),
+            identities: SmallVec::new(),
+            trace: Vec::new(),
         };
         run.gross.resize(package.amounts.len(), Fen::ZERO);
         run.moves()?;
         run.in_scope = run.of_kind(IN_SCOPE)?;
-        run.left.clone_from(&run.gross);
+        run.left = run.gross.clone();
         Ok(run)
     }
 
@@ -240,7 +242,7 @@ impl<'a> Run<'a> {
             self.add(slot, done.pay)?;
         }
         // A pool that several ceilings of one layer share holds the layer's pay once.
-        let mut seen: Vec<AccumulatorId> = Vec::new();
+        let mut seen: SmallVec<[AccumulatorId; 8]> = SmallVec::new();
         for ceiling in &layer.ceilings {
             let (slot, by) = match &ceiling.bound {
                 Bound::Cost(_, Some(slot)) => (*slot, done.entered),
@@ -296,10 +298,10 @@ impl<'a> Run<'a> {
         Ok(Outcome {
             breakdown,
             moved: moved.map(|(by, slot)| Moved { slot, by: *by }).collect(),
-            layers: self.layers,
-            fixed: self.fixed,
-            may_apply: self.may_apply,
-            identities_used: self.identities,
+            layers: self.layers.into_vec(),
+            fixed: self.fixed.into_vec(),
+            may_apply: self.may_apply.into_vec(),
+            identities_used: self.identities.into_vec(),
             trace: self.trace,
         })
     }
