@@ -188,7 +188,8 @@ pub(crate) fn plain_bill(person: usize, stay: &str, yuan: i64) -> wire::Bill {
 pub(crate) fn settled(answer: wire::SettleResponse) -> (wire::Settlement, bool) {
     match answer.outcome.unwrap() {
         wire::settle_response::Outcome::Settlement(settlement) => (settlement, answer.repeat),
-        other => panic!("{other:?}"),
+        other @ (wire::settle_response::Outcome::Declined(_)
+        | wire::settle_response::Outcome::QuoteMoved(_)) => panic!("{other:?}"),
     }
 }
 

@@ -116,7 +116,7 @@ async fn pass(mut client: TcpStream, mut server: UnixStream, waiting: Arc<Mutex<
                     Some(At::Before | At::Halfway | At::Behind) => return,
                     Some(At::Answer) => {
                         // Whatever it says, it has done it by then.
-                        server.read(&mut answered).await.ok();
+                        server.readable().await.ok();
                         return;
                     }
                 }
