@@ -152,8 +152,15 @@ impl StoreError {
                 !matches!(source, deadpool_postgres::PoolError::Timeout(_))
             }
             Self::Statement { source, .. } => source.code().is_none_or(|code| {
-                [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::CANNOT_CONNECT_NOW]
-                    .contains(code)
+                [
+                    SqlState::ADMIN_SHUTDOWN,
+                    SqlState::CRASH_SHUTDOWN,
+                    SqlState::CANNOT_CONNECT_NOW,
+                    // A full disk, and a standby that takes no writes: whoever runs the database must act.
+                    SqlState::DISK_FULL,
+                    SqlState::READ_ONLY_SQL_TRANSACTION,
+                ]
+                .contains(code)
             }),
             Self::Build { .. }
             | Self::Migrate { .. }
