@@ -18,6 +18,10 @@ use onestop::domain::standing::{Coverage, Hospital, Identity, PersonSnapshot, Sc
 use onestop::domain::verdict::Verdict;
 use onestop::rulebook::load;
 
+/// The product's allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const LINES: usize = 50;
 const DISCHARGE: Date = date(2024, 6, 30);
 const ALWAYS: Date = date(2000, 1, 1);

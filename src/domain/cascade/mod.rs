@@ -133,21 +133,21 @@ fn best_over_the_bill(mut start: Run<'_>, inputs: &Inputs) -> Result<Outcome, Ha
         start.other_layers(first)?;
         return start.outcome(false);
     }
-    let mut best: Option<(Fen, Run<'_>)> = None;
-    for identity in &inputs.identities {
+    let mut best = start.clone();
+    best.other_layers(first)?;
+    let mut least = best.burden()?;
+    let others = inputs.identities.iter().skip(1).copied().map(Some);
+    for identity in others {
         let mut run = start.clone();
-        run.other_layers(Some(*identity))?;
+        run.other_layers(identity)?;
         let burden = run.burden()?;
-        if best.as_ref().is_none_or(|(least, _)| burden < *least) {
-            best = Some((burden, run));
+        if burden < least {
+            (least, best) = (burden, run);
         }
     }
+    // None comes last, so what is shared need not be kept for anybody.
     start.other_layers(None)?;
-    let burden = start.burden()?;
-    match best {
-        Some((least, run)) if least <= burden => run.outcome(false),
-        Some(_) | None => start.outcome(false),
-    }
+    if start.burden()? < least { start.outcome(false) } else { best.outcome(false) }
 }
 
 fn declined(package: &Package, halt: Halt) -> Decline {

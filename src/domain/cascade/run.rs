@@ -279,7 +279,7 @@ impl<'a> Run<'a> {
     }
 
     /// What the answer says once every layer is done.
-    pub(super) fn outcome(self, by_layer: bool) -> Result<Outcome, Halt> {
+    pub(super) fn outcome(&mut self, by_layer: bool) -> Result<Outcome, Halt> {
         let mut breakdown = Breakdown {
             total: self.total,
             in_scope: self.in_scope,
@@ -313,11 +313,11 @@ impl<'a> Run<'a> {
         Ok(Outcome {
             breakdown,
             moved: moved.map(|(by, slot)| Moved { slot, by: *by }).collect(),
-            layers: self.layers.into_vec(),
-            fixed: self.fixed.into_vec(),
-            may_apply: self.may_apply.into_vec(),
-            identities_used: self.identities.into_vec(),
-            trace: self.trace,
+            layers: self.layers.to_vec(),
+            fixed: self.fixed.to_vec(),
+            may_apply: self.may_apply.to_vec(),
+            identities_used: self.identities.to_vec(),
+            trace: std::mem::take(&mut self.trace),
         })
     }
 
