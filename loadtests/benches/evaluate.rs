@@ -12,7 +12,7 @@ use onestop::domain::cascade::{Inputs, Traced, decide};
 use onestop::domain::ids::{HospitalCode, ItemCode, LineId, PersonId, RegionCode, StayId};
 use onestop::domain::money::Fen;
 use onestop::domain::prepare::{Frozen, prepare};
-use onestop::domain::rules::Package;
+use onestop::domain::rules::{IdentityChoice, Package};
 use onestop::domain::split::{NetLine, add_line};
 use onestop::domain::standing::{Coverage, Hospital, Identity, PersonSnapshot, Scheme, Standing};
 use onestop::domain::verdict::Verdict;
@@ -205,11 +205,16 @@ fn main() -> Result<(), anyhow::Error> {
     }
     let Ok(inputs) = prepare(frozen) else { bail!("declined") };
     let lines = net_lines(&case);
-    for (name, traced) in [("with trace", Traced::Yes), ("without trace", Traced::No)] {
-        let mut inputs = inputs.clone();
-        criterion.bench_function(&format!("evaluate, 50 lines, {name}"), |bencher| {
-            bencher.iter(|| evaluate(&case.package, black_box(&lines), &mut inputs, traced));
-        });
+    // The best of two identities means that the layers from critical illness on are computed twice; by rank, once.
+    let all: Vec<u16> = (0..).zip(&case.package.identities).map(|(index, _)| index).collect();
+    let ranked = Package { identity_choice: IdentityChoice::Rank(all), ..case.package.clone() };
+    for (choice, package) in [("best identity", &case.package), ("identity by rank", &ranked)] {
+        for (name, traced) in [("with trace", Traced::Yes), ("without trace", Traced::No)] {
+            let mut inputs = inputs.clone();
+            criterion.bench_function(&format!("evaluate, 50 lines, {choice}, {name}"), |bencher| {
+                bencher.iter(|| evaluate(package, black_box(&lines), &mut inputs, traced));
+            });
+        }
     }
     for (name, traced) in [("with trace", Traced::Yes), ("without trace", Traced::No)] {
         criterion.bench_function(&format!("decide, {name}"), |bencher| {
