@@ -88,7 +88,8 @@ pub(super) fn settlement(
         fixed: layer_entries(&package, outcome, &outcome.fixed)?,
         moved: moved_entries(&package, &outcome.moved, year)?,
         identities_used: identities_used(&package, outcome),
-        assumed: outcome.layers.iter().chain(&outcome.fixed).any(|pay| pay.assumed),
+        assumed: package.advance_is_assumed(outcome)
+            || outcome.layers.iter().chain(&outcome.fixed).any(|pay| pay.assumed),
         package: package.hash,
         standing_version: decided.standing_version,
         ledger_version: decided.ledger_version,

@@ -154,6 +154,8 @@ impl Referral {
 /// What is wrong with a bill that can not be taken. The order is the order in which it is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum BillFault {
+    /// A part of a stay is billed: only whole stays are settled yet, so that none is paid twice.
+    StayPart,
     /// The stay ends before it begins.
     AdmissionAfterDischarge,
     /// The stay ends after today.
@@ -174,6 +176,8 @@ pub enum BillFault {
     Total,
     /// An amount is larger than any we take, or negative where it can not be.
     AmountOutOfRange,
+    /// Nothing is left to pay once refunds are taken off.
+    NothingCharged,
 }
 
 /// A fault and the field it is in.
@@ -202,6 +206,9 @@ impl Bill {
     /// Looks for faults, in the order of [`BillFault`].
     pub fn check(&self, today: Date, lines_max: usize) -> Result<(), Faulty> {
         let faulty = |fault, field: &str| Err(Faulty { fault, field: field.to_owned() });
+        if self.stay_part != 0 {
+            return faulty(BillFault::StayPart, "bill.stay_part");
+        }
         if self.discharge < self.admission {
             return faulty(BillFault::AdmissionAfterDischarge, "bill.admission_date");
         }
@@ -246,6 +253,9 @@ impl Bill {
         }
         if self.account_balance < Fen::ZERO || FEN_MAX < self.account_balance.get() {
             return faulty(BillFault::AmountOutOfRange, "bill.account_balance_fen");
+        }
+        if sum == 0 {
+            return faulty(BillFault::NothingCharged, "bill.total_fen");
         }
         Ok(())
     }
@@ -302,6 +312,7 @@ impl BillFault {
     /// Its stable code.
     pub const fn code(self) -> &'static str {
         match self {
+            Self::StayPart => "STAY_PART_NOT_TAKEN",
             Self::AdmissionAfterDischarge => "ADMISSION_AFTER_DISCHARGE",
             Self::DischargeInFuture => "DISCHARGE_IN_FUTURE",
             Self::NoLines => "NO_LINES",
@@ -312,6 +323,7 @@ impl BillFault {
             Self::RefundsNothing => "REFUNDS_NOTHING",
             Self::Total => "TOTAL_IS_NOT_THE_SUM",
             Self::AmountOutOfRange => "AMOUNT_OUT_OF_RANGE",
+            Self::NothingCharged => "NOTHING_CHARGED",
         }
     }
 }

@@ -103,11 +103,16 @@ const fn day_of(day: DayOf, bill: &Bill) -> Date {
     }
 }
 
-/// Two inpatient stays of one person share more than a day of transfer.
+/// Two inpatient stays of one person share more than a day of transfer. Two stays of the same single day do, unless the
+/// patient was transferred from one to the other.
 fn overlaps(bill: &Bill, stay: &StayRecord) -> bool {
     let same = stay.stay == bill.stay && stay.hospital == bill.hospital;
     let inpatient = bill.care == Care::Inpatient && stay.care == Care::Inpatient.word();
-    inpatient && !same && bill.admission < stay.discharge && stay.admission < bill.discharge
+    let across = bill.admission < stay.discharge && stay.admission < bill.discharge;
+    let one_day = bill.admission == bill.discharge && stay.admission == stay.discharge;
+    let same_day = one_day && bill.admission == stay.admission;
+    let transferred = bill.transferred_from.as_ref() == Some(&stay.stay);
+    inpatient && !same && (across || (same_day && !transferred))
 }
 
 fn identities_on(frozen: Frozen<'_>, day: Date) -> Vec<u16> {
@@ -162,7 +167,20 @@ fn split_lines(frozen: Frozen<'_>) -> Result<Vec<Fen>, Decline> {
         add_line(package, &mut amounts, &net)
             .ok_or_else(|| Decline::new(Reason::Overflow, field(charge, "amount_fen")))?;
     }
+    refunds_agree(bill, &entries)?;
     Ok(amounts)
+}
+
+/// A refund says the class of what it refunds.
+fn refunds_agree(bill: &Bill, entries: &[&CatalogueEntry]) -> Result<(), Decline> {
+    for (place, line) in bill.lines.iter().enumerate().filter(|(_, line)| line.is_refund()) {
+        let mut of_item = entries.iter().filter(|entry| entry.item == line.item);
+        if line.class.is_some_and(|class| !of_item.any(|entry| entry.class == class)) {
+            let subject = format!("bill.lines[{place}].catalogue_class");
+            return Err(Decline::new(Reason::ClassDisagrees, subject));
+        }
+    }
+    Ok(())
 }
 
 fn field(charge: &NetCharge<'_>, name: &str) -> String {
@@ -241,7 +259,17 @@ fn full_years(birth: Date, on: Date) -> i64 {
 fn transfer_of(frozen: Frozen<'_>) -> Result<(Transfer, Fen), Decline> {
     let Frozen { bill, person, hospital, .. } = frozen;
     let Some(from) = &bill.transferred_from else { return Ok((Transfer::None, Fen::ZERO)) };
-    let is_it = |stay: &&StayRecord| -> bool { !stay.reversed && stay.stay == *from };
+    // A transfer is an inpatient stay that ended on the day of this admission or the day before.
+    let just_before = |stay: &StayRecord| {
+        let days = bill.admission.since(stay.discharge).map_or(i32::MAX, |span| span.get_days());
+        (0..=1).contains(&days)
+    };
+    let is_it = |stay: &&StayRecord| -> bool {
+        !stay.reversed
+            && stay.stay == *from
+            && stay.care == Care::Inpatient.word()
+            && just_before(stay)
+    };
     let unknown = || Decline::new(Reason::TransferUnknown, "bill.transferred_from_stay_id");
     let stay = person.stays.iter().rev().find(is_it).ok_or_else(unknown)?;
     let transfer = match stay.level.cmp(&hospital.level) {

@@ -10,7 +10,7 @@ use jiff::civil::Date;
 use super::ids::{PackageHash, RegionCode};
 use super::money::{Fen, Rate, Rounding};
 use super::standing::Scheme;
-use super::verdict::Column;
+use super::verdict::{Action, Column, Outcome};
 
 pub use self::figures::{
     Amount, AmountValue, Condition, Place, Ratio, RatioValue, Reference, Row, Rows, Span, Transfer,
@@ -594,6 +594,19 @@ impl Package {
     /// Who pays a layer.
     pub fn payer_of(&self, layer: &Layer) -> Option<&Payer> {
         self.payers.get(usize::from(layer.payer))
+    }
+
+    /// Do the figures of a clause rest on an assumption?
+    pub fn is_assumed(&self, id: ClauseId) -> bool {
+        let source = self.clause(id).and_then(|clause| clause.source.as_ref());
+        source.is_some_and(|source| source.grade == Grade::Assumed)
+    }
+
+    /// Does an advance self-pay rest on an assumption: on the class-B ratio, or on a move?
+    pub fn advance_is_assumed(&self, outcome: &Outcome) -> bool {
+        let moves = outcome.trace.iter().filter(|step| step.action == Action::Move);
+        let moved = || moves.clone().any(|step| self.is_assumed(step.clause));
+        outcome.breakdown.advance != Fen::ZERO && (self.is_assumed(self.class_b_clause) || moved())
     }
 
     /// Is a discharge date within its period?

@@ -68,6 +68,7 @@ fn a_good_bill_passes() {
 #[test]
 fn every_fault_has_its_name_and_field() {
     use BillFault as F;
+    check(|bill| bill.stay_part = 1, Some((F::StayPart, "bill.stay_part")));
     check(
         |bill| bill.admission = date(2026, 7, 1),
         Some((F::AdmissionAfterDischarge, "bill.admission_date")),
@@ -135,4 +136,16 @@ fn prices_are_rounded_half_up_once_a_line() {
     assert_eq!(line("1", -30_000, 5_000, -2).priced(), Some(Fen::new(-2)));
     // 0.3333 × 0.01 is a third of a fen.
     assert_eq!(line("1", 3_333, 10_000, 0).priced(), Some(Fen::ZERO));
+}
+
+#[test]
+fn a_bill_that_charges_nothing_is_no_bill() {
+    check(
+        |bill| {
+            bill.lines.truncate(1);
+            bill.lines.push(refund("3", "1", -20_000, -2_500));
+            bill.total = Fen::ZERO;
+        },
+        Some((BillFault::NothingCharged, "bill.total_fen")),
+    );
 }

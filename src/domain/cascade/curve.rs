@@ -12,10 +12,18 @@ use super::figures::View;
 /// A curve with its figures looked up for one bill.
 pub(super) struct Resolved {
     pub(super) deductible: Fen,
-    pub(super) deductible_clause: Option<ClauseId>,
+    pub(super) taken: Option<Taken>,
     bands: SmallVec<[Slice; 6]>,
     on_gross: bool,
     whole: Option<Bounds>,
+}
+
+/// A deductible, and the clauses behind it.
+pub(super) struct Taken {
+    deductible: Fen,
+    pub(super) clause: ClauseId,
+    /// The clause of the n-th stay and its factor, from the second stay on.
+    pub(super) nth_stay: Option<(ClauseId, Rate)>,
 }
 
 /// One band: up to where, at which ratio.
@@ -47,13 +55,10 @@ impl Resolved {
         changes: &[&'a Change],
         deductible_used: Fen,
     ) -> Result<Self, Halt> {
-        let (deductible, deductible_clause) = match &curve.deductible {
-            None => (Fen::ZERO, None),
-            Some(rules) => {
-                let (amount, clause) = deductible_of(view, rules, changes, deductible_used)?;
-                (amount, Some(clause))
-            }
-        };
+        let rules = curve.deductible.as_ref();
+        let taken =
+            rules.map(|rules| deductible_of(view, rules, changes, deductible_used)).transpose()?;
+        let deductible = taken.as_ref().map_or(Fen::ZERO, |taken| taken.deductible);
         let row = view.first(&curve.rows)?;
         let mut bands = SmallVec::new();
         for band in &row.value {
@@ -69,13 +74,7 @@ impl Resolved {
             }
             bands.push(Slice { to, ratio: ratio.clamp(Rate::ZERO, Rate::ONE), clause });
         }
-        Ok(Self {
-            deductible,
-            deductible_clause,
-            bands,
-            on_gross: curve.on_gross,
-            whole: curve.whole,
-        })
+        Ok(Self { deductible, taken, bands, on_gross: curve.on_gross, whole: curve.whole })
     }
 
     /// F(t), to the fen.
@@ -186,9 +185,10 @@ fn deductible_of<'a>(
     rules: &'a Deductible,
     changes: &[&'a Change],
     used: Fen,
-) -> Result<(Fen, ClauseId), Halt> {
+) -> Result<Taken, Halt> {
     let (amount, clause) = view.amount(&rules.amount)?;
     let mut deductible = amount.max(Fen::ZERO);
+    let mut nth_stay = None;
     for change in changes {
         if let Some(amount_change) = &change.deductible {
             deductible = view.change_amount(deductible, amount_change)?;
@@ -199,7 +199,11 @@ fn deductible_of<'a>(
         let place = usize::try_from(stay.saturating_sub(1)).unwrap_or(0);
         let factor = nth.factors.get(place).or(nth.factors.last()).copied().unwrap_or(Rate::ONE);
         deductible = deductible.share(factor, view.rounding).ok_or(Halt::Overflow)?.max(Fen::ZERO);
-        view.note(nth.clause);
+        // The first stay has nothing of the n-th in it.
+        if 0 < place {
+            view.note(nth.clause);
+            nth_stay = Some((nth.clause, factor));
+        }
     }
     if let Some(floor) = &rules.floor {
         deductible = deductible.max(view.amount(floor)?.0);
@@ -209,7 +213,7 @@ fn deductible_of<'a>(
         let room = view.amount(cap)?.0.checked_sub(used).ok_or(Halt::Overflow)?;
         deductible = deductible.min(room.max(Fen::ZERO));
     }
-    Ok((deductible, clause))
+    Ok(Taken { deductible, clause, nth_stay })
 }
 
 fn on_transfer(view: &View<'_>, rules: &Deductible, deductible: Fen) -> Result<Fen, Halt> {

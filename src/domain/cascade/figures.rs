@@ -4,8 +4,8 @@ use std::cell::Cell;
 
 use super::super::money::{Fen, Rate, Rounding, round_scaled};
 use super::super::rules::{
-    Amount, AmountChange, AmountValue, ClauseId, Condition, FactValue, Grade, Package, Ratio,
-    RatioChange, RatioValue, Reference, Row, Span,
+    Amount, AmountChange, AmountValue, ClauseId, Condition, FactValue, Package, Ratio, RatioChange,
+    RatioValue, Reference, Row, Span,
 };
 use super::run::Done;
 use super::{Facts, Halt};
@@ -197,8 +197,7 @@ impl<'a> View<'a> {
 
     /// Remembers that the figures of a clause were used.
     pub(super) fn note(&self, clause: ClauseId) {
-        let source = self.package.clause(clause).and_then(|clause| clause.source.as_ref());
-        if source.is_some_and(|source| source.grade == Grade::Assumed) {
+        if self.package.is_assumed(clause) {
             self.assumed.set(true);
         }
     }

@@ -190,7 +190,12 @@ impl<'a, 'r> Worker<'a, 'r> {
         let deductible = resolved.deductible_taken(entered, held).ok_or(Halt::Overflow)?;
         let excess = entered.checked_sub(deductible).ok_or(Halt::Overflow)?;
         if self.run.traced() {
-            if let Some(clause) = resolved.deductible_clause {
+            if let Some((clause, factor)) = resolved.taken.as_ref().and_then(|taken| taken.nth_stay)
+            {
+                let figures = Figures(entered, Some(factor), resolved.deductible);
+                self.step(Action::Deductible, clause, figures);
+            }
+            if let Some(clause) = resolved.taken.as_ref().map(|taken| taken.clause) {
                 self.step(Action::Deductible, clause, Figures(entered, None, deductible));
             }
             for band in resolved.bands_met(&self.view, entered, held) {

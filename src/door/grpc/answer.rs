@@ -173,6 +173,7 @@ fn breakdown(
         trace: trace.collect::<Result<_, _>>()?,
         package: Some(package_reference(package, policy_year)),
         identities_used: identities_used(outcome, package),
+        advance_self_pay_assumed: package.advance_is_assumed(outcome),
     })
 }
 

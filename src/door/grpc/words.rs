@@ -157,6 +157,16 @@ const TABLE: &[(&str, &str, &str)] = &[
         "Two lines have the same id; correct it and send the bill again.",
     ),
     (
+        "STAY_PART_NOT_TAKEN",
+        "暂不受理住院中途的分段结算，请在出院时整次结算（分段号填 0）。",
+        "Parts of a stay are not settled yet; settle the whole stay at discharge, with part 0.",
+    ),
+    (
+        "NOTHING_CHARGED",
+        "扣除退费后费用合计为零，无需结算。",
+        "Nothing is left to pay once refunds are taken off; there is nothing to settle.",
+    ),
+    (
         "CHARGED_OUTSIDE_STAY",
         "费用发生日期不在住院期间，请更正。",
         "A line was charged outside the stay; correct its day.",

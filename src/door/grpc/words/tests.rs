@@ -15,6 +15,7 @@ macro_rules! walk {
     }};
 }
 
+#[expect(clippy::too_many_lines, reason = "every code, a line each")]
 fn codes() -> Vec<&'static str> {
     let reasons = walk!(
         Reason,
@@ -40,6 +41,7 @@ fn codes() -> Vec<&'static str> {
     );
     let faults = walk!(
         BillFault,
+        StayPart,
         AdmissionAfterDischarge,
         DischargeInFuture,
         NoLines,
@@ -49,7 +51,8 @@ fn codes() -> Vec<&'static str> {
         LineAmount,
         RefundsNothing,
         Total,
-        AmountOutOfRange
+        AmountOutOfRange,
+        NothingCharged
     );
     let invalid = walk!(
         InvalidReason,
