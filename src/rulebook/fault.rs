@@ -81,6 +81,11 @@ pub fn refused(faults: &[Fault]) -> bool {
     faults.iter().any(Fault::is_error)
 }
 
+/// The faults for which a file is refused, and those that are only worth a look.
+pub fn split(faults: Vec<Fault>) -> (Vec<Fault>, Vec<Fault>) {
+    faults.into_iter().partition(Fault::is_error)
+}
+
 impl Fault {
     /// Is a file refused for it?
     pub fn is_error(&self) -> bool {

@@ -320,13 +320,42 @@ fn a_bad_set_leaves_the_old_one_in_force() {
     let watching = book.watch(|_| Ok(()), move |reload| sender.send(reload).unwrap()).unwrap();
     let wait = Duration::from_secs(20);
     folder.put("id = ");
-    assert!(matches!(reports.recv_timeout(wait).unwrap(), Reload::Refused(_)));
+    assert!(matches!(reports.recv_timeout(wait).unwrap(), Reload::Refused { .. }));
     assert!(book.by_hash(first).is_some());
     folder.put(&GOOD.replace("0.60", "0.61"));
     assert!(matches!(reports.recv_timeout(wait).unwrap(), Reload::Swapped(_)));
     assert!(book.by_hash(first).is_none());
     assert_eq!(book.reloads(), (1, 1));
     drop(watching);
+}
+
+#[test]
+fn a_warning_is_not_counted_or_told_as_a_refusal() {
+    let folder = Folder::new("warned");
+    let cliff = GOOD.replacen(
+        "name = \"critical\"",
+        "name = \"critical\"\nwho = { nothing_from = [\"basic\"] }",
+        1,
+    );
+    // An overlap with a second package is an error beside the two warnings.
+    let beside = folder.0.join("520200/resident/2024-b");
+    std::fs::create_dir_all(&beside).unwrap();
+    folder.put(&cliff);
+    let book = RuleBook::open(&folder.0, false).unwrap();
+    assert_eq!(book.warnings_at_start(), 1);
+    let other = cliff.replace("id = \"test-2024\"", "id = \"b\"");
+    std::fs::write(beside.join("package.toml"), other).unwrap();
+    let refused = RuleBook::open(&folder.0, false).unwrap_err();
+    assert!(refused.errors.iter().all(Fault::is_error), "{refused}");
+    let text = refused.to_string();
+    let head = format!("the rule packages are refused, errors: {}\n", refused.errors.len());
+    assert!(text.starts_with(&head) && !text.contains("cliff"), "{text}");
+    let Reload::Refused { errors, warnings } = book.reload() else { panic!("{text}") };
+    assert_eq!((&errors, warnings.len()), (&refused.errors, 2));
+    assert!(!warnings.iter().any(Fault::is_error));
+    std::fs::remove_dir_all(&beside).unwrap();
+    let Reload::Swapped(warnings) = book.reload() else { panic!("{text}") };
+    assert!(warnings.len() == 1 && warnings[0].message_en.contains("cliff"), "{warnings:?}");
 }
 
 #[test]
