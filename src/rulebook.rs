@@ -35,6 +35,8 @@ pub struct Entry {
     pub canonical: Arc<[u8]>,
     /// Where it was read.
     pub file: String,
+    /// The line of its `id`.
+    pub id_line: u32,
 }
 
 /// The packages of one moment.

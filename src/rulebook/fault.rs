@@ -42,6 +42,11 @@ impl Faults {
         self.push(line, clause, message, Severity::Error);
     }
 
+    /// Something that its author should look at.
+    pub fn warning(&mut self, line: u32, clause: &str, message: Message) {
+        self.push(line, clause, message, Severity::Warning);
+    }
+
     /// Takes over what the checker found.
     pub fn add_findings(&mut self, findings: Vec<Finding>) {
         for finding in findings {
