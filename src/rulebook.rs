@@ -21,7 +21,7 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use crate::domain::ids::{PackageHash, RegionCode};
 use crate::domain::rules::Package;
 use crate::domain::standing::Scheme;
-use fault::{Fault, refused};
+use fault::{Fault, refused, split};
 
 /// Editors and copies write a file in several steps; a change is read when none has come for this long.
 const QUIET: Duration = Duration::from_millis(300);
@@ -35,6 +35,8 @@ pub struct Entry {
     pub canonical: Arc<[u8]>,
     /// Where it was read.
     pub file: String,
+    /// The line of its `id`.
+    pub id_line: u32,
 }
 
 /// The packages of one moment.
@@ -50,16 +52,17 @@ pub struct RuleBook {
     folder: PathBuf,
     examples: bool,
     current: ArcSwap<Packages>,
+    warnings_at_start: usize,
     swaps: AtomicU64,
     refusals: AtomicU64,
 }
 
 /// A set of rule files that can not be taken.
 #[derive(Debug, thiserror::Error)]
-#[error("{} of the rule packages are refused:\n{}", faults.len(), lines(faults))]
+#[error("the rule packages are refused, errors: {}\n{}", errors.len(), lines(errors))]
 pub struct Refused {
-    /// Why, all at once.
-    pub faults: Vec<Fault>,
+    /// Why, all at once; what is only worth a look is left out.
+    pub errors: Vec<Fault>,
 }
 
 fn lines(faults: &[Fault]) -> String {
@@ -71,8 +74,13 @@ fn lines(faults: &[Fault]) -> String {
 pub enum Reload {
     /// The new set is in force; these warnings came with it.
     Swapped(Vec<Fault>),
-    /// The old set stays in force, for these faults.
-    Refused(Vec<Fault>),
+    /// The old set stays in force.
+    Refused {
+        /// Why.
+        errors: Vec<Fault>,
+        /// What would not have kept the new set out.
+        warnings: Vec<Fault>,
+    },
 }
 
 impl Packages {
@@ -129,13 +137,15 @@ impl RuleBook {
     /// Loads a folder; a bad set is an error that says which file, line and clause. Examples only where asked for.
     pub fn open(folder: &Path, examples: bool) -> Result<Self, Refused> {
         let (packages, faults) = load::load(folder, examples);
-        if refused(&faults) {
-            return Err(Refused { faults });
+        let (errors, warnings) = split(faults);
+        if !errors.is_empty() {
+            return Err(Refused { errors });
         }
         Ok(Self {
             folder: folder.to_owned(),
             examples,
             current: ArcSwap::from_pointee(packages),
+            warnings_at_start: warnings.len(),
             swaps: AtomicU64::new(0),
             refusals: AtomicU64::new(0),
         })
@@ -164,6 +174,11 @@ impl RuleBook {
         self.current.load().by_hash(hash).cloned()
     }
 
+    /// How many warnings came with the set that was loaded first.
+    pub const fn warnings_at_start(&self) -> usize {
+        self.warnings_at_start
+    }
+
     /// How often a new set came into force since the start, and how often one was refused.
     pub fn reloads(&self) -> (u64, u64) {
         (self.swaps.load(Ordering::Relaxed), self.refusals.load(Ordering::Relaxed))
@@ -187,13 +202,14 @@ impl RuleBook {
             refusal.error(0, "", message);
             faults.extend(refusal.into_list());
         }
-        if refused(&faults) {
+        let (errors, warnings) = split(faults);
+        if !errors.is_empty() {
             self.refusals.fetch_add(1, Ordering::Relaxed);
-            return Reload::Refused(faults);
+            return Reload::Refused { errors, warnings };
         }
         self.current.store(Arc::new(packages));
         self.swaps.fetch_add(1, Ordering::Relaxed);
-        Reload::Swapped(faults)
+        Reload::Swapped(warnings)
     }
 
     /// Watches the folder, reloads after each change once it is quiet where the new set is admitted, and tells what

@@ -8,7 +8,7 @@ use clap::{Subcommand, ValueEnum};
 use super::{Failure, out};
 use crate::domain::cascade::Traced;
 use crate::rulebook::fault::{Fault, refused};
-use crate::rulebook::lock::Lock;
+use crate::rulebook::lock::{self, Lock};
 use crate::rulebook::{Entry, cases, explain, load};
 
 /// Where the packages lie in the repository.
@@ -71,12 +71,7 @@ pub(super) fn run(command: RulesCommand) -> Result<(), Failure> {
 
 fn check(path: Option<&Path>) -> anyhow::Result<()> {
     let path = path.unwrap_or(Path::new(FOLDER));
-    let (entries, faults) = if is_rules_folder(path) {
-        let (packages, faults) = load::load(path, true);
-        (packages.entries, faults)
-    } else {
-        read(&[path.to_owned()])
-    };
+    let (entries, faults) = checked(path)?;
     let mut case_faults = Vec::new();
     for entry in &entries {
         case_faults.extend(cases::beside(entry).1);
@@ -93,13 +88,55 @@ fn check(path: Option<&Path>) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The packages under a path with all their faults, also those against the lock of a folder around them.
+fn checked(path: &Path) -> anyhow::Result<(Vec<Entry>, Vec<Fault>)> {
+    if !is_rules_folder(path) {
+        let (entries, mut faults) = read(&[path.to_owned()])?;
+        faults.extend(against_lock(path, &entries, false));
+        return Ok((entries, faults));
+    }
+    let (packages, mut faults) = load::load(path, true);
+    if packages.entries.is_empty() && faults.is_empty() {
+        return Err(nothing_in(path));
+    }
+    faults.extend(against_lock(path, &packages.entries, true));
+    Ok((packages.entries, faults))
+}
+
+/// What the nearest lock says of packages below it. A whole folder of rules has been held against its own one already.
+fn against_lock(path: &Path, entries: &[Entry], whole: bool) -> Vec<Fault> {
+    let Ok(real) = path.canonicalize() else { return Vec::new() };
+    let root = match real.ancestors().find(|folder| folder.join(lock::FILE).is_file()) {
+        Some(root) => root,
+        None if whole => &real,
+        None => return Vec::new(),
+    };
+    let examples = root.join(load::EXAMPLES);
+    let example = |entry: &&Entry| {
+        Path::new(&entry.file).canonicalize().is_ok_and(|file| file.starts_with(&examples))
+    };
+    let own = || entries.iter().filter(|entry| !example(entry));
+    let (lock, mut faults) = Lock::read(root);
+    faults.extend(lock.changed(own()));
+    if whole && root == real {
+        faults.clear();
+    }
+    faults.extend(lock.unlocked(own()));
+    faults
+}
+
+fn nothing_in(path: &Path) -> anyhow::Error {
+    let path = path.display();
+    anyhow!("{path} 中没有政策包。 No rule package was found in {path}.")
+}
+
 /// A folder whose packages belong together: it holds folders named by regions, or a lock.
 fn is_rules_folder(path: &Path) -> bool {
     let region = |name: &str| name.len() == 6 && name.bytes().all(|byte| byte.is_ascii_digit());
     let regions = std::fs::read_dir(path).is_ok_and(|entries| {
         entries.flatten().any(|entry| entry.file_name().to_str().is_some_and(region))
     });
-    regions || path.join(crate::rulebook::lock::FILE).exists()
+    regions || path.join(lock::FILE).exists()
 }
 
 fn report(faults: &[Fault]) {
@@ -108,29 +145,37 @@ fn report(faults: &[Fault]) {
     }
 }
 
-/// The packages under some paths, each checked by itself.
-fn read(paths: &[PathBuf]) -> (Vec<Entry>, Vec<Fault>) {
+/// The packages under some paths, each checked by itself. A path that leads to none is a mistake, not a success.
+fn read(paths: &[PathBuf]) -> anyhow::Result<(Vec<Entry>, Vec<Fault>)> {
     let (mut entries, mut faults) = (Vec::new(), Vec::new());
     for path in paths {
+        if !path.exists() {
+            let path = path.display();
+            bail!("路径 {path} 不存在。 The path {path} does not exist.");
+        }
+        let faults_before = faults.len();
         let files = if path.is_file() {
             vec![path.clone()]
         } else {
             load::package_files(path, &mut faults)
         };
+        if files.is_empty() && faults.len() == faults_before {
+            return Err(nothing_in(path));
+        }
         for file in files {
             let (entry, found) = load::load_file(&file);
             entries.extend(entry);
             faults.extend(found);
         }
     }
-    (entries, faults)
+    Ok((entries, faults))
 }
 
 // === test and decide ===
 
 fn test(paths: Vec<PathBuf>) -> anyhow::Result<()> {
     let paths = if paths.is_empty() { vec![PathBuf::from(FOLDER)] } else { paths };
-    let (entries, faults) = read(&paths);
+    let (entries, faults) = read(&paths)?;
     let mut errors: Vec<Fault> = faults.into_iter().filter(|fault| fault.is_error()).collect();
     let (mut passed, mut failed) = (0_usize, 0_usize);
     for entry in &entries {
@@ -155,16 +200,21 @@ fn test(paths: Vec<PathBuf>) -> anyhow::Result<()> {
     }
     report(&errors);
     // A case that can not be read did not pass.
-    failed += errors.len();
-    out::line(&format!("{passed} passed, {failed} failed"));
+    out::line(&format!("{passed} passed, {} failed", failed + errors.len()));
     if 0 < failed {
         bail!("有例子不符。 Some cases differ.");
+    }
+    if !errors.is_empty() {
+        bail!("有包或例子被拒。 Some packages or cases are refused.");
+    }
+    if passed == 0 {
+        bail!("没有找到例子。 No case was found.");
     }
     Ok(())
 }
 
 fn decide(paths: &[PathBuf]) -> anyhow::Result<()> {
-    let (entries, mut faults) = read(paths);
+    let (entries, mut faults) = read(paths)?;
     for entry in &entries {
         let (cases, case_faults) = cases::beside(entry);
         faults.extend(case_faults);
@@ -204,7 +254,7 @@ fn find(package: &str) -> anyhow::Result<Entry> {
         report(&faults);
         return entry.ok_or_else(|| anyhow!("{} 被拒。 It is refused.", path.display()));
     }
-    let (entries, _) = read(&[PathBuf::from(FOLDER)]);
+    let (entries, _) = read(&[PathBuf::from(FOLDER)])?;
     let found = entries.into_iter().find(|entry| entry.package.id == package);
     found.ok_or_else(|| anyhow!("找不到政策包 {package}。 No package {package} is found."))
 }
@@ -239,5 +289,88 @@ impl From<Language> for explain::Language {
             Language::Zh => Self::Zh,
             Language::En => Self::En,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{checked, load, lock, test};
+    use crate::rulebook::fault::Fault;
+    use std::path::{Path, PathBuf};
+
+    const GOOD: &str = include_str!("../rulebook/tests/good.toml");
+
+    /// A folder of rules that goes when the test ends.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let path =
+                std::env::temp_dir().join(format!("onestop-cli-{name}-{}", std::process::id()));
+            std::fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+
+        fn put(&self, place: &str, text: &str) -> PathBuf {
+            let folder = self.0.join(place);
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join(load::PACKAGE_FILE), text).unwrap();
+            folder
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            std::fs::remove_dir_all(&self.0).ok();
+        }
+    }
+
+    fn told(path: &Path) -> Vec<(u32, bool, String)> {
+        let tell = |fault: Fault| (fault.line, fault.is_error(), fault.message_en);
+        checked(path).unwrap().1.into_iter().map(tell).collect()
+    }
+
+    #[test]
+    fn a_package_is_held_against_the_lock_of_a_folder_above_it() {
+        let root = Folder::new("lock");
+        let package = root.put("520200/resident/2024", GOOD);
+        root.put("examples/one", &GOOD.replace("\"test-2024\"", "\"example\""));
+        let id_line = GOOD.lines().position(|line| line.starts_with("id = ")).unwrap() + 1;
+        let id_line = u32::try_from(id_line).unwrap();
+        let unlocked = "it is not locked; run `onestop rules lock` before it comes into force";
+        assert_eq!(told(&root.0), [(id_line, false, unlocked.to_owned())]);
+        lock(&root.0).unwrap();
+        assert_eq!(told(&root.0), []);
+        root.put("520200/resident/2024", &GOOD.replace("0.60", "0.61"));
+        let changed = "it is locked and may not change; write a new one with `supersedes`";
+        let changed = [(id_line, true, changed.to_owned())];
+        for path in [&root.0, &root.0.join("520200"), &package, &package.join(load::PACKAGE_FILE)] {
+            assert_eq!(told(path), changed, "{}", path.display());
+        }
+        root.put("520200/resident/2024", &GOOD.replace("\"test-2024\"", "\"other\""));
+        assert_eq!(told(&package), [(id_line, false, unlocked.to_owned())]);
+        assert_eq!(told(&root.0.join("examples")), []);
+    }
+
+    #[test]
+    fn a_path_without_packages_or_cases_is_a_mistake() {
+        let root = Folder::new("empty");
+        let missing = root.0.join("none");
+        let refusals = |path: &Path| {
+            let checked = checked(path).map(|_| ()).unwrap_err().to_string();
+            [checked, test(vec![path.to_owned()]).unwrap_err().to_string()]
+        };
+        for told in refusals(&root.0) {
+            assert!(told.contains("No rule package was found in"), "{told}");
+        }
+        for told in refusals(&missing) {
+            assert!(told.contains("does not exist"), "{told}");
+        }
+        let package = root.put("520200/resident/2024", GOOD);
+        let told = test(vec![package.clone()]).unwrap_err().to_string();
+        assert!(told.contains("No case was found"), "{told}");
+        root.put("520200/resident/2024", "id = ");
+        let told = test(vec![package]).unwrap_err().to_string();
+        assert!(told.contains("are refused"), "{told}");
     }
 }

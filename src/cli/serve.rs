@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::door::{grpc, wire};
 use crate::keys::{Keys, KeysError};
 use crate::limits;
+use crate::rulebook::fault::Fault;
 use crate::rulebook::{Reload, RuleBook, Watching};
 use crate::server::{self, Drained, Services, Serving};
 use crate::telemetry::{self, Telemetry};
@@ -137,7 +138,11 @@ fn load_rules(config: &Config) -> Result<RuleBook, anyhow::Error> {
     let rulebook = RuleBook::open(&config.rules_dir, config.rules_examples);
     let rulebook =
         rulebook.with_context(|| format!("load the rules of {}", config.rules_dir.display()))?;
-    if rulebook.packages().entries.is_empty() {
+    let packages = rulebook.packages().entries.len();
+    // Known warnings, such as of cliffs that a policy has, are no news at each start; `rules check` lists them.
+    let warnings = rulebook.warnings_at_start();
+    tracing::info!(packages, warnings, "Loaded the rule packages");
+    if packages == 0 {
         tracing::warn!(
             folder = %config.rules_dir.display(),
             "No rule package was found: every bill will be declined",
@@ -164,14 +169,13 @@ fn watch_rules(app: &Arc<App>) -> notify::Result<Watching> {
     app.rulebook.watch(admit, move |reload| {
         let outcome = match reload {
             Reload::Swapped(warnings) => {
-                for warning in &warnings {
-                    tracing::warn!(fault = %warning, "A rule package is worth a look");
-                }
+                warn_of(&warnings);
                 tracing::info!("New rule packages are in force");
                 "swapped"
             }
-            Reload::Refused(faults) => {
-                for fault in &faults {
+            Reload::Refused { errors, warnings } => {
+                warn_of(&warnings);
+                for fault in &errors {
                     tracing::error!(fault = %fault, "A rule package is refused");
                 }
                 tracing::error!("The rule packages stay as they were");
@@ -180,6 +184,13 @@ fn watch_rules(app: &Arc<App>) -> notify::Result<Watching> {
         };
         metrics.package_reloads.add(1, &[KeyValue::new("outcome", outcome)]);
     })
+}
+
+/// A warning keeps no package out, and must not read as if it did.
+fn warn_of(warnings: &[Fault]) {
+    for warning in warnings {
+        tracing::warn!(fault = %warning, "A rule package is worth a look");
+    }
 }
 
 /// Whether the database's history takes the packages; if not, why, in English and Chinese.

@@ -2,6 +2,7 @@
 
 mod words;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::domain::rules::{
@@ -22,7 +23,8 @@ pub enum Language {
 
 /// The printout of a package.
 pub fn explain(package: &Package, language: Language) -> String {
-    let mut page = Page { speaker: Speaker { package, language }, text: String::new() };
+    let speaker = Speaker { package, language };
+    let mut page = Page { speaker, text: String::new(), said: BTreeMap::new() };
     page.head();
     page.documents();
     page.before_the_layers();
@@ -36,6 +38,8 @@ pub fn explain(package: &Package, language: Language) -> String {
 struct Page<'a> {
     speaker: Speaker<'a>,
     text: String,
+    /// What was said of each clause's figures, to be said again where the assumed ones are listed.
+    said: BTreeMap<ClauseId, Vec<String>>,
 }
 
 impl<'a> Page<'a> {
@@ -168,11 +172,14 @@ impl<'a> Page<'a> {
             self.line(&format!("  {text}{how}"));
         }
         self.formula(layer);
-        for change in layer.tilts.iter() {
-            self.change("倾斜", "tilt", change);
+        for (at, change) in layer.tilts.iter().enumerate() {
+            let when = self.speaker.condition_of_row(at, &change.when);
+            self.change(("倾斜", "tilt"), &when, change);
         }
+        // All adjustments that hold count, so that "always" after others means just that.
         for change in layer.adjustments.iter() {
-            self.change("调整", "adjustment", change);
+            let when = self.speaker.condition(&change.when);
+            self.change(("调整", "adjustment"), &when, change);
         }
         self.ceilings(layer);
         if let Some(condition) = &layer.by_application {
@@ -261,10 +268,11 @@ impl<'a> Page<'a> {
                 "  the reached band's ratio applies to everything",
             );
         }
-        for row in &curve.rows {
-            let when = self.speaker.condition(&row.when);
+        for (at, row) in curve.rows.iter().enumerate() {
+            let when = self.speaker.condition_of_row(at, &row.when);
             self.say(&format!("  支付比例，{when}："), &format!("  pays, {when}:"));
             for band in &row.value {
+                self.remember_amounts(band.to.as_ref(), band.clause);
                 let to = band.to.as_ref().map(|to| self.speaker.amount_rows(to));
                 let name = match (to, row.value.len()) {
                     (Some(to), _) => self.speaker.pair("至", "up to", &to),
@@ -284,9 +292,10 @@ impl<'a> Page<'a> {
             }
             rows => {
                 self.line(&format!("    {name}"));
-                for row in rows {
-                    let (when, value) =
-                        (self.speaker.condition(&row.when), self.speaker.ratio_value(&row.value));
+                self.remember(clause, name);
+                for (at, row) in rows.iter().enumerate() {
+                    let when = self.speaker.condition_of_row(at, &row.when);
+                    let value = self.speaker.ratio_value(&row.value);
                     self.clause(row.clause, &format!("    {when}: {value}"));
                 }
             }
@@ -317,8 +326,8 @@ impl<'a> Page<'a> {
         }
     }
 
-    fn change(&mut self, zh: &str, en: &str, change: &'a Change) {
-        let when = self.speaker.condition(&change.when);
+    fn change(&mut self, (zh, en): (&str, &str), when: &str, change: &'a Change) {
+        self.remember_change(change);
         let mut parts = Vec::new();
         let amount = |speaker: &Speaker<'a>, change: &'a AmountChange| match change {
             AmountChange::Scale(times, plus) => {
@@ -362,19 +371,15 @@ impl<'a> Page<'a> {
     // === figures ===
 
     fn amount(&mut self, name: &str, rows: &'a Amount) {
-        for row in rows {
-            let (when, value) =
-                (self.speaker.condition(&row.when), self.speaker.amount_value(&row.value));
-            let text = if row.when.is_always() { value } else { format!("{when}: {value}") };
+        for (at, row) in rows.iter().enumerate() {
+            let text = self.speaker.row(at, &row.when, self.speaker.amount_value(&row.value));
             self.clause(row.clause, &format!("{name}  {text}"));
         }
     }
 
     fn ratio(&mut self, name: &str, rows: &'a Ratio) {
-        for row in rows {
-            let (when, value) =
-                (self.speaker.condition(&row.when), self.speaker.ratio_value(&row.value));
-            let text = if row.when.is_always() { value } else { format!("{when}: {value}") };
+        for (at, row) in rows.iter().enumerate() {
+            let text = self.speaker.row(at, &row.when, self.speaker.ratio_value(&row.value));
             self.clause(row.clause, &format!("{name}  {text}"));
         }
     }
@@ -384,6 +389,44 @@ impl<'a> Page<'a> {
         let Some(clause) = self.package().clause(id) else { return };
         let source = clause.source.as_ref().map_or(String::new(), |source| self.source(source));
         self.line(&format!("  {text}    ‹{}›  {source}", clause.name));
+        self.remember(id, text);
+    }
+
+    fn remember(&mut self, id: ClauseId, text: &str) {
+        let said = self.said.entry(id).or_default();
+        let text = text.trim();
+        if !text.is_empty() && !said.iter().any(|earlier| earlier == text) {
+            said.push(text.to_owned());
+        }
+    }
+
+    /// Rows that stand within the line of another clause have clauses of their own nevertheless.
+    fn remember_amounts(&mut self, rows: Option<&'a Amount>, around: ClauseId) {
+        for (at, row) in rows.into_iter().flatten().enumerate() {
+            if row.clause != around {
+                let text = self.speaker.row(at, &row.when, self.speaker.amount_value(&row.value));
+                self.remember(row.clause, &text);
+            }
+        }
+    }
+
+    fn remember_change(&mut self, change: &'a Change) {
+        let ceiling = change.ceiling.as_ref().and_then(|ceiling| match ceiling {
+            CeilingChange::Amount(change) => Some(change),
+            CeilingChange::None => None,
+        });
+        for amount in change.deductible.iter().chain(ceiling) {
+            if let AmountChange::Replace(rows) = amount {
+                self.remember_amounts(Some(rows), change.clause);
+            }
+        }
+        if let Some(RatioChange::Replace(rows)) = &change.ratio {
+            for (at, row) in rows.iter().enumerate().filter(|(_, row)| row.clause != change.clause)
+            {
+                let text = self.speaker.row(at, &row.when, self.speaker.ratio_value(&row.value));
+                self.remember(row.clause, &text);
+            }
+        }
     }
 
     fn source(&self, source: &Source) -> String {
@@ -401,14 +444,18 @@ impl<'a> Page<'a> {
         let assumed = |clause: &&Clause| {
             clause.source.as_ref().is_some_and(|source| source.grade == Grade::Assumed)
         };
-        let clauses: Vec<&Clause> = self.package().clauses.iter().filter(assumed).collect();
+        let clauses = self.package().clauses.iter().zip(0_u16..);
+        let clauses: Vec<(&Clause, ClauseId)> =
+            clauses.filter(|(clause, _)| assumed(clause)).collect();
         self.heading("假定的数字", "Assumed figures");
         if clauses.is_empty() {
             self.say("  除取整方式外没有", "  none but the rounding");
         }
-        for clause in clauses {
+        for (clause, id) in clauses {
             let note = clause.source.as_ref().map_or("", |source| source.note.as_str());
-            self.line(&format!("  {}  {}  {note}", clause.name, clause.figures));
+            let said = self.said.get(&id).map(|said| said.join("; "));
+            let figures = said.unwrap_or_else(|| clause.figures.clone());
+            self.line(&format!("  {}  {figures}  {note}", clause.name));
         }
     }
 }

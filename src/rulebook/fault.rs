@@ -42,6 +42,11 @@ impl Faults {
         self.push(line, clause, message, Severity::Error);
     }
 
+    /// Something that its author should look at.
+    pub fn warning(&mut self, line: u32, clause: &str, message: Message) {
+        self.push(line, clause, message, Severity::Warning);
+    }
+
     /// Takes over what the checker found.
     pub fn add_findings(&mut self, findings: Vec<Finding>) {
         for finding in findings {
@@ -79,6 +84,11 @@ impl Faults {
 /// Is there anything for which a file is refused?
 pub fn refused(faults: &[Fault]) -> bool {
     faults.iter().any(Fault::is_error)
+}
+
+/// The faults for which a file is refused, and those that are only worth a look.
+pub fn split(faults: Vec<Fault>) -> (Vec<Fault>, Vec<Fault>) {
+    faults.into_iter().partition(Fault::is_error)
 }
 
 impl Fault {

@@ -68,7 +68,7 @@ pub fn load_file(path: &Path) -> (Option<Entry>, Vec<Fault>) {
     faults.add_findings(check(&parsed.package));
     list.extend(faults.into_list());
     let (package, canonical) = (Arc::new(parsed.package), parsed.canonical.into());
-    (Some(Entry { package, canonical, file }), list)
+    (Some(Entry { package, canonical, file, id_line: parsed.id_line }), list)
 }
 
 /// The text of a rule file, unless it is too large or no text.

@@ -79,18 +79,7 @@ impl Lock {
 
     /// Reports packages that changed since they were locked, and locked ones that are gone.
     pub fn check(&self, folder: &Path, packages: &[Entry]) -> Vec<Fault> {
-        let mut list = Vec::new();
-        for entry in packages {
-            let Some(locked) = self.entries.get(&entry.package.id) else { continue };
-            let now = Locked { line: locked.line, ..locked_of(entry) };
-            if now != *locked {
-                let mut faults = Faults::new(&entry.file);
-                let en = "it is locked and may not change; write a new one with `supersedes`";
-                let zh = "已锁定，不得改动；请另写新包并用 `supersedes` 替代";
-                faults.error(0, "id", (en.to_owned(), zh.to_owned()));
-                list.extend(faults.into_list());
-            }
-        }
+        let mut list = self.changed(packages);
         let mut faults = Faults::new(&folder.join(FILE).display().to_string());
         for (id, locked) in &self.entries {
             if !packages.iter().any(|entry| entry.package.id == *id) {
@@ -99,6 +88,36 @@ impl Lock {
             }
         }
         list.extend(faults.into_list());
+        list
+    }
+
+    /// Reports packages that changed since they were locked.
+    pub fn changed<'a>(&self, packages: impl IntoIterator<Item = &'a Entry>) -> Vec<Fault> {
+        let mut list = Vec::new();
+        for entry in packages {
+            let Some(locked) = self.entries.get(&entry.package.id) else { continue };
+            let now = Locked { line: locked.line, ..locked_of(entry) };
+            if now != *locked {
+                let mut faults = Faults::new(&entry.file);
+                let en = "it is locked and may not change; write a new one with `supersedes`";
+                let zh = "已锁定，不得改动；请另写新包并用 `supersedes` 替代";
+                faults.error(entry.id_line, "id", (en.to_owned(), zh.to_owned()));
+                list.extend(faults.into_list());
+            }
+        }
+        list
+    }
+
+    /// Warns about packages that nothing keeps from changing yet.
+    pub fn unlocked<'a>(&self, packages: impl IntoIterator<Item = &'a Entry>) -> Vec<Fault> {
+        let mut list = Vec::new();
+        for entry in packages.into_iter().filter(|entry| !self.holds(&entry.package.id)) {
+            let mut faults = Faults::new(&entry.file);
+            let en = "it is not locked; run `onestop rules lock` before it comes into force";
+            let zh = "尚未锁定；生效前请运行 `onestop rules lock`";
+            faults.warning(entry.id_line, "id", (en.to_owned(), zh.to_owned()));
+            list.extend(faults.into_list());
+        }
         list
     }
 

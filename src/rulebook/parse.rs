@@ -16,7 +16,7 @@ use std::rc::Rc;
 use sha2::{Digest, Sha256};
 
 use super::fault::{Fault, Faults};
-use super::read::{self, Node, Shape, Table, unknown};
+use super::read::{self, Node, Shape, Table, Value, unknown};
 use super::shapes;
 use crate::domain::ids::PackageHash;
 use crate::domain::rules::{
@@ -33,6 +33,8 @@ pub struct Parsed {
     pub package: Package,
     /// Its canonical form, which [`parse_canonical`] reads.
     pub canonical: Vec<u8>,
+    /// The line of its `id`, for faults that mean the package as such.
+    pub id_line: u32,
 }
 
 /// Reads a package from TOML. Nothing where it is refused; warnings come beside a good one.
@@ -41,7 +43,11 @@ pub fn parse(file: &str, text: &str) -> (Option<Parsed>, Vec<Fault>) {
     let Some(root) = read::read(text, &mut faults) else { return (None, faults.into_list()) };
     let canonical = root.canonical();
     let (package, faults) = resolve(&root, hash_of(&canonical), faults);
-    (package.map(|package| Parsed { package, canonical }), faults)
+    let id_line = match &root.value {
+        Value::Table(keys) => keys.get("id").map_or(root.line, |id| id.line),
+        _ => root.line,
+    };
+    (package.map(|package| Parsed { package, canonical, id_line }), faults)
 }
 
 /// Reads a package back from its canonical form. The lines of its clauses are 0: nobody knows them any more.

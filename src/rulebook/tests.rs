@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use super::explain::{Language, explain};
 use super::fault::Fault;
 use super::load::{load, load_file, package_files};
 use super::lock::Lock;
 use super::parse::{parse, parse_canonical};
 use super::{Reload, RuleBook, shapes};
 use crate::domain::rules::check::{check, set::check_set};
-use crate::domain::rules::{ClauseId, Package};
+use crate::domain::rules::{ClauseId, Grade, Package};
 use jiff::civil::date;
 
 const GOOD: &str = include_str!("tests/good.toml");
@@ -320,13 +321,87 @@ fn a_bad_set_leaves_the_old_one_in_force() {
     let watching = book.watch(|_| Ok(()), move |reload| sender.send(reload).unwrap()).unwrap();
     let wait = Duration::from_secs(20);
     folder.put("id = ");
-    assert!(matches!(reports.recv_timeout(wait).unwrap(), Reload::Refused(_)));
+    assert!(matches!(reports.recv_timeout(wait).unwrap(), Reload::Refused { .. }));
     assert!(book.by_hash(first).is_some());
     folder.put(&GOOD.replace("0.60", "0.61"));
     assert!(matches!(reports.recv_timeout(wait).unwrap(), Reload::Swapped(_)));
     assert!(book.by_hash(first).is_none());
     assert_eq!(book.reloads(), (1, 1));
     drop(watching);
+}
+
+#[test]
+fn a_warning_is_not_counted_or_told_as_a_refusal() {
+    let folder = Folder::new("warned");
+    let cliff = GOOD.replacen(
+        "name = \"critical\"",
+        "name = \"critical\"\nwho = { nothing_from = [\"basic\"] }",
+        1,
+    );
+    // An overlap with a second package is an error beside the two warnings.
+    let beside = folder.0.join("520200/resident/2024-b");
+    std::fs::create_dir_all(&beside).unwrap();
+    folder.put(&cliff);
+    let book = RuleBook::open(&folder.0, false).unwrap();
+    assert_eq!(book.warnings_at_start(), 1);
+    let other = cliff.replace("id = \"test-2024\"", "id = \"b\"");
+    std::fs::write(beside.join("package.toml"), other).unwrap();
+    let refused = RuleBook::open(&folder.0, false).unwrap_err();
+    assert!(refused.errors.iter().all(Fault::is_error), "{refused}");
+    let text = refused.to_string();
+    let head = format!("the rule packages are refused, errors: {}\n", refused.errors.len());
+    assert!(text.starts_with(&head) && !text.contains("cliff"), "{text}");
+    let Reload::Refused { errors, warnings } = book.reload() else { panic!("{text}") };
+    assert_eq!((&errors, warnings.len()), (&refused.errors, 2));
+    assert!(!warnings.iter().any(Fault::is_error));
+    std::fs::remove_dir_all(&beside).unwrap();
+    let Reload::Swapped(warnings) = book.reload() else { panic!("{text}") };
+    assert!(warnings.len() == 1 && warnings[0].message_en.contains("cliff"), "{warnings:?}");
+}
+
+#[test]
+fn the_chinese_printout_has_no_english_figures_and_names_the_rest() {
+    const ENGLISH: [&str; 9] = [
+        "up to ",
+        "at most ",
+        "at least ",
+        "not below ",
+        "no ceiling",
+        "in_scope",
+        "waived",
+        "ratio ",
+        "deductible ",
+    ];
+    let mut assumed = 0;
+    for path in package_files(&rules_folder(), &mut Vec::new()) {
+        let (entry, _) = load_file(&path);
+        let package = entry.unwrap().package;
+        let text = explain(&package, Language::Zh);
+        let (_, list) = text.split_once("== 假定的数字 ==").unwrap();
+        for clause in &package.clauses {
+            let Some(source) = &clause.source else { continue };
+            if source.grade != Grade::Assumed {
+                continue;
+            }
+            let head = format!("  {}  ", clause.name);
+            let line = list.lines().find(|line| line.starts_with(&head)).unwrap();
+            // The author's note may be in any language.
+            let figures = line.strip_prefix(&head).unwrap();
+            let figures = figures.strip_suffix(source.note.trim_end()).unwrap();
+            let english = ENGLISH.iter().find(|word| figures.contains(**word));
+            assert_eq!(english, None, "{}: {line}", path.display());
+            assumed += 1;
+        }
+    }
+    assert!(0 < assumed);
+    // The last of three deductibles has no condition of its own.
+    let good = package(GOOD);
+    for (language, rest) in
+        [(Language::Zh, "其余情形: 400.00 元"), (Language::En, "otherwise: 400.00 yuan")]
+    {
+        let text = explain(&good, language);
+        assert!(text.contains(rest), "{text}");
+    }
 }
 
 #[test]

@@ -399,7 +399,7 @@ async fn a_bad_package_put_in_place_leaves_the_good_one_in_force() {
     let watching = gateway.app.rulebook.watch(
         |_| Ok(()),
         move |reload| {
-            let refused = matches!(reload, onestop::rulebook::Reload::Refused(_));
+            let refused = matches!(reload, onestop::rulebook::Reload::Refused { .. });
             report.blocking_send(refused).unwrap();
         },
     );

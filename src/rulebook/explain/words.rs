@@ -126,36 +126,35 @@ impl<'a> Speaker<'a> {
                 }
                 Term::Total => self.either("医疗费总额", "all charges").to_owned(),
                 Term::Paid => self.either("已支付合计", "all paid so far").to_owned(),
-                Term::Layer(layer, part) => format!("{}.{}", self.layer(*layer), part_word(*part)),
+                Term::Layer(layer, part) => format!("{}.{}", self.layer(*layer), self.part(*part)),
             };
             if *weight == Rate::ONE { name } else { format!("{weight} × {name}") }
         });
         terms.collect::<Vec<_>>().join(" + ")
     }
 
+    fn part(&self, part: Part) -> &'static str {
+        let (zh, en) = match part {
+            Part::Base => ("基数", "base"),
+            Part::Pay => ("支付额", "pay"),
+            Part::Deductible => ("起付线", "deductible"),
+            Part::Excess => ("起付线以上", "excess"),
+            Part::Cut => ("封顶截去", "cut"),
+        };
+        self.either(zh, en)
+    }
+
     // === figures ===
 
     pub(super) fn amount_rows(&self, rows: &Amount) -> String {
-        let rows = rows.iter().map(|row| {
-            let value = self.amount_value(&row.value);
-            if row.when.is_always() {
-                value
-            } else {
-                format!("{}: {value}", self.condition(&row.when))
-            }
-        });
+        let rows = rows.iter().enumerate();
+        let rows = rows.map(|(at, row)| self.row(at, &row.when, self.amount_value(&row.value)));
         rows.collect::<Vec<_>>().join(" | ")
     }
 
     pub(super) fn ratio_rows(&self, rows: &Ratio) -> String {
-        let rows = rows.iter().map(|row| {
-            let value = self.ratio_value(&row.value);
-            if row.when.is_always() {
-                value
-            } else {
-                format!("{}: {value}", self.condition(&row.when))
-            }
-        });
+        let rows = rows.iter().enumerate();
+        let rows = rows.map(|(at, row)| self.row(at, &row.when, self.ratio_value(&row.value)));
         rows.collect::<Vec<_>>().join(" | ")
     }
 
@@ -215,7 +214,23 @@ impl<'a> Speaker<'a> {
         }
     }
 
+    /// A row of a list: a lone one without its condition, one after others with the words for what is left.
+    pub(super) fn row(&self, at: usize, when: &Condition, value: String) -> String {
+        if at == 0 && when.is_always() {
+            return value;
+        }
+        format!("{}: {value}", self.condition_of_row(at, when))
+    }
+
     // === conditions ===
+
+    /// The condition of a row in a list of which the first that holds counts: after others, "always" means the rest.
+    pub(super) fn condition_of_row(&self, at: usize, when: &Condition) -> String {
+        if 0 < at && when.is_always() {
+            return self.either("其余情形", "otherwise").to_owned();
+        }
+        self.condition(when)
+    }
 
     pub(super) fn condition(&self, condition: &Condition) -> String {
         let package = self.package;
@@ -347,14 +362,4 @@ impl<'a> Speaker<'a> {
 
 fn has(bits: u64, at: usize) -> bool {
     u32::try_from(at).ok().and_then(|at| bits.checked_shr(at)).is_some_and(|rest| rest & 1 == 1)
-}
-
-const fn part_word(part: Part) -> &'static str {
-    match part {
-        Part::Base => "base",
-        Part::Pay => "pay",
-        Part::Deductible => "deductible",
-        Part::Excess => "excess",
-        Part::Cut => "cut",
-    }
 }
