@@ -387,6 +387,33 @@ async fn a_full_list_ends_what_it_does_not_carry() {
 }
 
 #[tokio::test]
+async fn an_open_row_of_a_full_list_carries_what_succeeds_it() {
+    let database = Database::new().await;
+    alice_and_bob(&database).await;
+    let since = |span| coverage("P1", "resident", span, "");
+    let rows = [
+        since(("2000-01-01", "2000-12-31")),
+        since(("2001-01-01", "")),
+        coverage("P2", "resident", ("2000-01-01", "2000-12-31"), ""),
+        coverage("P2", "resident", ("2001-01-01", ""), ""),
+    ];
+    let covered = list("covered", RowKind::Coverage, false, date(2024, 1, 1));
+    import(&database, &covered, &Rows::Coverage(lines(&rows))).await;
+    let alice = who(&database, 2, "P1").await;
+
+    // Bob's row has an end, so that it says nothing of what comes after it.
+    let rows =
+        [since(("2000-01-01", "")), coverage("P2", "resident", ("2000-01-01", "2000-12-31"), "")];
+    let full = list("full", RowKind::Coverage, true, date(2024, 6, 30));
+    let (_, summary) = import(&database, &full, &Rows::Coverage(lines(&rows))).await;
+    assert_eq!(counts(&summary), [0, 0, 2, 0, 1]);
+    assert_eq!(who(&database, 2, "P1").await, alice);
+    let bob = who(&database, 2, "P2").await.unwrap().standing;
+    let ends: Vec<_> = bob.coverage.iter().map(|span| span.valid_to).collect();
+    assert_eq!(ends, [Some(date(2000, 12, 31)), Some(date(2024, 6, 30))]);
+}
+
+#[tokio::test]
 async fn a_full_list_that_can_not_be_true_ends_nothing() {
     let database = Database::new().await;
     alice_and_bob(&database).await;
