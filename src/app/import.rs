@@ -2,7 +2,7 @@
 
 use super::{App, AppError, Caller};
 use crate::domain::ids::PersonId;
-use crate::store::import::{self, Begin, Begun, Rows, Secrets, Summary, Taken};
+use crate::store::import::{self, Begin, Begun, Closed, Rows, Secrets, Taken};
 
 /// One list on its way in.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ impl App {
         _caller: &Caller,
         list: Begin,
     ) -> Result<(Import<'_>, Begun), AppError> {
-        let begun = import::begin(&self.pool, &list).await;
+        let begun = import::begin(&self.pool, &list, self.now().day).await;
         let begun = begun.map_err(AppError::store("open an import"))?;
         Ok((Import { app: self, list }, begun))
     }
@@ -39,8 +39,8 @@ impl Import<'_> {
     }
 
     /// Closes the import after its last row.
-    pub async fn finish(&self) -> Result<Summary, AppError> {
-        let summary = import::finish(&self.app.pool, &self.list).await;
-        summary.map_err(AppError::store("close an import"))
+    pub async fn finish(&self) -> Result<Closed, AppError> {
+        let closed = import::finish(&self.app.pool, &self.list).await;
+        closed.map_err(AppError::store("close an import"))
     }
 }

@@ -96,6 +96,14 @@ async fn a_list_that_can_not_be_taken_says_why() {
     check(other, "ROW_OF_ANOTHER_KIND", "row of line 7").await;
     let fewer = wire::ImportBegin { row_count: 2, import_id: "list-2".to_owned(), ..list() };
     check(vec![Part::Begin(fewer)], "LIST_REFUSED", "begin.row_count").await;
+    let full = |list_date: &str| wire::ImportBegin {
+        full: true,
+        list_date: list_date.to_owned(),
+        region: "520200".to_owned(),
+        ..begin("list-3", wire::RowKind::Identity)
+    };
+    check(vec![Part::Begin(full("2024-01-01"))], "LIST_EMPTY", "begin.full").await;
+    check(vec![Part::Begin(full("9999-01-01"))], "LIST_DATED_AHEAD", "begin.list_date").await;
 }
 
 #[tokio::test]

@@ -4,8 +4,8 @@ use jiff::civil::{Date, date};
 use onestop::domain::ids::{PersonId, RegionCode};
 use onestop::domain::standing::PersonSnapshot;
 use onestop::store::import::{
-    Batch, Begin, Begun, CatalogueRow, CoverageRow, HospitalRow, IdentityRow, Line, OpeningRow,
-    PersonRow, RowKind, Rows, Secrets, Summary, Taken, begin, finish, take,
+    Batch, Begin, Begun, CatalogueRow, Closed, CoverageRow, HospitalRow, IdentityRow, Line,
+    OpeningRow, PersonRow, Refused, RowKind, Rows, Secrets, Summary, Taken, begin, finish, take,
 };
 use onestop::store::{check_integrity, rebuild_accumulators, standing};
 use sha2::{Digest, Sha256};
@@ -14,6 +14,8 @@ use crate::harness::Database;
 
 const ALICE: &str = "11010519491231002X";
 const BOB: &str = "52020119900101001X";
+
+const TODAY: Date = date(2024, 12, 31);
 
 fn hash(kind: u8, text: &str) -> [u8; 32] {
     Sha256::digest(format!("{kind}:{text}")).into()
@@ -52,11 +54,18 @@ fn lines<T: Clone>(rows: &[T]) -> Vec<Line<T>> {
 
 /// Takes a whole list and closes it.
 async fn import(database: &Database, list: &Begin, rows: &Rows) -> (Batch, Summary) {
-    assert_eq!(begin(&database.pool, list).await.unwrap(), Begun::From(0));
+    assert_eq!(begin(&database.pool, list, TODAY).await.unwrap(), Begun::From(0));
     let Taken::Durable(batch) = take(&database.pool, &SECRETS, list, 0, rows).await.unwrap() else {
         panic!()
     };
-    (batch, finish(&database.pool, list).await.unwrap())
+    (batch, close(database, list).await)
+}
+
+async fn close(database: &Database, list: &Begin) -> Summary {
+    match finish(&database.pool, list).await.unwrap() {
+        Closed::Finished(summary) => summary,
+        Closed::Refused(refused) => panic!("{refused:?}"),
+    }
 }
 
 fn counts(summary: &Summary) -> [u64; 5] {
@@ -237,7 +246,7 @@ async fn a_repeat_changes_nothing_and_a_change_is_remembered() {
     let before = who(&database, 2, "P1").await.unwrap();
     // The very same list: finished. The same rows under another name: unchanged.
     assert!(
-        matches!(begin(&database.pool, &first).await.unwrap(), Begun::Finished(summary) if summary.added == 2)
+        matches!(begin(&database.pool, &first, TODAY).await.unwrap(), Begun::Finished(summary) if summary.added == 2)
     );
     let (_, summary) =
         import(&database, &list("second", RowKind::Identity, false, date(2024, 2, 1)), &rows).await;
@@ -268,7 +277,7 @@ async fn a_killed_import_goes_on_where_it_was() {
     let database = Database::new().await;
     let all: Vec<_> = (0..250).map(|number| person(&identity_number(number), "", "丁")).collect();
     let persons = list("many", RowKind::Person, false, date(2024, 1, 1));
-    assert_eq!(begin(&database.pool, &persons).await.unwrap(), Begun::From(0));
+    assert_eq!(begin(&database.pool, &persons, TODAY).await.unwrap(), Begun::From(0));
     let batch = |from: usize, to: usize| Rows::Persons(lines(&all[from..to]));
     let took = take(&database.pool, &SECRETS, &persons, 0, &batch(0, 100)).await.unwrap();
     assert!(matches!(took, Taken::Durable(Batch { rows_durable: 100, added: 100, .. })));
@@ -283,7 +292,9 @@ async fn a_killed_import_goes_on_where_it_was() {
         let (durable, there): (i64, i64) = (row.get(0), row.get(1));
         assert_eq!(durable, there, "killed after {killed_after_us} us");
     }
-    let Begun::From(durable) = begin(&database.pool, &persons).await.unwrap() else { panic!() };
+    let Begun::From(durable) = begin(&database.pool, &persons, TODAY).await.unwrap() else {
+        panic!()
+    };
     assert!(durable == 100 || durable == 200, "{durable}");
     // A stream that believes to be elsewhere is told where the import is.
     let lost = take(&database.pool, &SECRETS, &persons, 0, &batch(0, 100)).await.unwrap();
@@ -293,9 +304,9 @@ async fn a_killed_import_goes_on_where_it_was() {
         let took = take(&database.pool, &SECRETS, &persons, from, &rows).await.unwrap();
         assert!(matches!(took, Taken::Durable(_)), "{took:?}");
     }
-    let summary = finish(&database.pool, &persons).await.unwrap();
+    let summary = close(&database, &persons).await;
     assert_eq!(counts(&summary), [250, 0, 0, 0, 0]);
-    assert_eq!(finish(&database.pool, &persons).await.unwrap(), summary);
+    assert_eq!(close(&database, &persons).await, summary);
     let count =
         database.owner().await.query_one("SELECT count(*) FROM person_head", &[]).await.unwrap();
     assert_eq!(count.get::<_, i64>(0), 250);
@@ -331,11 +342,11 @@ async fn a_full_list_ends_what_it_does_not_carry() {
     // Alice's hardship can not be read: a list that mentions it must not end it. Bob's low income is not mentioned.
     let rows = [identity("P1", "low_income", span), identity("P1", "hardship", ("2024-06-31", ""))];
     let full = list("full", RowKind::Identity, true, date(2024, 6, 30));
-    assert_eq!(begin(&database.pool, &full).await.unwrap(), Begun::From(0));
+    assert_eq!(begin(&database.pool, &full, TODAY).await.unwrap(), Begun::From(0));
     let rows = Rows::Identities(lines(&rows));
     take(&database.pool, &SECRETS, &full, 0, &rows).await.unwrap();
     assert_eq!(versions().await, before, "nothing ends before the last row");
-    let summary = finish(&database.pool, &full).await.unwrap();
+    let summary = close(&database, &full).await;
     assert_eq!(counts(&summary), [0, 0, 1, 1, 1]);
     assert_eq!(versions().await, (before.0, before.1 + 1));
     let ends = |who: &PersonSnapshot| -> Vec<_> {
@@ -359,11 +370,94 @@ async fn a_full_list_ends_what_it_does_not_carry() {
     );
     // Persons and opening entries do not end; a full list names its region.
     let persons = list("p", RowKind::Person, true, date(2024, 1, 1));
-    assert_eq!(begin(&database.pool, &persons).await.unwrap(), Begun::Refused("full"));
+    assert_eq!(
+        begin(&database.pool, &persons, TODAY).await.unwrap(),
+        Begun::Refused(Refused::Field("full"))
+    );
     let nowhere = Begin { region: None, ..list("q", RowKind::Hospital, true, date(2024, 1, 1)) };
-    assert_eq!(begin(&database.pool, &nowhere).await.unwrap(), Begun::Refused("region"));
+    assert_eq!(
+        begin(&database.pool, &nowhere, TODAY).await.unwrap(),
+        Begun::Refused(Refused::Field("region"))
+    );
     let other = list("full", RowKind::Coverage, true, date(2024, 6, 30));
-    assert_eq!(begin(&database.pool, &other).await.unwrap(), Begun::Refused("kind"));
+    assert_eq!(
+        begin(&database.pool, &other, TODAY).await.unwrap(),
+        Begun::Refused(Refused::Field("kind"))
+    );
+}
+
+#[tokio::test]
+async fn an_open_row_of_a_full_list_carries_what_succeeds_it() {
+    let database = Database::new().await;
+    alice_and_bob(&database).await;
+    let since = |span| coverage("P1", "resident", span, "");
+    let rows = [
+        since(("2000-01-01", "2000-12-31")),
+        since(("2001-01-01", "")),
+        coverage("P2", "resident", ("2000-01-01", "2000-12-31"), ""),
+        coverage("P2", "resident", ("2001-01-01", ""), ""),
+    ];
+    let covered = list("covered", RowKind::Coverage, false, date(2024, 1, 1));
+    import(&database, &covered, &Rows::Coverage(lines(&rows))).await;
+    let alice = who(&database, 2, "P1").await;
+
+    // Bob's row has an end, so that it says nothing of what comes after it.
+    let rows =
+        [since(("2000-01-01", "")), coverage("P2", "resident", ("2000-01-01", "2000-12-31"), "")];
+    let full = list("full", RowKind::Coverage, true, date(2024, 6, 30));
+    let (_, summary) = import(&database, &full, &Rows::Coverage(lines(&rows))).await;
+    assert_eq!(counts(&summary), [0, 0, 2, 0, 1]);
+    assert_eq!(who(&database, 2, "P1").await, alice);
+    let bob = who(&database, 2, "P2").await.unwrap().standing;
+    let ends: Vec<_> = bob.coverage.iter().map(|span| span.valid_to).collect();
+    assert_eq!(ends, [Some(date(2000, 12, 31)), Some(date(2024, 6, 30))]);
+}
+
+#[tokio::test]
+async fn a_full_list_that_can_not_be_true_ends_nothing() {
+    let database = Database::new().await;
+    alice_and_bob(&database).await;
+    let full = |id: &str, day| list(id, RowKind::Identity, true, day);
+    let open = |code: &str| identity("P1", code, ("2024-01-01", ""));
+    let rows = Rows::Identities(lines(&[open("low_income"), open("hardship")]));
+    import(&database, &full("june", date(2024, 6, 30)), &rows).await;
+    let before = who(&database, 2, "P1").await;
+    let begun = async |list: &Begin| begin(&database.pool, list, TODAY).await.unwrap();
+    let closed = async |list: &Begin| finish(&database.pool, list).await.unwrap();
+
+    // Without a row, and with none that could be taken.
+    let empty = full("empty", date(2024, 7, 31));
+    assert_eq!(begun(&empty).await, Begun::From(0));
+    assert_eq!(closed(&empty).await, Closed::Refused(Refused::Empty));
+    let strangers = full("strangers", date(2024, 7, 31));
+    begun(&strangers).await;
+    let nobody = Rows::Identities(lines(&[identity("P9", "low_income", ("2024-01-01", ""))]));
+    take(&database.pool, &SECRETS, &strangers, 0, &nobody).await.unwrap();
+    assert_eq!(closed(&strangers).await, Closed::Refused(Refused::Empty));
+
+    let ahead = full("ahead", date(2025, 1, 1));
+    assert_eq!(begun(&ahead).await, Begun::Refused(Refused::DatedAhead));
+    let older = full("older", date(2024, 6, 29));
+    assert_eq!(begun(&older).await, Begun::Refused(Refused::Older));
+    assert_eq!(who(&database, 2, "P1").await, before);
+
+    // Of another kind or region, or a repeat, it may well be.
+    let covers = list("covers", RowKind::Coverage, true, date(2024, 6, 29));
+    assert_eq!(begun(&covers).await, Begun::From(0));
+    let region = RegionCode::new("520300");
+    assert_eq!(begun(&Begin { region, ..older }).await, Begun::From(0));
+
+    // A newer one that is finished while an older one is on its way.
+    let slow = full("slow", date(2024, 8, 31));
+    assert_eq!(begun(&slow).await, Begun::From(0));
+    let one = Rows::Identities(lines(&[open("low_income")]));
+    take(&database.pool, &SECRETS, &slow, 0, &one).await.unwrap();
+    import(&database, &full("quick", date(2024, 9, 30)), &rows).await;
+    assert_eq!(closed(&slow).await, Closed::Refused(Refused::Older));
+    assert_eq!(begun(&slow).await, Begun::Refused(Refused::Older));
+    let repeat = begun(&full("june", date(2024, 6, 30))).await;
+    assert!(matches!(repeat, Begun::Finished(_)), "{repeat:?}");
+    assert_eq!(who(&database, 2, "P1").await, before);
 }
 
 #[tokio::test]

@@ -143,10 +143,22 @@ impl Header {
     /// Takes the file's first row, or names what is wrong with it.
     pub fn read(kind: Kind, headers: &ByteRecord) -> Result<Header, String> {
         let mut places = vec![None; kind.columns().len()];
+        let named = |header: &[u8]| {
+            let header = String::from_utf8_lossy(header);
+            kind.columns().iter().any(|(column, _)| *column == plain(&header))
+        };
+        // A first row without one name is a row: it may say who somebody is, so that it is not shown.
+        if !headers.iter().any(named) {
+            let known: Vec<_> = kind.columns().iter().map(|(column, _)| *column).collect();
+            return Err(format!(
+                "HEADER_MISSING: the first row is no header 缺少表头行; {} takes: {}",
+                kind.word(),
+                known.join(", ")
+            ));
+        }
         for (at, header) in headers.iter().enumerate() {
             let header = String::from_utf8_lossy(header);
-            // Spreadsheets put a byte order mark before the first header.
-            let name = header.trim_start_matches('\u{feff}').trim();
+            let name = plain(&header);
             let column = kind.columns().iter().position(|(column, _)| *column == name);
             let Some(place) = column.and_then(|column| places.get_mut(column)) else {
                 let known: Vec<_> = kind.columns().iter().map(|(column, _)| *column).collect();
@@ -207,6 +219,11 @@ impl Header {
             place.filter(|_| !personal).map(|place| (*name, place))
         })
     }
+}
+
+/// A header's name. Spreadsheets put a byte order mark before the first.
+fn plain(header: &str) -> &str {
+    header.trim_start_matches('\u{feff}').trim()
 }
 
 struct Cells<'a> {
@@ -378,6 +395,11 @@ mod tests {
         };
         check(&["credential", "codes"], "\"codes\" in column 2");
         check(&["credential", "credential"], "twice");
+        check(&[], "HEADER_MISSING");
+        check(&[""], "缺少表头行");
+        let row = ["11010519491231002X", "low_income", "520200", "2024-01-01"];
+        check(&row, "HEADER_MISSING");
+        assert!(!Header::read(Kind::Identity, &record(&row)).unwrap_err().contains(row[0]));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::call::Known;
 use super::rows;
 use super::status::{Unanswered, to_status};
 use super::words;
-use crate::app::registry::{Begun, Rows, Taken};
+use crate::app::registry::{Begun, Closed, Refused, Rows, Taken};
 use crate::app::{App, Caller, Import};
 use crate::limits;
 
@@ -86,7 +86,7 @@ async fn import(
     let (import, begun) = app.import(caller, list).await?;
     let mut way = Way { read: 0, expected, durable: 0, told: Instant::now() };
     match begun {
-        Begun::Refused(field) => Err(Unanswered::Import(rows::REFUSED, rows::refused_field(field))),
+        Begun::Refused(refused) => Err(unanswered(refused)),
         Begun::Finished(summary) => {
             // Read on to the end: a client that is still sending would take a reset for a failure.
             while next(&mut rows).await?.is_some() {
@@ -100,13 +100,21 @@ async fn import(
             if way.expected != 0 && way.expected != way.read {
                 // A list that lost rows on its way would end whoever was on them.
                 let field = rows::refused_field("row_count");
-                return Err(Unanswered::Import(rows::REFUSED, field));
+                return Err(Unanswered::Import(words::LIST_REFUSED, field));
             }
-            let summary = import.finish().await?;
+            let summary = match import.finish().await? {
+                Closed::Finished(summary) => summary,
+                Closed::Refused(refused) => return Err(unanswered(refused)),
+            };
             tell(answers, rows::progress(way.read, way.expected, way.durable)).await?;
             tell(answers, rows::summary(&summary, resumed)).await
         }
     }
+}
+
+fn unanswered(refused: Refused) -> Unanswered {
+    let (code, field) = rows::refused(refused);
+    Unanswered::Import(code, rows::refused_field(field))
 }
 
 /// Takes rows in batches until the client has no more.

@@ -5,7 +5,7 @@ use super::convert::{Invalid, begin_date, begin_region};
 use super::words;
 use crate::app::registry::{
     Begin, CatalogueRow, CoverageRow, HospitalRow, IdentityRow, Line, OpeningRow, PersonRow,
-    Reject, RowKind, Rows, Summary,
+    Refused, Reject, RowKind, Rows, Summary,
 };
 
 /// Reads what opens an import, and how many rows will come; 0 means that nobody knows.
@@ -192,5 +192,12 @@ pub(super) fn refused_field(field: &str) -> String {
     format!("begin.{field}")
 }
 
-/// The code of a list that the registry refused.
-pub(super) const REFUSED: &str = words::LIST_REFUSED;
+/// The code of a list that the registry refused, and the field that stands in the way.
+pub(super) const fn refused(refused: Refused) -> (&'static str, &'static str) {
+    match refused {
+        Refused::Field(field) => (words::LIST_REFUSED, field),
+        Refused::Empty => (words::LIST_EMPTY, "full"),
+        Refused::DatedAhead => (words::LIST_DATED_AHEAD, "list_date"),
+        Refused::Older => (words::LIST_OLDER, "list_date"),
+    }
+}

@@ -22,6 +22,9 @@ pub(super) const BEGIN_MISSING: &str = "BEGIN_MISSING";
 pub(super) const BEGIN_TWICE: &str = "BEGIN_TWICE";
 pub(super) const ROW_OF_ANOTHER_KIND: &str = "ROW_OF_ANOTHER_KIND";
 pub(super) const LIST_REFUSED: &str = "LIST_REFUSED";
+pub(super) const LIST_EMPTY: &str = "LIST_EMPTY";
+pub(super) const LIST_DATED_AHEAD: &str = "LIST_DATED_AHEAD";
+pub(super) const LIST_OLDER: &str = "LIST_OLDER";
 pub(super) const IMPORT_ELSEWHERE: &str = "IMPORT_ELSEWHERE";
 
 /// The words of a code.
@@ -311,6 +314,21 @@ const TABLE: &[(&str, &str, &str)] = &[
         LIST_REFUSED,
         "名单信息缺失、有误，或与同一导入编号此前的信息不一致，请更正该项。",
         "This says something wrong about the list, or other than before under the same import id; correct it.",
+    ),
+    (
+        LIST_EMPTY,
+        "全量名单没有任何有效记录，未终止任何记录；请核对文件后重新导入。",
+        "No row of this full list was taken, so nothing was ended; check the file and send it again.",
+    ),
+    (
+        LIST_DATED_AHEAD,
+        "全量名单日期晚于今天，请更正名单日期。",
+        "The date of this full list is after today; correct it.",
+    ),
+    (
+        LIST_OLDER,
+        "同类型、同地区已有日期更新的全量名单完成导入，未终止任何记录；请使用最新名单。",
+        "A newer full list of this kind and region was taken already, so nothing was ended; send the newest list.",
     ),
     (
         IMPORT_ELSEWHERE,

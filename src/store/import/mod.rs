@@ -14,6 +14,8 @@ mod standing;
 mod work;
 
 use jiff::civil::Date;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 use self::work::Work;
 use super::error::{Operation, StoreError};
@@ -64,8 +66,30 @@ pub enum Begun {
     From(u64),
     /// It was taken to its end before.
     Finished(Summary),
-    /// The list can not be taken as it is called: the field that stands in the way.
-    Refused(&'static str),
+    /// The list can not be taken.
+    Refused(Refused),
+}
+
+/// What came of closing an import.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closed {
+    /// It is finished.
+    Finished(Summary),
+    /// It stays open, and nothing ended.
+    Refused(Refused),
+}
+
+/// Why a list can not be taken as it is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// This field can not be, or was another before.
+    Field(&'static str),
+    /// No row of a full list was taken: it would end everything.
+    Empty,
+    /// The date of a full list is after today: it would end what is still in force.
+    DatedAhead,
+    /// A newer full list of the same kind and region was finished: this one would bring back what that one ended.
+    Older,
 }
 
 /// What came of a batch.
@@ -121,13 +145,20 @@ impl std::fmt::Debug for Secrets<'_> {
 }
 
 /// Opens an import, or finds how far it is.
-pub async fn begin(pool: &Pool, list: &Begin) -> Result<Begun, StoreError> {
-    if let Some(field) = refused(list) {
-        return Ok(Begun::Refused(field));
+pub async fn begin(pool: &Pool, list: &Begin, today: Date) -> Result<Begun, StoreError> {
+    if let Some(refused) = refused(list, today) {
+        return Ok(Begun::Refused(refused));
     }
     let operation = Operation::Import(list.import_id.clone());
     let connection = pool.take(&operation).await?;
     let region = list.region.map(|region| region.to_string());
+    let newest: [&(dyn ToSql + Sync); 4] =
+        [&list.import_id, &list.kind.word(), &region, &list.list_date];
+    let sql = include_str!("../sql/import/older_list.sql");
+    let rows = connection.query(sql, &newest, &operation).await?;
+    if list.full && is_older(&rows, &operation)? {
+        return Ok(Begun::Refused(Refused::Older));
+    }
     connection
         .query(
             include_str!("../sql/import/begin_run.sql"),
@@ -155,7 +186,7 @@ pub async fn begin(pool: &Pool, list: &Begin) -> Result<Begun, StoreError> {
         ("region", reader.get::<Option<String>>("region")? != region),
     ];
     if let Some((field, _)) = differs.into_iter().find(|(_, differs)| *differs) {
-        return Ok(Begun::Refused(field));
+        return Ok(Begun::Refused(Refused::Field(field)));
     }
     let run = run(&reader)?;
     Ok(if run.finished {
@@ -206,13 +237,18 @@ pub async fn take(
 }
 
 /// Closes an import after its last row; a full list now ends what it did not carry. Closing it again tells the same.
-pub async fn finish(pool: &Pool, list: &Begin) -> Result<Summary, StoreError> {
+pub async fn finish(pool: &Pool, list: &Begin) -> Result<Closed, StoreError> {
     let operation = Operation::Import(list.import_id.clone());
     let mut connection = pool.take(&operation).await?;
     let work = open(&mut connection, &operation, list).await?;
     let Run { mut summary, finished, .. } = lock(&work).await?;
     if finished {
-        return Ok(summary);
+        return Ok(Closed::Finished(summary));
+    }
+    if list.full
+        && let Some(refused) = refused_to_end(&work, &summary).await?
+    {
+        return Ok(Closed::Refused(refused));
     }
     let end = match list.kind {
         RowKind::Coverage => Some(include_str!("../sql/import/end_coverage.sql")),
@@ -237,24 +273,45 @@ pub async fn finish(pool: &Pool, list: &Begin) -> Result<Summary, StoreError> {
     )
     .await?;
     work.commit().await?;
-    Ok(summary)
+    Ok(Closed::Finished(summary))
 }
 
-/// The first field of a list that can not be.
-fn refused(list: &Begin) -> Option<&'static str> {
+/// Why a full list must not end what it does not carry. Asked under the lock: another may have been finished meanwhile.
+async fn refused_to_end(work: &Work<'_>, summary: &Summary) -> Result<Option<Refused>, StoreError> {
+    let Begin { import_id, kind, list_date, region, .. } = work.list;
+    if [summary.added, summary.changed, summary.unchanged] == [0; 3] {
+        return Ok(Some(Refused::Empty));
+    }
+    let region = region.map(|region| region.to_string());
+    let sql = include_str!("../sql/import/older_list.sql");
+    let rows = work.query(sql, &[import_id, &kind.word(), &region, list_date]).await?;
+    Ok(is_older(&rows, work.operation)?.then_some(Refused::Older))
+}
+
+fn is_older(rows: &[Row], operation: &Operation) -> Result<bool, StoreError> {
+    match rows.first() {
+        Some(row) => Reader { row, operation }.get("older"),
+        None => Ok(false),
+    }
+}
+
+/// What can not be of a list, whatever is recorded.
+fn refused(list: &Begin, today: Date) -> Option<Refused> {
     let ends = match list.kind {
         RowKind::Person | RowKind::Opening => false,
         RowKind::Coverage | RowKind::Identity | RowKind::Hospital | RowKind::Catalogue => true,
     };
     let unfit = |text: &str, longest| parse::text("", text, longest).is_err();
     if unfit(&list.import_id, 64) {
-        Some("import_id")
+        Some(Refused::Field("import_id"))
     } else if unfit(&list.source, 100) {
-        Some("source")
+        Some(Refused::Field("source"))
     } else if list.full && !ends {
-        Some("full")
+        Some(Refused::Field("full"))
     } else if list.full && list.region.is_none() {
-        Some("region")
+        Some(Refused::Field("region"))
+    } else if list.full && today < list.list_date {
+        Some(Refused::DatedAhead)
     } else {
         None
     }

@@ -56,6 +56,11 @@ impl<K: Ord, A: Clone + PartialEq> Spans<K, A> {
             .range((Bound::Excluded(span.from), Bound::Unbounded))
             .next()
             .map(|(from, _)| *from);
+        if span.to.is_none() {
+            // An open row says that it goes on, so that what succeeds it is on the list as well.
+            let later = (Bound::Excluded(span.from), Bound::Unbounded);
+            line.range_mut(later).for_each(|(_, held)| held.listed = true);
+        }
         span.to = span.to.or_else(|| next.and_then(|next| next.yesterday().ok()));
         let reaches_next = next.is_some_and(|next| span.to.is_none_or(|to| next <= to));
         if let Some(held) = line.get_mut(&span.from) {

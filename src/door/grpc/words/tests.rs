@@ -81,6 +81,9 @@ fn codes() -> Vec<&'static str> {
         BEGIN_TWICE,
         ROW_OF_ANOTHER_KIND,
         LIST_REFUSED,
+        LIST_EMPTY,
+        LIST_DATED_AHEAD,
+        LIST_OLDER,
         IMPORT_ELSEWHERE,
     ];
     let reasons = reasons.into_iter().map(Reason::code);
