@@ -156,16 +156,38 @@ async fn five_thousand_lines_settle_and_ten_thousand_and_one_do_not() {
 #[tokio::test]
 async fn stays_of_one_person_do_not_overlap() {
     let gateway = Gateway::start().await;
-    let mut first = bill(0, "Z1", DAY);
-    first.admission_date = "2024-06-20".to_owned();
-    let request = wire::SettleRequest {
-        request_id: "R1".to_owned(),
-        bill: Some(first),
-        quote_token: Vec::new(),
+    let inpatient = |stay: &str, from: &str, to: &str| wire::Bill {
+        care_type: wire::CareType::Inpatient.into(),
+        admission_date: from.to_owned(),
+        ..bill(0, stay, to)
     };
-    gateway.desk.clone().settle(request).await.unwrap();
-    let inside = bill(0, "Z2", "2024-06-25");
-    check(&gateway, inside, (DECLINED, "STAY_OVERLAPS", "bill.admission_date")).await;
+    let settle = async |request: &str, bill: wire::Bill| {
+        let request = wire::SettleRequest {
+            request_id: request.to_owned(),
+            bill: Some(bill),
+            quote_token: Vec::new(),
+        };
+        let answer = gateway.desk.clone().settle(request).await.unwrap().into_inner();
+        assert!(matches!(answer.outcome, Some(wire::settle_response::Outcome::Settlement(_))));
+    };
+    let overlaps = (DECLINED, "STAY_OVERLAPS", "bill.admission_date");
+    settle("R1", inpatient("Z1", "2024-06-20", DAY)).await;
+    check(&gateway, inpatient("Z2", "2024-06-25", "2024-06-25"), overlaps).await;
+    // One day, twice: a double click with another stay.
+    settle("R2", inpatient("Z3", "2024-05-01", "2024-05-01")).await;
+    check(&gateway, inpatient("Z4", "2024-05-01", "2024-05-01"), overlaps).await;
+    // A part of a settled stay would be paid again.
+    let part = wire::Bill { stay_part: 1, ..inpatient("Z1", "2024-06-20", DAY) };
+    check(&gateway, part, (REFUSED, "STAY_PART_NOT_TAKEN", "bill.stay_part")).await;
+    // Who was transferred came from a stay that has just ended.
+    let from = |stay: &str, day: &str, earlier: &str| wire::Bill {
+        transferred_from_stay_id: earlier.to_owned(),
+        ..inpatient(stay, day, day)
+    };
+    let unknown = (DECLINED, "TRANSFER_UNKNOWN", "bill.transferred_from_stay_id");
+    check(&gateway, from("Z5", "2024-05-03", "Z3"), unknown).await;
+    check(&gateway, from("Z5", "2024-04-30", "Z3"), unknown).await;
+    settle("R3", from("Z5", "2024-05-02", "Z3")).await;
 }
 
 #[tokio::test]

@@ -64,9 +64,9 @@ amount = "5000.00"
 bands = [ { to = "30000.00", ratio = "0.60" }, { ratio = "0.65" } ]
 
 [[layer]]
-name = "aid_inpatient"
+name = "aid_chronic"
 payer = "medical_aid"
-who = { identity = ["low_income"], care = ["inpatient"] }
+who = { identity = ["low_income"], care = ["outpatient_chronic"] }
 base = { in_scope = "1" }
 
 [[layer.curve]]
@@ -155,8 +155,11 @@ impl Plan {
             amount_fen: fen,
             ..line(id, item, 0)
         };
-        let care =
-            if self.outpatient { wire::CareType::Outpatient } else { wire::CareType::Inpatient };
+        let care = if self.outpatient {
+            wire::CareType::Outpatient
+        } else {
+            wire::CareType::OutpatientChronic
+        };
         wire::Bill {
             lines: vec![of("1", "A01", self.class_a_fen), of("2", "B01", self.class_b_fen)],
             total_fen: self.class_a_fen + self.class_b_fen,

@@ -385,7 +385,7 @@ pub(crate) fn bill(person: usize, stay: &str, day: &str) -> Bill {
         scheme: String::new(),
         admission_date: day.to_owned(),
         discharge_date: day.to_owned(),
-        care_type: CareType::Inpatient.into(),
+        care_type: CareType::OutpatientChronic.into(),
         referral: Referral::None.into(),
         transferred_from_stay_id: String::new(),
         diagnosis_codes: vec!["I21.0".to_owned()],
