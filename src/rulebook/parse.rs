@@ -43,10 +43,8 @@ pub fn parse(file: &str, text: &str) -> (Option<Parsed>, Vec<Fault>) {
     let Some(root) = read::read(text, &mut faults) else { return (None, faults.into_list()) };
     let canonical = root.canonical();
     let (package, faults) = resolve(&root, hash_of(&canonical), faults);
-    let id_line = match &root.value {
-        Value::Table(keys) => keys.get("id").map_or(root.line, |id| id.line),
-        _ => root.line,
-    };
+    let id = if let Value::Table(keys) = &root.value { keys.get("id") } else { None };
+    let id_line = id.map_or(root.line, |id| id.line);
     (package.map(|package| Parsed { package, canonical, id_line }), faults)
 }
 
