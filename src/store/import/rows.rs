@@ -173,6 +173,8 @@ pub enum RejectReason {
     CredentialMissing,
     /// The credentials belong to different persons, or differ from those of the person.
     CredentialsConflict,
+    /// Another newborn, by name or birth date, is registered by this mother's number.
+    NewbornOfMother,
     /// Nobody with this credential is registered.
     PersonUnknown,
     /// Not a date of the calendar.
@@ -214,6 +216,7 @@ impl RejectReason {
             Self::IdentityNumberCheckDigit => "IDENTITY_NUMBER_CHECK_DIGIT",
             Self::CredentialMissing => "CREDENTIAL_MISSING",
             Self::CredentialsConflict => "CREDENTIALS_CONFLICT",
+            Self::NewbornOfMother => "NEWBORN_OF_MOTHER",
             Self::PersonUnknown => "PERSON_UNKNOWN",
             Self::DateUnreadable => "DATE_UNREADABLE",
             Self::EndsBeforeStart => "ENDS_BEFORE_START",
@@ -243,6 +246,10 @@ impl RejectReason {
             Self::CredentialsConflict => {
                 ("凭证指向不同人员", "the credentials belong to different persons")
             }
+            Self::NewbornOfMother => (
+                "该母亲身份证号已登记另一名新生儿（姓名或出生日期不同），请用新生儿本人的凭证登记",
+                "another newborn (by name or birth date) is registered by this mother's number; use a credential of its own",
+            ),
             Self::PersonUnknown => ("该人员未登记", "nobody with this credential is registered"),
             Self::DateUnreadable => ("日期无效", "not a date"),
             Self::EndsBeforeStart => ("结束日期早于开始日期", "ends before it starts"),
