@@ -210,6 +210,31 @@ async fn a_twin_does_not_take_the_place_of_the_other() {
 }
 
 #[tokio::test]
+async fn a_birth_date_that_contradicts_the_identity_number_is_rejected() {
+    let database = Database::new().await;
+    let born = |number: &str, person_number: &str, birth: &str| PersonRow {
+        birth_date: birth.to_owned(),
+        ..person(number, person_number, "甲")
+    };
+    let rows = [
+        born(ALICE, "P1", "1949-12-30"),
+        born(ALICE, "P1", "1949-12-31"),
+        born(&format!(" {ALICE} "), "P1", "1994-12-31"),
+        // Whose number says nothing of it may be born on any day.
+        born("", "P2", "1949-12-30"),
+    ];
+    let persons = list("persons", RowKind::Person, false, date(2024, 1, 1));
+    let (batch, summary) = import(&database, &persons, &Rows::Persons(lines(&rows))).await;
+    assert_eq!(
+        rejects(&batch),
+        ["1 BIRTH_DATE_CONTRADICTS birth_date", "3 BIRTH_DATE_CONTRADICTS birth_date"]
+    );
+    assert_eq!(counts(&summary), [2, 0, 0, 2, 0]);
+    let alice = who(&database, 1, ALICE).await.unwrap().standing;
+    assert_eq!(alice.birth, Some(date(1949, 12, 31)));
+}
+
+#[tokio::test]
 async fn bad_rows_are_named_and_good_ones_stay() {
     let database = Database::new().await;
     alice_and_bob(&database).await;

@@ -131,6 +131,10 @@ fn read(secrets: &Secrets<'_>, row: &PersonRow) -> Result<Read, Refusal> {
         ),
         text => Some(parse::day("birth_date", text)?),
     };
+    let said = parse::birth_of(identity_number);
+    if said.is_some() && birth.is_some() && said != birth {
+        return Err((RejectReason::BirthDateContradicts, "birth_date"));
+    }
     let name = parse::text("name", name, 100)?.to_owned();
     let mark = (secrets.credential_hash)(NAME_MARK, &name);
     Ok(Read { credentials, birth, name, mark })

@@ -179,6 +179,8 @@ pub enum RejectReason {
     PersonUnknown,
     /// Not a date of the calendar.
     DateUnreadable,
+    /// The identity number, whose check digit is right, says another day of birth.
+    BirthDateContradicts,
     /// The last day is before the first.
     EndsBeforeStart,
     /// It overlaps another span of the same kind that has an end.
@@ -219,6 +221,7 @@ impl RejectReason {
             Self::NewbornOfMother => "NEWBORN_OF_MOTHER",
             Self::PersonUnknown => "PERSON_UNKNOWN",
             Self::DateUnreadable => "DATE_UNREADABLE",
+            Self::BirthDateContradicts => "BIRTH_DATE_CONTRADICTS",
             Self::EndsBeforeStart => "ENDS_BEFORE_START",
             Self::SpanOverlaps => "SPAN_OVERLAPS",
             Self::RegionUnreadable => "REGION_UNREADABLE",
@@ -252,6 +255,9 @@ impl RejectReason {
             ),
             Self::PersonUnknown => ("该人员未登记", "nobody with this credential is registered"),
             Self::DateUnreadable => ("日期无效", "not a date"),
+            Self::BirthDateContradicts => {
+                ("出生日期与身份证号不符", "the birth date is not that of the identity number")
+            }
             Self::EndsBeforeStart => ("结束日期早于开始日期", "ends before it starts"),
             Self::SpanOverlaps => {
                 ("有效期与已有记录重叠", "overlaps a span that is recorded already")
