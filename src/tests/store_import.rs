@@ -174,6 +174,67 @@ async fn persons_are_known_by_any_credential() {
 }
 
 #[tokio::test]
+async fn a_twin_does_not_take_the_place_of_the_other() {
+    let database = Database::new().await;
+    let newborn = |name: &str, birth: &str| PersonRow {
+        mother_identity_number: bob(),
+        birth_date: birth.to_owned(),
+        ..person("", "", name)
+    };
+    let rows = [newborn("丙", "2024-02-29"), newborn("丁", "2024-02-29")];
+    let first = list("first", RowKind::Person, false, date(2024, 3, 1));
+    let (batch, _) = import(&database, &first, &Rows::Persons(lines(&rows))).await;
+    assert_eq!(rejects(&batch), ["2 NEWBORN_OF_MOTHER mother_identity_number"]);
+    let before = who(&database, 5, &bob()).await.unwrap();
+
+    let own = |row: PersonRow, number: &str| PersonRow { person_number: number.to_owned(), ..row };
+    let rows = [
+        newborn("丁", "2024-02-29"),
+        newborn("丙", "2025-02-28"),
+        own(newborn("丁", "2024-02-29"), "P8"),
+        newborn("丙", "2024-02-29"),
+        own(newborn("丙", "2024-02-29"), "P7"),
+        // It is found by its own number now, so that it may be given another name.
+        own(newborn("戊", "2024-02-29"), "P7"),
+        own(person("", "", "丁"), "P8"),
+    ];
+    let second = list("second", RowKind::Person, false, date(2024, 3, 2));
+    let (batch, summary) = import(&database, &second, &Rows::Persons(lines(&rows))).await;
+    let twin = |line: u64| format!("{line} NEWBORN_OF_MOTHER mother_identity_number");
+    assert_eq!(rejects(&batch), [twin(1), twin(2), twin(3)]);
+    assert_eq!(counts(&summary), [1, 2, 1, 3, 0]);
+    let first = who(&database, 5, &bob()).await.unwrap().standing;
+    assert_eq!((first.person, first.birth), (before.standing.person, Some(date(2024, 2, 29))));
+    assert_eq!(who(&database, 2, "P7").await.unwrap().standing.person, first.person);
+    assert_ne!(who(&database, 2, "P8").await.unwrap().standing.person, first.person);
+}
+
+#[tokio::test]
+async fn a_birth_date_that_contradicts_the_identity_number_is_rejected() {
+    let database = Database::new().await;
+    let born = |number: &str, person_number: &str, birth: &str| PersonRow {
+        birth_date: birth.to_owned(),
+        ..person(number, person_number, "甲")
+    };
+    let rows = [
+        born(ALICE, "P1", "1949-12-30"),
+        born(ALICE, "P1", "1949-12-31"),
+        born(&format!(" {ALICE} "), "P1", "1994-12-31"),
+        // Whose number says nothing of it may be born on any day.
+        born("", "P2", "1949-12-30"),
+    ];
+    let persons = list("persons", RowKind::Person, false, date(2024, 1, 1));
+    let (batch, summary) = import(&database, &persons, &Rows::Persons(lines(&rows))).await;
+    assert_eq!(
+        rejects(&batch),
+        ["1 BIRTH_DATE_CONTRADICTS birth_date", "3 BIRTH_DATE_CONTRADICTS birth_date"]
+    );
+    assert_eq!(counts(&summary), [2, 0, 0, 2, 0]);
+    let alice = who(&database, 1, ALICE).await.unwrap().standing;
+    assert_eq!(alice.birth, Some(date(1949, 12, 31)));
+}
+
+#[tokio::test]
 async fn bad_rows_are_named_and_good_ones_stay() {
     let database = Database::new().await;
     alice_and_bob(&database).await;

@@ -17,6 +17,9 @@ use crate::store::error::StoreError;
 /// Kind under which a name is hashed to its mark.
 const NAME_MARK: u8 = 0;
 
+/// A newborn is known by it until it has a credential of its own.
+const MOTHERS_IDENTITY_NUMBER: u8 = 5;
+
 /// What a row says.
 struct Read {
     credentials: Vec<Credential>,
@@ -111,7 +114,7 @@ fn read(secrets: &Secrets<'_>, row: &PersonRow) -> Result<Read, Refusal> {
         (("person_number", PERSON_NUMBER), person_number),
         (("card_token", 3), card_token),
         (("passport", 4), passport),
-        (("mother_identity_number", 5), mother_identity_number),
+        (("mother_identity_number", MOTHERS_IDENTITY_NUMBER), mother_identity_number),
     ];
     let mut credentials = Vec::new();
     for (kind, number) in given {
@@ -128,6 +131,10 @@ fn read(secrets: &Secrets<'_>, row: &PersonRow) -> Result<Read, Refusal> {
         ),
         text => Some(parse::day("birth_date", text)?),
     };
+    let said = parse::birth_of(identity_number);
+    if said.is_some() && birth.is_some() && said != birth {
+        return Err((RejectReason::BirthDateContradicts, "birth_date"));
+    }
     let name = parse::text("name", name, 100)?.to_owned();
     let mark = (secrets.credential_hash)(NAME_MARK, &name);
     Ok(Read { credentials, birth, name, mark })
@@ -183,6 +190,10 @@ fn place(
     };
     let known =
         state.persons.entry(person).or_insert_with(|| Known { fresh: true, ..Known::default() });
+    if is_sibling(&state.owner, known, &says) {
+        batch.reject(line, (RejectReason::NewbornOfMother, "mother_identity_number"));
+        return Ok(());
+    }
     let one_only = |kind: i16| [IDENTITY_NUMBER, PERSON_NUMBER].map(i16::from).contains(&kind);
     let differs = says.credentials.iter().any(|credential| {
         one_only(credential.kind)
@@ -219,6 +230,19 @@ fn place(
     };
     *count = count.saturating_add(1);
     Ok(())
+}
+
+/// Does a row find its person by nothing but the mother's number, and say something else of it? Twins share that number: the
+/// second would take the first one's place.
+fn is_sibling(owner: &BTreeMap<Credential, PersonId>, known: &Known, says: &Read) -> bool {
+    let mut found =
+        says.credentials.iter().filter(|credential| owner.contains_key(credential)).peekable();
+    let by_mother = found.peek().is_some()
+        && found.all(|credential| credential.kind == i16::from(MOTHERS_IDENTITY_NUMBER));
+    let differs = |held: bool, same: bool| held && !same;
+    by_mother
+        && (differs(known.mark.is_some(), known.mark.as_deref() == Some(says.mark.as_slice()))
+            || differs(known.birth.is_some() && says.birth.is_some(), known.birth == says.birth))
 }
 
 /// A number that says nothing about anybody.

@@ -173,10 +173,14 @@ pub enum RejectReason {
     CredentialMissing,
     /// The credentials belong to different persons, or differ from those of the person.
     CredentialsConflict,
+    /// Another newborn, by name or birth date, is registered by this mother's number.
+    NewbornOfMother,
     /// Nobody with this credential is registered.
     PersonUnknown,
     /// Not a date of the calendar.
     DateUnreadable,
+    /// The identity number, whose check digit is right, says another day of birth.
+    BirthDateContradicts,
     /// The last day is before the first.
     EndsBeforeStart,
     /// It overlaps another span of the same kind that has an end.
@@ -214,8 +218,10 @@ impl RejectReason {
             Self::IdentityNumberCheckDigit => "IDENTITY_NUMBER_CHECK_DIGIT",
             Self::CredentialMissing => "CREDENTIAL_MISSING",
             Self::CredentialsConflict => "CREDENTIALS_CONFLICT",
+            Self::NewbornOfMother => "NEWBORN_OF_MOTHER",
             Self::PersonUnknown => "PERSON_UNKNOWN",
             Self::DateUnreadable => "DATE_UNREADABLE",
+            Self::BirthDateContradicts => "BIRTH_DATE_CONTRADICTS",
             Self::EndsBeforeStart => "ENDS_BEFORE_START",
             Self::SpanOverlaps => "SPAN_OVERLAPS",
             Self::RegionUnreadable => "REGION_UNREADABLE",
@@ -243,8 +249,15 @@ impl RejectReason {
             Self::CredentialsConflict => {
                 ("凭证指向不同人员", "the credentials belong to different persons")
             }
+            Self::NewbornOfMother => (
+                "该母亲身份证号已登记另一名新生儿（姓名或出生日期不同），请用新生儿本人的凭证登记",
+                "another newborn (by name or birth date) is registered by this mother's number; use a credential of its own",
+            ),
             Self::PersonUnknown => ("该人员未登记", "nobody with this credential is registered"),
             Self::DateUnreadable => ("日期无效", "not a date"),
+            Self::BirthDateContradicts => {
+                ("出生日期与身份证号不符", "the birth date is not that of the identity number")
+            }
             Self::EndsBeforeStart => ("结束日期早于开始日期", "ends before it starts"),
             Self::SpanOverlaps => {
                 ("有效期与已有记录重叠", "overlaps a span that is recorded already")
