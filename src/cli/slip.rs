@@ -174,7 +174,12 @@ fn amounts(paper: &mut Paper, breakdown: &Breakdown, tongue: Tongue) {
     amount("医疗费总额", "Total", breakdown.total_fen);
     amount("全自费（丙类）", "Out of catalogue (class C)", breakdown.out_of_catalogue_fen);
     amount("超限价自费", "Over limit", breakdown.over_limit_fen);
-    amount("先行自付", "Advance self-pay", breakdown.advance_self_pay_fen);
+    if breakdown.advance_self_pay_assumed {
+        let (zh, en) = ("先行自付【假定】", "Advance self-pay [assumed]");
+        amount(zh, en, breakdown.advance_self_pay_fen);
+    } else {
+        amount("先行自付", "Advance self-pay", breakdown.advance_self_pay_fen);
+    }
     amount("符合政策范围", "In scope", breakdown.in_scope_fen);
 }
 
