@@ -119,10 +119,17 @@ pub(super) fn run(
 }
 
 fn conclude(list: &List, summary: &ImportSummary, rejects: &Rejects) -> Result<(), Failure> {
-    let ImportSummary { added, changed, unchanged, rejected, ended, resumed } = summary;
+    let ImportSummary { added, changed, unchanged, rejected, ended, resumed, finished_before } =
+        summary;
     let kind = rows_of(list);
+    // What an earlier run did must not look as if it were done again.
+    let earlier = if *finished_before {
+        "上次已完成，本次未作改动 done before, nothing changed this time; 上次结果 the earlier run: "
+    } else {
+        ""
+    };
     out::line(&format!(
-        "{kind}: added 新增 {added}, changed 变更 {changed}, unchanged 未变 {unchanged}, ended 终止 {ended}, \
+        "{kind}: {earlier}added 新增 {added}, changed 变更 {changed}, unchanged 未变 {unchanged}, ended 终止 {ended}, \
          rejected 拒收 {rejected}, taken before 此前已入库 {resumed}"
     ));
     if *rejected == 0 {

@@ -149,7 +149,9 @@ async fn a_list_is_imported_and_its_rejects_lie_beside_it() {
 
     let before = gateway.rows().await;
     let again = onestop(&gateway, &["import", "person", &people]).await;
-    check(&again, 2, &["taken before 此前已入库 3"]);
+    let done = "上次已完成，本次未作改动 done before, nothing changed this time";
+    check(&again, 2, &[done, "taken before 此前已入库 3"]);
+    assert!(!said.out.contains(done), "{}", said.out);
     assert_eq!(gateway.rows().await, before, "a repeat changes nothing");
     assert_eq!(std::fs::read_to_string(format!("{people}.rejects.csv")).unwrap(), rejects);
 

@@ -44,7 +44,8 @@ async fn bad_rows_are_named_good_ones_stay_and_a_repeat_changes_nothing() {
     let before = gateway.rows().await;
     let (rejects, again) = gateway.import(list(), rows()).await.unwrap();
     assert_eq!(rejects, []);
-    assert_eq!(again, wire::ImportSummary { resumed: 3, ..summary });
+    assert_eq!(again, wire::ImportSummary { resumed: 3, finished_before: true, ..summary });
+    assert!(!summary.finished_before);
     assert_eq!(gateway.rows().await, before);
 }
 

@@ -92,7 +92,7 @@ async fn import(
             while next(&mut rows).await?.is_some() {
                 way.read = way.read.saturating_add(1);
             }
-            tell(answers, rows::summary(&summary, way.read)).await
+            tell(answers, rows::summary(&summary, way.read, true)).await
         }
         Begun::From(resumed) => {
             way.durable = resumed;
@@ -107,7 +107,7 @@ async fn import(
                 Closed::Refused(refused) => return Err(unanswered(refused)),
             };
             tell(answers, rows::progress(way.read, way.expected, way.durable)).await?;
-            tell(answers, rows::summary(&summary, resumed)).await
+            tell(answers, rows::summary(&summary, resumed, false)).await
         }
     }
 }

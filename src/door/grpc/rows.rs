@@ -171,7 +171,11 @@ pub(super) fn progress(read: u64, expected: u64, durable: u64) -> wire::ImportRe
 }
 
 /// What it did.
-pub(super) fn summary(summary: &Summary, resumed: u64) -> wire::ImportResponse {
+pub(super) fn summary(
+    summary: &Summary,
+    resumed: u64,
+    finished_before: bool,
+) -> wire::ImportResponse {
     let Summary { added, changed, unchanged, rejected, ended } = *summary;
     response(wire::import_response::Part::Summary(wire::ImportSummary {
         added,
@@ -180,6 +184,7 @@ pub(super) fn summary(summary: &Summary, resumed: u64) -> wire::ImportResponse {
         rejected,
         ended,
         resumed,
+        finished_before,
     }))
 }
 
