@@ -400,6 +400,7 @@ async fn find(
 
 fn tombstone(left: &Tombstone) -> String {
     let Tombstone { hospital_code, original_request_id, left_at } = left;
+    let left_at = slip::to_the_second(left_at);
     format!(
         "从未收到的请求，已永久作废：{hospital_code} {original_request_id}（{left_at}）\n\
          Never seen, and refused for ever from now on: {hospital_code} {original_request_id} ({left_at})"

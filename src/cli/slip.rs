@@ -6,6 +6,7 @@ use crate::door::wire::settlement::v1::{
     Source, SourceGrade, Step,
 };
 
+mod names;
 mod paper;
 
 pub use paper::yuan;
@@ -96,14 +97,14 @@ fn head(paper: &mut Paper, subject: Subject<'_>, bill: Option<&Bill>, tongue: To
                 field("医疗机构", "Hospital", &bill.hospital_code);
                 field("就诊号", "Stay", &stay(&bill.stay_id, bill.stay_part, tongue));
             }
-            field("报价有效至", "Quote valid until", &quoted.valid_until);
+            field("报价有效至", "Quote valid until", &to_the_second(&quoted.valid_until));
         }
         Subject::Settlement(settlement, repeat) => {
             field("医疗机构", "Hospital", &settlement.hospital_code);
             field("就诊号", "Stay", &stay(&settlement.stay_id, settlement.stay_part, tongue));
             field("结算号", "Settlement", &settlement.settlement_id);
             field("请求号", "Request", &settlement.request_id);
-            field("结算时间", "Settled at", &settlement.settled_at);
+            field("结算时间", "Settled at", &to_the_second(&settlement.settled_at));
             field("结算日", "Accounting day", &settlement.accounting_day);
             field("撤销的结算", "Reverses", &settlement.reverses_settlement_id);
             field("已被撤销", "Reversed by", &settlement.reversed_by_settlement_id);
@@ -143,6 +144,12 @@ fn title(subject: Subject<'_>, tongue: Tongue) -> &'static str {
     }
 }
 
+/// A time of the contract without the fraction of its second, which nobody at a desk reads.
+pub fn to_the_second(time: &str) -> String {
+    let Some((whole, fraction)) = time.split_once('.') else { return time.to_owned() };
+    format!("{whole}{}", fraction.trim_start_matches(|digit: char| digit.is_ascii_digit()))
+}
+
 fn stay(id: &str, part: u32, tongue: Tongue) -> String {
     if part == 0 {
         id.to_owned()
@@ -164,7 +171,12 @@ fn package(paper: &mut Paper, package: Option<&PackageReference>, tongue: Tongue
 fn identities(paper: &mut Paper, codes: &[String], tongue: Tongue) {
     if !codes.is_empty() {
         let label = tongue.say("所依据的身份", "Identity used");
-        paper.field(label, LABEL_WIDTH, &codes.join(", "));
+        let named = |code: &String| match (tongue, names::zh_of(code)) {
+            (Tongue::Zh, Some(name)) => format!("{name}（{code}）"),
+            (Tongue::Zh, None) | (Tongue::En, _) => code.clone(),
+        };
+        let used: Vec<_> = codes.iter().map(named).collect();
+        paper.field(label, LABEL_WIDTH, &used.join(tongue.say("、", ", ")));
     }
 }
 
@@ -366,7 +378,11 @@ fn grounds<'a>(trace: &'a [Step], layer: &str) -> Vec<&'a Step> {
     if decisive.is_empty() { of_layer().collect() } else { decisive }
 }
 
+/// A tilt or an adjustment changes figures and moves no money itself: its clause says it all.
 fn reckoning(step: &Step) -> String {
+    if step.rate.is_empty() && step.base_fen == 0 && step.amount_fen == 0 {
+        return step.clause.clone();
+    }
     let base = yuan(step.base_fen);
     let amount = yuan(step.amount_fen);
     if step.rate.is_empty() {

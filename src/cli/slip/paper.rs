@@ -108,18 +108,24 @@ pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
     pieces
 }
 
-/// Pieces that stay together: a wide character alone, a run of narrow ones with the blank after it.
+/// Pieces that stay together: a wide character alone, a run of narrow ones with the blank after it, and a mark in 【】, which
+/// a reader must not miss half of.
 fn words(text: &str) -> Vec<&str> {
     let mut words = Vec::new();
     let mut start = 0;
     let mut previous: Option<char> = None;
+    let mut in_mark = false;
     for (at, now) in text.char_indices() {
         let wide = |character: char| character.len_utf8() == 3;
         let parts = previous.is_some_and(|before| before == ' ' || wide(before) || wide(now));
-        if parts && let Some(word) = text.get(start..at) {
+        if parts
+            && !in_mark
+            && let Some(word) = text.get(start..at)
+        {
             words.push(word);
             start = at;
         }
+        in_mark = now == '【' || (in_mark && now != '】');
         previous = Some(now);
     }
     words.extend(text.get(start..));
@@ -148,5 +154,7 @@ mod tests {
         assert_eq!(fill_left("医保a", 6), " 医保a");
         assert_eq!(wrap("基本医疗保险 fund of all", 8), ["基本医疗", "保险", "fund of", "all"]);
         assert_eq!(wrap("", 8), [""]);
+        assert_eq!(wrap("救助【假定】医疗", 10), ["救助", "【假定】医", "疗"]);
+        assert_eq!(wrap("倾斜救助a【假定】", 12), ["倾斜救助a", "【假定】"]);
     }
 }

@@ -51,7 +51,7 @@ fn settlement() -> Settlement {
         hospital_code: "H990001".to_owned(),
         stay_id: "ST-A01".to_owned(),
         stay_part: 2,
-        settled_at: "2024-06-30T10:00:00+08:00".to_owned(),
+        settled_at: "2024-06-30T10:00:00.000123+08:00".to_owned(),
         accounting_day: "2024-06-30".to_owned(),
         state: SettlementState::Settled.into(),
         breakdown: Some(Breakdown {
@@ -83,6 +83,7 @@ fn settlement() -> Settlement {
             )],
             trace: vec![
                 step("basic", ("basic.deductible[2]", "deductible"), (5_000_000, "", 30_000)),
+                step("basic", ("basic.tilt[1]", "tilt"), (0, "", 0)),
                 step("basic", ("basic.curve[1].ratio", "band"), (4_970_000, "0.70", 3_479_000)),
                 step("basic", ("basic", "pay"), (5_000_000, "", 3_479_000)),
                 step(
