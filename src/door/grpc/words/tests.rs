@@ -61,6 +61,7 @@ fn codes() -> Vec<&'static str> {
         NotADecimal,
         TooManyDecimals,
         OutOfRange,
+        IdentityLength,
         CheckDigit,
         TooMany,
         Duplicate
@@ -99,6 +100,7 @@ fn refusals() -> Vec<Refusal> {
             | Refusal::TokenStale
             | Refusal::TokenOfAnotherBill
             | Refusal::SettlementUnknown
+            | Refusal::RequestUnknown
             | Refusal::OtherHospital
             | Refusal::ReversesAReversal
             | Refusal::AlreadyReversed(_)
@@ -115,6 +117,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::TokenStale,
         Refusal::TokenOfAnotherBill,
         Refusal::SettlementUnknown,
+        Refusal::RequestUnknown,
         Refusal::OtherHospital,
         Refusal::ReversesAReversal,
         Refusal::AlreadyReversed(settlement.clone()),
