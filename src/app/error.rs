@@ -72,6 +72,8 @@ pub enum Refusal {
     TokenOfAnotherBill,
     /// There is no such settlement.
     SettlementUnknown,
+    /// The hospital's request is not known, so that nothing was settled by it.
+    RequestUnknown,
     /// The settlement is another hospital's.
     OtherHospital,
     /// What is to be reversed is itself a reversal.
@@ -142,7 +144,7 @@ impl Refusal {
             Self::TokenForged => "QUOTE_TOKEN_FORGED",
             Self::TokenStale => "QUOTE_TOKEN_STALE",
             Self::TokenOfAnotherBill => "QUOTE_TOKEN_OF_ANOTHER_BILL",
-            Self::SettlementUnknown => "SETTLEMENT_UNKNOWN",
+            Self::SettlementUnknown | Self::RequestUnknown => "SETTLEMENT_UNKNOWN",
             Self::OtherHospital => "OTHER_HOSPITAL",
             Self::ReversesAReversal => "REVERSES_A_REVERSAL",
             Self::AlreadyReversed(_) => "ALREADY_REVERSED",
@@ -162,6 +164,7 @@ impl Refusal {
             | Self::ReversesAReversal
             | Self::AlreadyReversed(_)
             | Self::NotNewest(_) => "settlement_id",
+            Self::RequestUnknown => "request.request_id",
             Self::OtherHospital => "hospital_code",
             Self::PersonUnknown => "credential",
         }
@@ -179,6 +182,7 @@ impl Refusal {
             | Self::TokenStale
             | Self::TokenOfAnotherBill
             | Self::SettlementUnknown
+            | Self::RequestUnknown
             | Self::OtherHospital
             | Self::ReversesAReversal
             | Self::PersonUnknown => None,

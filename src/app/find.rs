@@ -55,7 +55,11 @@ impl App {
                 Ok(Found::Answer(Box::new(self.answer(*recorded, false).await?)))
             }
             Some(Stored::Tombstone(tombstone)) => Ok(Found::Tombstone(tombstone)),
-            None => Err(Refusal::SettlementUnknown.into()),
+            None => Err(match key {
+                Key::Settlement(_) => Refusal::SettlementUnknown,
+                Key::Request(..) => Refusal::RequestUnknown,
+            }
+            .into()),
         }
     }
 

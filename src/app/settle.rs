@@ -229,10 +229,9 @@ impl App {
         let coverage = coverage_of(bill, person)?;
         let package = self.rulebook.choose(coverage.region, coverage.scheme, bill.discharge, today);
         let package = package.ok_or_else(|| {
-            Decline::new(
-                Reason::NoPackageInForce,
-                format!("{}/{}", coverage.region, coverage.scheme.word()),
-            )
+            let (region, scheme) = (coverage.region, coverage.scheme.word());
+            tracing::info!(%region, scheme, discharge = %bill.discharge, "No package is in force");
+            Decline::new(Reason::NoPackageInForce, "bill.discharge_date")
         })?;
         let frozen = Frozen {
             bill,

@@ -12,6 +12,7 @@ pub mod import;
 mod keys;
 mod migrate;
 pub mod out;
+mod place;
 mod progress;
 mod rules;
 mod serve;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tonic::transport::Channel;
 
 use super::client::{self, Ended, ServerArguments, Told};
+use super::place;
 use super::progress::Progress;
 use super::slip::{self, Lang, Subject, yuan};
 use super::{Failure, out};
@@ -220,12 +221,24 @@ fn read(file: &std::path::Path) -> Result<Vec<SettleRequest>, Failure> {
 fn parse(text: &str) -> Result<Vec<SettleRequest>, String> {
     let requests: Result<Vec<SettleRequest>, _> =
         serde_json::Deserializer::from_str(text).into_iter().collect();
-    let requests =
-        requests.map_err(|error| format!("not a SettleRequest in proto JSON: {error}"))?;
+    let requests = requests.map_err(|error| unread(text, &error))?;
     if requests.is_empty() {
-        return Err("holds no request".to_owned());
+        return Err("文件中没有结算请求。\n  It holds no request.".to_owned());
     }
     Ok(requests)
+}
+
+/// A fault of the JSON, with the field it lies in where one was begun.
+fn unread(text: &str, error: &serde_json::Error) -> String {
+    let (line, column) = (error.line(), error.column());
+    let (zh, en) = match place::path_at(text, line, column) {
+        path if path.is_empty() => (String::new(), String::new()),
+        path => (format!("，字段 {path}"), format!(", field {path}")),
+    };
+    format!(
+        "第 {line} 行第 {column} 列{zh}：不是有效的 SettleRequest（proto JSON），未发送任何请求，请更正。\n  \
+         This is not a SettleRequest in proto JSON, and nothing was sent{en}: {error}"
+    )
 }
 
 /// Settles one request; tells whether it is settled.
@@ -458,5 +471,13 @@ mod tests {
         check("", "holds no request");
         check("{\"requestId\":\"R1\"}\n{\"requestIdd\":\"R2\"}", "line 2");
         check("{\"bill\":{\"totalFen\":1.5}}", "line 1");
+        let last = "{\"requestId\":\"R1\",\"bill\":{\"totalFen\":\"5200000.5\"}}";
+        check(last, "字段 bill.totalFen：不是有效的");
+        check(last, "nothing was sent, field bill.totalFen: ");
+        check("{\"bill\":{\"totalFen\":\"5200000.5\",\"stayId\":\"Z1\"}}", "field bill.totalFen: ");
+        check(
+            "{\"bill\":{\"lines\":[{},{\"amountFen\":\"x\"}]}}",
+            "field bill.lines[1].amountFen: ",
+        );
     }
 }

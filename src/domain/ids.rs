@@ -154,6 +154,9 @@ impl SettlementId {
     }
 }
 
+/// Characters of a resident identity number.
+pub const IDENTITY_NUMBER_LENGTH: usize = 18;
+
 /// Is this a resident identity number: 17 digits and a check digit (GB 11643)?
 pub fn identity_number_is_valid(text: &str) -> bool {
     const WEIGHTS: [u32; 17] = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];

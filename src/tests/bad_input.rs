@@ -54,9 +54,10 @@ async fn who_and_where_must_be_known() {
     check(&gateway, hospital, (DECLINED, "HOSPITAL_UNKNOWN", "bill.hospital_code")).await;
     check(&gateway, bill(9, "Z1", DAY), (DECLINED, "PERSON_UNKNOWN", "bill.credential")).await;
     // The third person is insured where no package is.
-    check(&gateway, bill(2, "Z1", DAY), (DECLINED, "NO_PACKAGE_IN_FORCE", "110000/resident")).await;
+    check(&gateway, bill(2, "Z1", DAY), (DECLINED, "NO_PACKAGE_IN_FORCE", "bill.discharge_date"))
+        .await;
     let no_package = bill(0, "Z1", "2023-06-30");
-    check(&gateway, no_package, (DECLINED, "NO_PACKAGE_IN_FORCE", "520200/resident")).await;
+    check(&gateway, no_package, (DECLINED, "NO_PACKAGE_IN_FORCE", "bill.discharge_date")).await;
     let uncovered = bill(0, "Z1", "2019-12-31");
     check(&gateway, uncovered, (DECLINED, "HOSPITAL_UNKNOWN", "bill.hospital_code")).await;
     let scheme = spoilt(&|bill| bill.scheme = "employee".to_owned());

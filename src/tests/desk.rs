@@ -276,6 +276,7 @@ async fn what_was_reversed_before_it_was_seen_never_settles() {
     let gateway = Gateway::start().await;
     let had = refused(&asked(&gateway, "R1").await.unwrap_err());
     assert_eq!((had.code, had.reason.as_str()), (Code::NotFound, "SETTLEMENT_UNKNOWN"));
+    assert_eq!(had.field, "request.request_id");
 
     let answer = reverse(&gateway, "V1", HOSPITAL, By::Request("R1")).await.unwrap();
     let Some(wire::reverse_response::Outcome::Tombstone(left)) = answer.outcome else {

@@ -9,7 +9,8 @@ use self::field::{Place, at, date, id, optional, plain_text};
 use super::super::wire::settlement::v1 as wire;
 use crate::app::{CredentialHash, ReverseRequest, SettleRequest, Target, normalize_credential};
 use crate::domain::ids::{
-    HospitalCode, OperatorId, RegionCode, RequestId, SettlementId, identity_number_is_valid,
+    HospitalCode, IDENTITY_NUMBER_LENGTH, OperatorId, RegionCode, RequestId, SettlementId,
+    identity_number_is_valid,
 };
 use crate::limits;
 
@@ -125,7 +126,13 @@ fn credential(
     });
     fits.map_err(at(Place::Field(number_field)))?;
     if identity_number && !identity_number_is_valid(&normalized) {
-        return Err(Invalid::new(number_field, InvalidReason::CheckDigit));
+        // A digit left out or typed twice is looked for elsewhere than a wrong one.
+        let reason = if normalized.chars().count() == IDENTITY_NUMBER_LENGTH {
+            InvalidReason::CheckDigit
+        } else {
+            InvalidReason::IdentityLength
+        };
+        return Err(Invalid::new(number_field, reason));
     }
     Ok(hash(kind, &normalized))
 }

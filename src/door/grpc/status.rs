@@ -156,7 +156,9 @@ fn code_of(refusal: &Refusal) -> Code {
         | Refusal::ReversesAReversal
         | Refusal::AlreadyReversed(_)
         | Refusal::NotNewest(_) => Code::FailedPrecondition,
-        Refusal::SettlementUnknown | Refusal::PersonUnknown => Code::NotFound,
+        Refusal::SettlementUnknown | Refusal::RequestUnknown | Refusal::PersonUnknown => {
+            Code::NotFound
+        }
     }
 }
 

@@ -284,6 +284,11 @@ const TABLE: &[(&str, &str, &str)] = &[
         "This number is too large or too small; correct it.",
     ),
     (
+        "IDENTITY_NUMBER_LENGTH",
+        "身份证号码位数不对，应为 18 位，请重新核对证件。",
+        "An identity number has 18 characters, and this has more or fewer; read the card again.",
+    ),
+    (
         "IDENTITY_NUMBER_CHECK_DIGIT",
         "身份证号码校验位不符，请重新核对证件。",
         "The identity number's check digit is wrong; read the card again.",

@@ -32,6 +32,8 @@ pub(crate) enum InvalidReason {
     TooManyDecimals,
     /// Its number is too large or too small.
     OutOfRange,
+    /// It is no identity number: it has not as many characters as those have.
+    IdentityLength,
     /// It is no identity number: its check digit is wrong.
     CheckDigit,
     /// There are more of it than there may be.
@@ -84,6 +86,7 @@ impl InvalidReason {
             Self::NotADecimal => "NOT_A_DECIMAL",
             Self::TooManyDecimals => "TOO_MANY_DECIMALS",
             Self::OutOfRange => "OUT_OF_RANGE",
+            Self::IdentityLength => "IDENTITY_NUMBER_LENGTH",
             Self::CheckDigit => "IDENTITY_NUMBER_CHECK_DIGIT",
             Self::TooMany => "TOO_MANY",
             Self::Duplicate => "DUPLICATE",

@@ -64,6 +64,9 @@ fn what_does_not_fit_is_named() {
     check(&number(""), of_card, InvalidReason::Missing);
     check(&number("  "), of_card, InvalidReason::Missing);
     check(&number("110105194912310021"), of_card, InvalidReason::CheckDigit);
+    for of_no_card in ["11010519491231002", "11010519491231002XX", "110105491231002"] {
+        check(&number(of_no_card), of_card, InvalidReason::IdentityLength);
+    }
     check(&number("身份证"), of_card, InvalidReason::NotPlain);
     check(
         &|bill| bill.credential.as_mut().unwrap().kind = 9,

@@ -64,6 +64,7 @@ fn codes() -> Vec<&'static str> {
         NotADecimal,
         TooManyDecimals,
         OutOfRange,
+        IdentityLength,
         CheckDigit,
         TooMany,
         Duplicate
@@ -105,6 +106,7 @@ fn refusals() -> Vec<Refusal> {
             | Refusal::TokenStale
             | Refusal::TokenOfAnotherBill
             | Refusal::SettlementUnknown
+            | Refusal::RequestUnknown
             | Refusal::OtherHospital
             | Refusal::ReversesAReversal
             | Refusal::AlreadyReversed(_)
@@ -121,6 +123,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::TokenStale,
         Refusal::TokenOfAnotherBill,
         Refusal::SettlementUnknown,
+        Refusal::RequestUnknown,
         Refusal::OtherHospital,
         Refusal::ReversesAReversal,
         Refusal::AlreadyReversed(settlement.clone()),
