@@ -1,7 +1,8 @@
 //! Chinese names of identities. The contract carries codes only, and a package may word its own name a little differently; so
 //! a slip prints the code beside the name, and the code alone where it is not known here.
 
-const NAMES: [(&str, &str); 17] = [
+const NAMES: [(&str, &str); 19] = [
+    ("accident_hardship_worker", "意外致困职工"),
     ("aid_recipient", "医疗救助对象"),
     ("deep_hardship_worker", "深度困难职工"),
     ("destitute", "特困人员"),
@@ -14,6 +15,7 @@ const NAMES: [(&str, &str); 17] = [
     ("orphan", "孤儿"),
     ("out_of_poverty", "已脱贫人口"),
     ("registered_poor", "建档立卡贫困人口"),
+    ("relative_hardship_worker", "相对困难职工"),
     ("returned_to_poverty", "返贫致贫人口"),
     ("severely_disabled", "重度残疾人"),
     ("sudden_hardship", "突发严重困难人口"),
