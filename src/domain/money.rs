@@ -84,6 +84,9 @@ impl Fen {
         if rate == Rate::ONE {
             return Some(self);
         }
+        if rate == Rate::ZERO {
+            return Some(Self::ZERO);
+        }
         let exact = i128::from(self.0).checked_mul(i128::from(rate.0))?;
         round_scaled(exact, rounding)
     }

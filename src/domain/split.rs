@@ -26,6 +26,9 @@ pub fn add_line(package: &Package, amounts: &mut [Fen], line: &NetLine) -> Optio
     let [in_scope, advance, over_limit, out_of_catalogue] = split(package, line)?;
     let declared = line.declared.map(|amount| (amount, counts_as(package, amount)));
     let mut add = |kind: AmountId, part: Fen| -> Option<()> {
+        if part == Fen::ZERO {
+            return Some(());
+        }
         let place = match declared {
             Some((amount, Some(counted))) if counted == kind => amount,
             Some(_) | None => kind,
