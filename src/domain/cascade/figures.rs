@@ -2,10 +2,11 @@
 
 use std::cell::Cell;
 
+use super::super::bill::{Care, Referral};
 use super::super::money::{Fen, Rate, Rounding, round_scaled};
 use super::super::rules::{
-    Amount, AmountChange, AmountValue, ClauseId, Condition, FactValue, Package, Ratio, RatioChange,
-    RatioValue, Reference, Row, Span,
+    Amount, AmountChange, AmountValue, ClauseId, Condition, FactValue, Package, Place, Ratio,
+    RatioChange, RatioValue, Reference, Row, Span, Transfer,
 };
 use super::run::Done;
 use super::{Facts, Halt};
@@ -51,10 +52,10 @@ impl<'a> View<'a> {
                 self.identity.is_some_and(|identity| has(*bits, identity.into()))
             }
             Condition::Level(bits) => has(*bits, facts.level.into()),
-            Condition::Place(bits) => has(*bits, place_bit(facts)),
-            Condition::Referral(bits) => has(*bits, referral_bit(facts)),
-            Condition::Care(bits) => has(*bits, care_bit(facts)),
-            Condition::Transfer(bits) => has(*bits, transfer_bit(facts)),
+            Condition::Place(bits) => has(*bits, bit_of(&Place::ALL, facts.place)),
+            Condition::Referral(bits) => has(*bits, bit_of(&Referral::ALL, facts.referral)),
+            Condition::Care(bits) => has(*bits, bit_of(&Care::ALL, facts.care)),
+            Condition::Transfer(bits) => has(*bits, bit_of(&Transfer::ALL, facts.transfer)),
             Condition::Disease(bits) => bits & facts.diseases != 0,
             Condition::Age(span) => span.holds(facts.age.ok_or(Halt::AgeMissing)?),
             Condition::Stay(span) => span.holds(facts.stay),
@@ -226,41 +227,7 @@ fn has(bits: u64, place: u32) -> bool {
     bits.checked_shr(place).is_some_and(|shifted| shifted & 1 == 1)
 }
 
-fn place_bit(facts: &Facts) -> u32 {
-    use super::super::rules::Place;
-    match facts.place {
-        Place::Local => 0,
-        Place::Province => 1,
-        Place::Outside => 2,
-    }
-}
-
-fn referral_bit(facts: &Facts) -> u32 {
-    use super::super::bill::Referral;
-    match facts.referral {
-        Referral::None => 0,
-        Referral::Filed => 1,
-        Referral::Unfiled => 2,
-        Referral::Emergency => 3,
-        Referral::LongTerm => 4,
-    }
-}
-
-fn care_bit(facts: &Facts) -> u32 {
-    use super::super::bill::Care;
-    match facts.care {
-        Care::Inpatient => 0,
-        Care::Outpatient => 1,
-        Care::OutpatientChronic => 2,
-    }
-}
-
-fn transfer_bit(facts: &Facts) -> u32 {
-    use super::super::rules::Transfer;
-    match facts.transfer {
-        Transfer::None => 0,
-        Transfer::Up => 1,
-        Transfer::Level => 2,
-        Transfer::Down => 3,
-    }
+/// The place of a value in the list of all: its bit in a mask.
+fn bit_of<T: PartialEq>(all: &[T], one: T) -> u32 {
+    all.iter().zip(0..).find(|(known, _)| **known == one).map_or(u32::MAX, |(_, place)| place)
 }

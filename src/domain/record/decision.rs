@@ -17,9 +17,6 @@ use super::super::verdict::{
 use super::Header;
 use super::bytes::{Reader, Writer};
 
-const CARES: [Care; 3] = [Care::Inpatient, Care::Outpatient, Care::OutpatientChronic];
-const REFERRALS: [Referral; 5] =
-    [Referral::None, Referral::Filed, Referral::Unfiled, Referral::Emergency, Referral::LongTerm];
 const ACTIONS: [Action; 13] = [
     Action::Move,
     Action::Base,
@@ -167,8 +164,8 @@ fn write_facts(writer: &mut Writer, facts: &Facts) {
     } = facts;
     writer.number(u64::from(*level));
     write_one_of(writer, &Place::ALL, *place);
-    write_one_of(writer, &REFERRALS, *referral);
-    write_one_of(writer, &CARES, *care);
+    write_one_of(writer, &Referral::ALL, *referral);
+    write_one_of(writer, &Care::ALL, *care);
     writer.option(age.and_then(|age| u64::try_from(age).ok()));
     writer.signed(*stay);
     writer.signed(*stay_same_level);
@@ -195,8 +192,8 @@ fn read_facts(reader: &mut Reader<'_>) -> Option<Facts> {
     Some(Facts {
         level: u8::try_from(reader.number()?).ok()?,
         place: read_one_of(reader, &Place::ALL)?,
-        referral: read_one_of(reader, &REFERRALS)?,
-        care: read_one_of(reader, &CARES)?,
+        referral: read_one_of(reader, &Referral::ALL)?,
+        care: read_one_of(reader, &Care::ALL)?,
         age: match reader.option()? {
             None => None,
             Some(age) => Some(i64::try_from(age).ok()?),
