@@ -1,6 +1,7 @@
 //! How long the decision on a 50-line bill takes: split by the catalogue, then basic insurance, critical illness, medical aid.
 //!
-//! `prepare` is part of it; reading the database is not. Run it with `cargo bench -p loadtests`.
+//! By Liupanshui's five layers of 2024, and by three layers with the same bands and tilt. Reading the database is no part of it.
+//! Run it with `cargo bench -p loadtests`.
 use std::hint::black_box;
 use std::path::Path;
 
@@ -13,7 +14,7 @@ use onestop::domain::ids::{HospitalCode, ItemCode, LineId, PersonId, RegionCode,
 use onestop::domain::money::Fen;
 use onestop::domain::prepare::{Frozen, prepare};
 use onestop::domain::rules::{IdentityChoice, Package};
-use onestop::domain::split::{NetLine, add_line};
+use onestop::domain::split::{NetLine, Split};
 use onestop::domain::standing::{Coverage, Hospital, Identity, PersonSnapshot, Scheme, Standing};
 use onestop::domain::verdict::Verdict;
 use onestop::rulebook::load;
@@ -25,6 +26,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const LINES: usize = 50;
 const DISCHARGE: Date = date(2024, 6, 30);
 const ALWAYS: Date = date(2000, 1, 1);
+
+/// Liupanshui 2024: basic insurance inpatient and outpatient, critical illness, aid, tilted aid.
+const FIVE_LAYERS: (&str, &str) = ("520200/resident/2024", "520200");
+/// Basic insurance, critical illness with three bands and a tilt, aid with a yearly ceiling.
+const THREE_LAYERS: (&str, &str) = ("examples/features/take-in-scope-first", "990101");
 
 /// Everything that a decision looks at, as the store gives it.
 struct Case {
@@ -43,9 +49,9 @@ impl Case {
     }
 }
 
-fn package() -> Result<Package, anyhow::Error> {
+fn package(folder: &str) -> Result<Package, anyhow::Error> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let file = root.join("../settlement-rules/520200/resident/2024/package.toml");
+    let file = root.join("../settlement-rules").join(folder).join("package.toml");
     let (entry, faults) = load::load_file(&file);
     match entry {
         Some(entry) => Ok(entry.package.as_ref().clone()),
@@ -92,8 +98,8 @@ fn charges() -> Result<Charges, anyhow::Error> {
     Ok((lines, catalogue, total))
 }
 
-fn case() -> Result<Case, anyhow::Error> {
-    let region = RegionCode::new("520200").context("a region")?;
+fn case((folder, region): (&str, &str)) -> Result<Case, anyhow::Error> {
+    let region = RegionCode::new(region).context("a region")?;
     let (lines, catalogue, total) = charges()?;
     let identity = Identity {
         code: "low_income".to_owned(),
@@ -147,7 +153,7 @@ fn case() -> Result<Case, anyhow::Error> {
         stays: Vec::new(),
         newest: None,
     };
-    Ok(Case { package: package()?, bill, person, hospital, catalogue })
+    Ok(Case { package: package(folder)?, bill, person, hospital, catalogue })
 }
 
 /// A bill that stops half way would be quick for nothing.
@@ -180,22 +186,51 @@ fn net_lines(case: &Case) -> Vec<NetLine> {
     net.collect()
 }
 
-/// Splits every line and runs the three layers.
+/// Splits every line and runs the layers.
 fn evaluate(package: &Package, lines: &[NetLine], inputs: &mut Inputs, traced: Traced) -> Verdict {
-    inputs.amounts.fill(Fen::ZERO);
+    let mut split = Split::new(package);
     for line in lines {
-        let _fits = add_line(package, &mut inputs.amounts, line);
+        let _fits = split.add(line);
     }
+    inputs.amounts = split.amounts().unwrap_or_default();
     decide(package, inputs, traced)
 }
 
+/// Evaluates a case with and without trace, by the best of two identities and by rank. The best of two means that the layers
+/// from the first that asks for the identity on are computed twice; by rank, once.
+fn evaluations(criterion: &mut Criterion, layers: &str, case: &Case) -> Result<(), anyhow::Error> {
+    let Ok(inputs) = prepare(case.frozen()?) else { bail!("declined") };
+    let lines = net_lines(case);
+    let all: Vec<u16> = (0..).zip(&case.package.identities).map(|(index, _)| index).collect();
+    let ranked = Package { identity_choice: IdentityChoice::Rank(all), ..case.package.clone() };
+    for (choice, package) in [("best identity", &case.package), ("identity by rank", &ranked)] {
+        for (name, traced) in [("with trace", Traced::Yes), ("without trace", Traced::No)] {
+            let mut inputs = inputs.clone();
+            let name = format!("evaluate, 50 lines, {layers} layers, {choice}, {name}");
+            criterion.bench_function(&name, |bencher| {
+                bencher.iter(|| evaluate(package, black_box(&lines), &mut inputs, traced));
+            });
+        }
+    }
+    Ok(())
+}
+
 fn main() -> Result<(), anyhow::Error> {
-    let case = case()?;
-    pays_in_all_three_layers(&case)?;
-    let frozen = case.frozen()?;
     let mut criterion = Criterion::default().configure_from_args();
+    for (layers, of) in [("three", THREE_LAYERS), ("five", FIVE_LAYERS)] {
+        let case = case(of)?;
+        pays_in_all_three_layers(&case)?;
+        evaluations(&mut criterion, layers, &case)?;
+    }
+    let case = case(FIVE_LAYERS)?;
+    let frozen = case.frozen()?;
+    // The baseline: what guards, facts and the split cost, without a layer looked at.
+    criterion.bench_function("prepare, 50 lines", |bencher| {
+        bencher.iter(|| prepare(black_box(frozen)).is_ok());
+    });
     for (name, traced) in [("with trace", Traced::Yes), ("without trace", Traced::No)] {
-        criterion.bench_function(&format!("prepare and decide, 50 lines, {name}"), |bencher| {
+        let name = format!("prepare and decide, 50 lines, five layers, {name}");
+        criterion.bench_function(&name, |bencher| {
             bencher.iter(|| {
                 prepare(black_box(frozen))
                     .map(|inputs| decide(&case.package, &inputs, traced))
@@ -203,28 +238,6 @@ fn main() -> Result<(), anyhow::Error> {
             });
         });
     }
-    let Ok(inputs) = prepare(frozen) else { bail!("declined") };
-    let lines = net_lines(&case);
-    // The best of two identities means that the layers from critical illness on are computed twice; by rank, once.
-    let all: Vec<u16> = (0..).zip(&case.package.identities).map(|(index, _)| index).collect();
-    let ranked = Package { identity_choice: IdentityChoice::Rank(all), ..case.package.clone() };
-    for (choice, package) in [("best identity", &case.package), ("identity by rank", &ranked)] {
-        for (name, traced) in [("with trace", Traced::Yes), ("without trace", Traced::No)] {
-            let mut inputs = inputs.clone();
-            criterion.bench_function(&format!("evaluate, 50 lines, {choice}, {name}"), |bencher| {
-                bencher.iter(|| evaluate(package, black_box(&lines), &mut inputs, traced));
-            });
-        }
-    }
-    for (name, traced) in [("with trace", Traced::Yes), ("without trace", Traced::No)] {
-        criterion.bench_function(&format!("decide, {name}"), |bencher| {
-            bencher.iter(|| decide(&case.package, black_box(&inputs), traced));
-        });
-    }
-    // The baseline: what the split alone costs, without a rule looked at.
-    criterion.bench_function("prepare, 50 lines", |bencher| {
-        bencher.iter(|| prepare(black_box(frozen)).is_ok());
-    });
     criterion.final_summary();
     Ok(())
 }

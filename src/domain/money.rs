@@ -80,6 +80,7 @@ impl Fen {
     }
 
     /// This share of the amount, rounded as named.
+    #[inline]
     pub fn share(self, rate: Rate, rounding: Rounding) -> Option<Self> {
         if rate == Rate::ONE {
             return Some(self);
@@ -87,8 +88,14 @@ impl Fen {
         if rate == Rate::ZERO {
             return Some(Self::ZERO);
         }
-        let exact = i128::from(self.0).checked_mul(i128::from(rate.0))?;
-        round_scaled(exact, rounding)
+        // Nearly every product fits into one machine word.
+        match self.0.checked_mul(rate.0) {
+            Some(exact) => round_narrow(exact, rounding),
+            None => {
+                let exact = i128::from(self.0).checked_mul(i128::from(rate.0))?;
+                round_scaled(exact, rounding)
+            }
+        }
     }
 }
 
@@ -140,6 +147,7 @@ pub fn round_scaled(exact: i128, rounding: Rounding) -> Option<Fen> {
     }
 }
 
+#[inline]
 fn round_narrow(exact: i64, rounding: Rounding) -> Option<Fen> {
     let whole = exact.checked_div(RATE_ONE)?;
     let rest = exact.checked_rem(RATE_ONE)?;

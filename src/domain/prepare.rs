@@ -11,7 +11,7 @@ use super::cascade::{Facts, Inputs};
 use super::ids::RegionCode;
 use super::money::Fen;
 use super::rules::{AmountId, DayOf, FactKind, FactName, FactValue, Package, Place, Transfer};
-use super::split::{NetLine, add_line};
+use super::split::{NetLine, Split};
 use super::standing::{Coverage, Hospital, PersonSnapshot, StayRecord, within};
 use super::verdict::{Decline, Reason};
 
@@ -142,7 +142,7 @@ fn split_lines(frozen: Frozen<'_>) -> Result<Vec<Fen>, Decline> {
     let mut entries: Vec<&CatalogueEntry> = catalogue.iter().flatten().collect();
     entries.sort_by(|one, other| one.item.cmp(&other.item));
     let charges = bill.net_charges().map_err(|_| Decline::new(Reason::Overflow, "bill.lines"))?;
-    let mut amounts = vec![Fen::ZERO; package.amounts.len()];
+    let mut split = Split::new(package);
     for charge in &charges {
         let line = charge.line;
         let first = entries.partition_point(|entry| entry.item < line.item);
@@ -164,11 +164,12 @@ fn split_lines(frozen: Frozen<'_>) -> Result<Vec<Fen>, Decline> {
             advance_ratio: entry.advance_ratio,
             declared: declared_amount(package, entry, charge)?,
         };
-        add_line(package, &mut amounts, &net)
+        split
+            .add(&net)
             .ok_or_else(|| Decline::new(Reason::Overflow, field(charge, "amount_fen")))?;
     }
     refunds_agree(bill, &entries)?;
-    Ok(amounts)
+    split.amounts().ok_or_else(|| Decline::new(Reason::Overflow, "bill.lines"))
 }
 
 /// A refund says the class of what it refunds.

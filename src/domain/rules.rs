@@ -4,6 +4,7 @@
 
 pub mod check;
 mod figures;
+mod marks;
 
 use jiff::civil::Date;
 
@@ -15,6 +16,7 @@ use super::verdict::{Action, Column, Outcome};
 pub use self::figures::{
     Amount, AmountValue, Condition, Place, Ratio, RatioValue, Reference, Row, Rows, Span, Transfer,
 };
+pub use self::marks::{Marks, When};
 
 /// The rules of one insured region, scheme and period.
 #[derive(Clone, Debug)]
@@ -293,7 +295,7 @@ pub struct DiseaseGroup {
 #[derive(Clone, Debug)]
 pub struct Move {
     /// When it is done.
-    pub when: Condition,
+    pub when: When,
     /// Out of what.
     pub from: AmountId,
     /// Into what.
@@ -312,7 +314,7 @@ pub struct Layer {
     /// Index into [`Package::payers`].
     pub payer: u16,
     /// Whom it is for.
-    pub who: Condition,
+    pub who: When,
     /// True: over the policy year; false: over the stay.
     pub yearly: bool,
     /// What it looks at, each with its weight.
@@ -324,7 +326,7 @@ pub struct Layer {
     /// How it pays.
     pub formula: Formula,
     /// For whom it is not paid at the desk.
-    pub by_application: Option<Condition>,
+    pub by_application: Option<When>,
     /// How it is brought to the fen.
     pub rounding: Rounding,
     /// The first that holds.
@@ -476,7 +478,7 @@ pub enum OnTransfer {
 #[derive(Clone, Debug)]
 pub struct Change {
     /// For whom.
-    pub when: Condition,
+    pub when: When,
     /// Of the deductible.
     pub deductible: Option<AmountChange>,
     /// Of every ratio.
@@ -518,7 +520,7 @@ pub enum CeilingChange {
 #[derive(Clone, Debug)]
 pub struct Ceiling {
     /// For whom.
-    pub when: Condition,
+    pub when: When,
     /// Of what.
     pub bound: Bound,
     /// Its clause.

@@ -2,7 +2,7 @@
 
 use super::bill::CatalogueClass;
 use super::money::{Fen, RATE_ONE, Rate, round_scaled};
-use super::rules::{ADVANCE, AmountId, IN_SCOPE, OUT_OF_CATALOGUE, OVER_LIMIT, Package};
+use super::rules::{AmountId, NATIONAL_AMOUNTS, Package};
 
 /// A charge line with its refunds added up, and what the catalogue says of its item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,34 +21,61 @@ pub struct NetLine {
     pub declared: Option<AmountId>,
 }
 
-/// Adds a line to the amounts of a bill, which are indexed by [`AmountId`]. Nothing where an amount does not fit.
-pub fn add_line(package: &Package, amounts: &mut [Fen], line: &NetLine) -> Option<()> {
-    let [in_scope, advance, over_limit, out_of_catalogue] = split(package, line)?;
-    let declared = line.declared.map(|amount| (amount, counts_as(package, amount)));
-    let mut add = |kind: AmountId, part: Fen| -> Option<()> {
-        if part == Fen::ZERO {
-            return Some(());
+/// The amounts of a bill, line by line.
+#[derive(Debug)]
+pub struct Split<'a> {
+    package: &'a Package,
+    national: [Fen; NATIONAL_AMOUNTS.len()],
+    declared: Vec<Fen>,
+}
+
+impl<'a> Split<'a> {
+    /// Of a bill without lines.
+    pub const fn new(package: &'a Package) -> Self {
+        Self { package, national: [Fen::ZERO; NATIONAL_AMOUNTS.len()], declared: Vec::new() }
+    }
+
+    /// Adds a line. Nothing where an amount does not fit.
+    #[inline]
+    pub fn add(&mut self, line: &NetLine) -> Option<()> {
+        let mut parts = split(self.package, line)?;
+        if let Some(amount) = line.declared {
+            self.take_declared(amount, &mut parts)?;
         }
-        let place = match declared {
-            Some((amount, Some(counted))) if counted == kind => amount,
-            Some(_) | None => kind,
-        };
-        let sum = amounts.get_mut(usize::from(place))?;
-        *sum = sum.checked_add(part)?;
+        for (sum, part) in self.national.iter_mut().zip(parts) {
+            *sum = sum.checked_add(part)?;
+        }
         Some(())
-    };
-    add(IN_SCOPE, in_scope)?;
-    add(ADVANCE, advance)?;
-    add(OVER_LIMIT, over_limit)?;
-    add(OUT_OF_CATALOGUE, out_of_catalogue)
+    }
+
+    /// Puts the part that a declared amount counts under there instead.
+    fn take_declared(&mut self, amount: AmountId, parts: &mut Parts) -> Option<()> {
+        let name = self.package.amounts.get(usize::from(amount))?;
+        let part = parts.get_mut(usize::from(name.counts_as))?;
+        self.declared.resize(self.package.amounts.len(), Fen::ZERO);
+        let sum = self.declared.get_mut(usize::from(amount))?;
+        *sum = sum.checked_add(*part)?;
+        *part = Fen::ZERO;
+        Some(())
+    }
+
+    /// The sums, indexed by [`AmountId`]. Nothing where an amount does not fit.
+    pub fn amounts(self) -> Option<Vec<Fen>> {
+        let mut amounts = self.declared;
+        amounts.resize(self.package.amounts.len(), Fen::ZERO);
+        for (amount, sum) in amounts.iter_mut().zip(self.national) {
+            *amount = amount.checked_add(sum)?;
+        }
+        Some(amounts)
+    }
 }
 
-fn counts_as(package: &Package, amount: AmountId) -> Option<AmountId> {
-    package.amounts.get(usize::from(amount)).map(|name| name.counts_as)
-}
+/// In scope, advance self-pay, over limit and out of catalogue, as in [`NATIONAL_AMOUNTS`].
+type Parts = [Fen; NATIONAL_AMOUNTS.len()];
 
-/// In scope, advance self-pay, over limit and out of catalogue, of one line.
-fn split(package: &Package, line: &NetLine) -> Option<[Fen; 4]> {
+/// The parts of one line.
+#[inline]
+fn split(package: &Package, line: &NetLine) -> Option<Parts> {
     let class_ratio = match line.class {
         CatalogueClass::A => Rate::ZERO,
         CatalogueClass::B => package.class_b_advance,
@@ -70,7 +97,11 @@ fn split(package: &Package, line: &NetLine) -> Option<[Fen; 4]> {
 /// Millionths of a yuan × ten-thousandths, to the fen.
 fn price_times_quantity(price_e6: i64, quantity_e4: i64, package: &Package) -> Option<Fen> {
     // e6 yuan × e4 is e10 yuan, which is e8 fen; ten more make the billionths that the one rounding place takes.
-    let exact = i128::from(price_e6).checked_mul(i128::from(quantity_e4))?.checked_mul(10)?;
     const { assert!(RATE_ONE == 1_000_000_000) };
+    let narrow = price_e6.checked_mul(quantity_e4).and_then(|exact| exact.checked_mul(10));
+    let exact = match narrow {
+        Some(exact) => i128::from(exact),
+        None => i128::from(price_e6).checked_mul(i128::from(quantity_e4))?.checked_mul(10)?,
+    };
     round_scaled(exact, package.rounding)
 }

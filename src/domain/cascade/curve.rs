@@ -49,6 +49,7 @@ pub(super) struct Earlier {
 }
 
 impl Resolved {
+    #[inline]
     pub(super) fn new<'a>(
         view: &View<'a>,
         curve: &'a Curve,
@@ -60,7 +61,8 @@ impl Resolved {
             rules.map(|rules| deductible_of(view, rules, changes, deductible_used)).transpose()?;
         let deductible = taken.as_ref().map_or(Fen::ZERO, |taken| taken.deductible);
         let row = view.first(&curve.rows)?;
-        let mut bands = SmallVec::new();
+        let (on_gross, whole) = (curve.on_gross, curve.whole);
+        let mut resolved = Self { deductible, taken, bands: SmallVec::new(), on_gross, whole };
         for band in &row.value {
             let to = match &band.to {
                 None => None,
@@ -72,13 +74,16 @@ impl Resolved {
                     ratio = view.change_ratio(ratio, ratio_change)?;
                 }
             }
-            bands.push(Slice { to, ratio: ratio.clamp(Rate::ZERO, Rate::ONE), clause });
+            resolved.bands.push(Slice { to, ratio: ratio.clamp(Rate::ZERO, Rate::ONE), clause });
         }
-        Ok(Self { deductible, taken, bands, on_gross: curve.on_gross, whole: curve.whole })
+        Ok(resolved)
     }
 
     /// F(t), to the fen.
     fn paid_for(&self, view: &View<'_>, burden: Fen) -> Option<Fen> {
+        if burden <= self.deductible {
+            return Some(Fen::ZERO);
+        }
         let exact = match self.whole {
             Some(bounds) => self.whole_exact(burden, bounds)?,
             None => {

@@ -5,8 +5,8 @@ use std::cell::Cell;
 use super::super::bill::{Care, Referral};
 use super::super::money::{Fen, Rate, Rounding, round_scaled};
 use super::super::rules::{
-    Amount, AmountChange, AmountValue, ClauseId, Condition, FactValue, Package, Place, Ratio,
-    RatioChange, RatioValue, Reference, Row, Span, Transfer,
+    Amount, AmountChange, AmountValue, ClauseId, Condition, FactValue, Marks, Package, Place,
+    Ratio, RatioChange, RatioValue, Reference, Row, Span, Transfer, When,
 };
 use super::run::Done;
 use super::{Facts, Halt};
@@ -19,6 +19,8 @@ pub(super) struct View<'a> {
     pub(super) package: &'a Package,
     pub(super) facts: &'a Facts,
     pub(super) identity: Option<u16>,
+    /// What the bill shows with that identity.
+    pub(super) shown: Marks,
     pub(super) gross: &'a [Fen],
     pub(super) total: Fen,
     pub(super) done: &'a [Done],
@@ -28,7 +30,17 @@ pub(super) struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    pub(super) fn holds(&self, condition: &Condition) -> Result<bool, Halt> {
+    /// Does a condition hold? Most are told in one look.
+    #[inline]
+    pub(super) fn meets(&self, when: &When) -> Result<bool, Halt> {
+        match when.look(self.shown) {
+            None => Ok(false),
+            Some(None) => Ok(true),
+            Some(Some(rest)) => self.holds(rest),
+        }
+    }
+
+    fn holds(&self, condition: &Condition) -> Result<bool, Halt> {
         let facts = self.facts;
         Ok(match condition {
             Condition::All(parts) => {
@@ -80,7 +92,7 @@ impl<'a> View<'a> {
     /// The first row that holds.
     pub(super) fn first<T>(&self, rows: &'a [Row<T>]) -> Result<&'a Row<T>, Halt> {
         for row in rows {
-            if self.holds(&row.when)? {
+            if self.meets(&row.when)? {
                 self.note(row.clause);
                 return Ok(row);
             }

@@ -13,7 +13,7 @@ use super::curve::{Earlier, Resolved};
 use super::figures::View;
 use super::run::{Done, Run};
 
-/// What a layer would do.
+/// What a layer would do. Filled in place: to hand it on by value costs more than most layers do.
 #[derive(Clone, Debug)]
 pub(super) struct Computed {
     pub(super) layer: LayerId,
@@ -45,92 +45,94 @@ pub(super) enum Kind {
 /// What a step looked at, at which ratio, and what came out.
 struct Figures(Fen, Option<Rate>, Fen);
 
+/// The changes that hold for a bill.
+type Changes<'r> = SmallVec<[&'r Change; 4]>;
+
 /// A layer at work on a bill.
-pub(super) struct Worker<'a, 'r> {
-    pub(super) run: &'r Run<'a>,
-    pub(super) view: View<'r>,
-    pub(super) id: LayerId,
-    pub(super) layer: &'r Layer,
-    steps: Vec<Step>,
+struct Worker<'a, 'r> {
+    run: &'r Run<'a>,
+    view: View<'r>,
+    layer: &'r Layer,
+    out: &'r mut Computed,
 }
 
-impl<'a, 'r> Worker<'a, 'r> {
-    pub(super) fn new(
-        run: &'r Run<'a>,
-        id: LayerId,
-        layer: &'r Layer,
-        identity: Option<u16>,
-    ) -> Self {
-        Self { run, view: run.view(identity, layer.rounding), id, layer, steps: Vec::new() }
+impl Computed {
+    /// A layer that is not for this patient, which is what each is until it is worked out.
+    pub(super) fn skipped(layer: LayerId, identity: Option<u16>) -> Self {
+        Self {
+            layer,
+            identity,
+            kind: Kind::Skipped,
+            done: Done::default(),
+            may_apply: Fen::ZERO,
+            target: None,
+            assumed: false,
+            steps: Vec::new(),
+        }
     }
 
-    /// Works out the layer. The order of the steps is the README's, §6.
-    pub(super) fn compute(mut self) -> Result<Computed, Halt> {
-        if !self.view.holds(&self.layer.who)? {
-            return Ok(self.computed(Kind::Skipped, Done::default(), None));
+    /// Works a layer out as skipped so far.
+    pub(super) fn work_out<'r>(
+        &'r mut self,
+        run: &'r Run<'_>,
+        layer: &'r Layer,
+    ) -> Result<(), Halt> {
+        let view = run.view(self.identity, layer.rounding);
+        if !view.meets(&layer.who)? {
+            return Ok(());
         }
+        Worker { run, view, layer, out: self }.compute()
+    }
+}
+
+impl<'r> Worker<'_, 'r> {
+    /// Works out the layer. The order of the steps is the README's, §6.
+    fn compute(mut self) -> Result<(), Halt> {
+        self.out.kind = self.kind()?;
+        if self.out.kind == Kind::Application {
+            self.out.may_apply = self.out.done.pay;
+            self.out.done.pay = Fen::ZERO;
+            self.out.done.cut = Fen::ZERO;
+        }
+        self.out.assumed = self.view.assumed.get();
+        Ok(())
+    }
+
+    fn kind(&mut self) -> Result<Kind, Halt> {
         let layer = self.layer;
-        let mut target = None;
-        let mut done = match &layer.formula {
+        match &layer.formula {
             Formula::Fixed(amount) => {
                 let (amount, clause) = self.view.amount(amount)?;
                 let amount = amount.max(Fen::ZERO);
                 self.step(Action::Fixed, clause, Figures(amount, None, amount));
-                Done { pay: amount, ..Done::default() }
+                self.out.done.pay = amount;
+                self.pay_ceilings()?;
+                return Ok(Kind::Fixed);
             }
-            Formula::External(_) => {
-                let base = self.base()?;
-                Done { base, entered: base, ..Done::default() }
-            }
+            Formula::External(_) => self.base()?,
             Formula::Curve(curve) => self.curve(curve)?,
-            Formula::Target(rules) => {
-                let (done, counted) = self.target(rules)?;
-                target = Some((done.base, counted));
-                done
-            }
-        };
-        if matches!(layer.formula, Formula::Fixed(_)) {
-            self.pay_ceilings(&mut done)?;
-            return Ok(self.computed(Kind::Fixed, done, target));
+            Formula::Target(rules) => self.target(rules)?,
         }
-        let told = self.told(&mut done)?;
-        if !told {
-            self.pay_ceilings(&mut done)?;
+        if !self.told()? {
+            self.pay_ceilings()?;
         }
-        done.pay = done.pay.min(self.run.available(layer));
+        let Done { base, pay, .. } = self.out.done;
+        let pay = pay.min(self.run.available(layer));
+        self.out.done.pay = pay;
         if let Some(condition) = &layer.by_application
-            && self.view.holds(condition)?
+            && self.view.meets(condition)?
         {
-            self.step(Action::Application, layer.clause, Figures(done.base, None, done.pay));
-            return Ok(self.computed(Kind::Application, done, target));
+            self.step(Action::Application, layer.clause, Figures(base, None, pay));
+            return Ok(Kind::Application);
         }
-        Ok(self.computed(Kind::Netted, done, target))
-    }
-
-    fn computed(self, kind: Kind, mut done: Done, target: Option<(Fen, Fen)>) -> Computed {
-        let mut may_apply = Fen::ZERO;
-        if kind == Kind::Application {
-            may_apply = done.pay;
-            done.pay = Fen::ZERO;
-            done.cut = Fen::ZERO;
-        }
-        Computed {
-            layer: self.id,
-            identity: self.view.identity,
-            kind,
-            done,
-            may_apply,
-            target,
-            assumed: self.view.assumed.get(),
-            steps: self.steps,
-        }
+        Ok(Kind::Netted)
     }
 
     fn step(&mut self, action: Action, clause: u16, Figures(base, rate, amount): Figures) {
         if self.run.traced() {
             let left = self.run.left_to_patient();
-            self.steps.push(Step {
-                layer: Some(self.id),
+            self.out.steps.push(Step {
+                layer: Some(self.out.layer),
                 action,
                 clause,
                 base,
@@ -141,8 +143,8 @@ impl<'a, 'r> Worker<'a, 'r> {
         }
     }
 
-    /// The weighted sum that the layer looks at, not below nothing, to the fen.
-    fn base(&mut self) -> Result<Fen, Halt> {
+    /// The weighted sum that the layer looks at, not below nothing, to the fen. All of it enters, unless something keeps it out.
+    fn base(&mut self) -> Result<(), Halt> {
         let mut exact = 0_i128;
         for (term, weight) in &self.layer.base {
             let part = i128::from(self.term(*term).get()).checked_mul(weight.billionths().into());
@@ -150,7 +152,8 @@ impl<'a, 'r> Worker<'a, 'r> {
         }
         let base = round_scaled(exact.max(0), self.layer.rounding).ok_or(Halt::Overflow)?;
         self.step(Action::Base, self.layer.clause, Figures(base, None, base));
-        Ok(base)
+        (self.out.done.base, self.out.done.entered) = (base, base);
+        Ok(())
     }
 
     fn term(&self, term: Term) -> Fen {
@@ -174,13 +177,15 @@ impl<'a, 'r> Worker<'a, 'r> {
         }
     }
 
-    fn curve(&mut self, curve: &'r Curve) -> Result<Done, Halt> {
-        let base = self.base()?;
-        if self.run.told(self.id, base).is_some() {
-            return Ok(Done { base, entered: base, ..Done::default() });
+    fn curve(&mut self, curve: &'r Curve) -> Result<(), Halt> {
+        self.base()?;
+        let base = self.out.done.base;
+        if self.run.told(self.out.layer, base).is_some() {
+            return Ok(());
         }
         let entered = self.entry_ceilings(base)?;
-        let changes = self.changes()?;
+        let mut changes = Changes::new();
+        self.changes(&mut changes)?;
         let used = curve.deductible.as_ref().and_then(|rules| rules.yearly_cap.as_ref());
         let used = used.map_or(Fen::ZERO, |(_, slot)| self.run.held(*slot));
         let resolved = Resolved::new(&self.view, curve, &changes, used)?;
@@ -206,7 +211,8 @@ impl<'a, 'r> Worker<'a, 'r> {
                 );
             }
         }
-        Ok(Done { base, entered, pay, deductible, excess, cut: Fen::ZERO })
+        self.out.done = Done { base, entered, pay, deductible, excess, cut: Fen::ZERO };
+        Ok(())
     }
 
     fn earlier(&self, before: Before) -> Earlier {
@@ -215,10 +221,9 @@ impl<'a, 'r> Worker<'a, 'r> {
     }
 
     /// The first tilt that holds, then every adjustment that does.
-    fn changes(&mut self) -> Result<SmallVec<[&'r Change; 4]>, Halt> {
-        let mut changes = SmallVec::new();
+    fn changes(&mut self, changes: &mut Changes<'r>) -> Result<(), Halt> {
         for tilt in &self.layer.tilts {
-            if self.view.holds(&tilt.when)? {
+            if self.view.meets(&tilt.when)? {
                 self.view.note(tilt.clause);
                 self.step(Action::Tilt, tilt.clause, Figures(Fen::ZERO, None, Fen::ZERO));
                 changes.push(tilt);
@@ -226,7 +231,7 @@ impl<'a, 'r> Worker<'a, 'r> {
             }
         }
         for adjustment in &self.layer.adjustments {
-            if self.view.holds(&adjustment.when)? {
+            if self.view.meets(&adjustment.when)? {
                 self.view.note(adjustment.clause);
                 self.step(
                     Action::Adjustment,
@@ -236,14 +241,14 @@ impl<'a, 'r> Worker<'a, 'r> {
                 changes.push(adjustment);
             }
         }
-        Ok(changes)
+        Ok(())
     }
 
     fn entry_ceilings(&mut self, base: Fen) -> Result<Fen, Halt> {
         let mut entered = base;
         for ceiling in &self.layer.ceilings {
             let Bound::Cost(amount, slot) = &ceiling.bound else { continue };
-            if !self.view.holds(&ceiling.when)? {
+            if !self.view.meets(&ceiling.when)? {
                 continue;
             }
             let held = slot.map_or(Fen::ZERO, |slot| self.run.held(slot));
@@ -258,11 +263,12 @@ impl<'a, 'r> Worker<'a, 'r> {
         Ok(entered)
     }
 
-    fn pay_ceilings(&mut self, done: &mut Done) -> Result<(), Halt> {
-        let before = done.pay;
+    fn pay_ceilings(&mut self) -> Result<(), Halt> {
+        let before = self.out.done.pay;
+        let mut pay = before;
         let lift = self.ceiling_change()?;
         for ceiling in &self.layer.ceilings {
-            if !self.view.holds(&ceiling.when)? {
+            if !self.view.meets(&ceiling.when)? {
                 continue;
             }
             let room = match &ceiling.bound {
@@ -282,20 +288,21 @@ impl<'a, 'r> Worker<'a, 'r> {
                 }
             };
             let room = room.max(Fen::ZERO);
-            if room < done.pay {
+            if room < pay {
                 self.view.note(ceiling.clause);
-                self.step(Action::Ceiling, ceiling.clause, Figures(done.pay, None, room));
-                done.pay = room;
+                self.step(Action::Ceiling, ceiling.clause, Figures(pay, None, room));
+                pay = room;
             }
         }
-        done.cut = before.checked_sub(done.pay).ok_or(Halt::Overflow)?;
+        self.out.done.pay = pay;
+        self.out.done.cut = before.checked_sub(pay).ok_or(Halt::Overflow)?;
         Ok(())
     }
 
     /// What the tilt that holds does to the ceilings on pay.
     fn ceiling_change(&self) -> Result<Option<&'r CeilingChange>, Halt> {
         for tilt in &self.layer.tilts {
-            if self.view.holds(&tilt.when)? {
+            if self.view.meets(&tilt.when)? {
                 return Ok(tilt.ceiling.as_ref());
             }
         }
@@ -312,7 +319,7 @@ impl<'a, 'r> Worker<'a, 'r> {
         most.checked_sub(self.run.paid_by(&share.counts)?).ok_or(Halt::Overflow)
     }
 
-    fn target(&mut self, rules: &'r Target) -> Result<(Done, Fen), Halt> {
+    fn target(&mut self, rules: &'r Target) -> Result<(), Halt> {
         let measure = self.run.measure(rules.of_total);
         let counted = self.run.paid_by(&rules.counts)?;
         let (measure_before, counted_before) =
@@ -334,27 +341,27 @@ impl<'a, 'r> Worker<'a, 'r> {
         let pay = wanted.checked_sub(counted_all).ok_or(Halt::Overflow)?.max(Fen::ZERO);
         self.view.note(rules.clause);
         self.step(Action::Target, rules.clause, Figures(measure_all, rate, pay));
-        Ok((
-            Done { base: measure, entered: measure, pay, excess: measure, ..Done::default() },
-            counted,
-        ))
+        self.out.done =
+            Done { base: measure, entered: measure, pay, excess: measure, ..Done::default() };
+        self.out.target = Some((measure, counted));
+        Ok(())
     }
 
     /// Takes what somebody else told, if anybody did or must.
-    fn told(&mut self, done: &mut Done) -> Result<bool, Halt> {
-        let Some(pay) = self.run.told(self.id, done.base) else {
+    fn told(&mut self) -> Result<bool, Halt> {
+        let (layer, base) = (self.out.layer, self.out.done.base);
+        let Some(pay) = self.run.told(layer, base) else {
             return if matches!(self.layer.formula, Formula::External(_)) {
-                Err(Halt::Needs(self.id, done.base))
+                Err(Halt::Needs(layer, base))
             } else {
                 Ok(false)
             };
         };
         if pay < Fen::ZERO || self.run.available(self.layer) < pay {
-            return Err(Halt::ToldAboveLeft(self.id));
+            return Err(Halt::ToldAboveLeft(layer));
         }
-        *done =
-            Done { base: done.base, entered: done.base, pay, excess: done.base, ..Done::default() };
-        self.step(Action::Told, self.layer.clause, Figures(done.base, None, pay));
+        self.out.done = Done { base, entered: base, pay, excess: base, ..Done::default() };
+        self.step(Action::Told, self.layer.clause, Figures(base, None, pay));
         Ok(true)
     }
 }

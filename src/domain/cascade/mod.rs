@@ -108,17 +108,16 @@ pub fn decide(package: &Package, inputs: &Inputs, traced: Traced) -> Verdict {
 
 /// Runs the cascade as the package chooses among identities.
 fn chosen(package: &Package, inputs: &Inputs, traced: Traced) -> Result<Outcome, Halt> {
-    let start = Run::start(package, inputs, traced)?;
+    let mut run = Run::new(package, inputs, traced);
+    run.start()?;
     match &package.identity_choice {
-        IdentityChoice::Cascade => best_over_the_bill(start, inputs),
+        IdentityChoice::Cascade => best_over_the_bill(&mut run, inputs),
         IdentityChoice::Layer => {
-            let mut run = start;
             run.all_layers_each_at_its_best(&inputs.identities)?;
             run.outcome(true)
         }
         IdentityChoice::Rank(rank) => {
             let first = rank.iter().copied().find(|identity| inputs.identities.contains(identity));
-            let mut run = start;
             run.other_layers(first)?;
             run.outcome(false)
         }
@@ -126,7 +125,7 @@ fn chosen(package: &Package, inputs: &Inputs, traced: Traced) -> Result<Outcome,
 }
 
 /// Tries every identity held, then none; of equals the first counts. What no identity can change is done once.
-fn best_over_the_bill(mut start: Run<'_>, inputs: &Inputs) -> Result<Outcome, Halt> {
+fn best_over_the_bill(start: &mut Run<'_>, inputs: &Inputs) -> Result<Outcome, Halt> {
     start.shared_layers()?;
     let first = inputs.identities.first().copied();
     if start.is_done() || first.is_none() {

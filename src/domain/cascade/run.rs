@@ -6,15 +6,15 @@ use smallvec::{SmallVec, smallvec};
 
 use super::super::money::{Fen, Rounding};
 use super::super::rules::{
-    ADVANCE, AccumulatorId, AmountId, Bearer, Bound, Formula, IN_SCOPE, Layer, LayerId,
+    ADVANCE, AccumulatorId, AmountId, Bearer, Bound, Formula, IN_SCOPE, Layer, LayerId, Marks,
     OUT_OF_CATALOGUE, OVER_LIMIT, Package,
 };
 use super::super::verdict::{
     Action, Breakdown, COLUMNS, Column, IdentityUsed, LayerPay, Moved, Outcome, Step,
 };
 use super::figures::View;
-use super::layer::{Computed, Kind, Worker};
-use super::{Halt, Inputs, Traced};
+use super::layer::{Computed, Kind};
+use super::{Facts, Halt, Inputs, Traced};
 
 /// What a layer did, as later layers may refer to it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,6 +35,7 @@ pub(super) struct Run<'a> {
     inputs: &'a Inputs,
     traced: Traced,
     gross: SmallVec<[Fen; 8]>,
+    shown: Marks,
     total: Fen,
     in_scope: Fen,
     left: SmallVec<[Fen; 8]>,
@@ -50,22 +51,19 @@ pub(super) struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    /// Adds the bill up and does the moves.
-    pub(super) fn start(
-        package: &'a Package,
-        inputs: &'a Inputs,
-        traced: Traced,
-    ) -> Result<Self, Halt> {
-        let total = sum(&inputs.amounts)?;
-        let mut run = Self {
+    /// Before anything is done.
+    pub(super) fn new(package: &'a Package, inputs: &'a Inputs, traced: Traced) -> Self {
+        let Facts { level, place, referral, care, transfer, .. } = inputs.facts;
+        Self {
             package,
             inputs,
             traced,
             gross: SmallVec::from_slice(&inputs.amounts),
-            total,
+            shown: Marks::shown(level, (place, referral), care, transfer),
+            total: Fen::ZERO,
             in_scope: Fen::ZERO,
             left: SmallVec::new(),
-            left_to_patient: total,
+            left_to_patient: Fen::ZERO,
             paid: Fen::ZERO,
             done: SmallVec::new(),
             counted: smallvec![Fen::ZERO; package.accumulators.len()],
@@ -74,18 +72,24 @@ impl<'a> Run<'a> {
             may_apply: SmallVec::new(),
             identities: SmallVec::new(),
             trace: Vec::new(),
-        };
-        run.gross.resize(package.amounts.len(), Fen::ZERO);
-        run.moves()?;
-        run.in_scope = run.of_kind(IN_SCOPE)?;
-        run.left = run.gross.clone();
-        Ok(run)
+        }
+    }
+
+    /// Adds the bill up and does the moves.
+    pub(super) fn start(&mut self) -> Result<(), Halt> {
+        self.total = sum(&self.inputs.amounts)?;
+        self.left_to_patient = self.total;
+        self.gross.resize(self.package.amounts.len(), Fen::ZERO);
+        self.moves()?;
+        self.in_scope = self.of_kind(IN_SCOPE)?;
+        self.left.extend_from_slice(&self.gross);
+        Ok(())
     }
 
     fn moves(&mut self) -> Result<(), Halt> {
         for rule in &self.package.moves {
             let view = self.view(None, self.package.rounding);
-            if !view.holds(&rule.when)? {
+            if !view.meets(&rule.when)? {
                 continue;
             }
             let (ratio, _) = view.plain_ratio(&rule.ratio)?;
@@ -135,8 +139,9 @@ impl<'a> Run<'a> {
         let package = self.package;
         for (id, layer) in package.layers.iter().enumerate().take(end).skip(self.done.len()) {
             let id = LayerId::try_from(id).map_err(|_| Halt::Overflow)?;
-            let computed = Worker::new(self, id, layer, identity).compute()?;
-            self.apply(layer, computed)?;
+            let mut computed = Computed::skipped(id, identity);
+            computed.work_out(self, layer)?;
+            self.apply(layer, &mut computed)?;
         }
         Ok(())
     }
@@ -148,36 +153,38 @@ impl<'a> Run<'a> {
             let id = LayerId::try_from(id).map_err(|_| Halt::Overflow)?;
             let mut best: Option<Computed> = None;
             for identity in held.iter().copied().map(Some).chain([None]) {
-                let computed = Worker::new(self, id, layer, identity).compute()?;
+                let mut computed = Computed::skipped(id, identity);
+                computed.work_out(self, layer)?;
                 if best.as_ref().is_none_or(|best| best.done.pay < computed.done.pay) {
                     best = Some(computed);
                 }
             }
-            let Some(best) = best else { continue };
+            let Some(mut best) = best else { continue };
             if best.kind != Kind::Skipped {
                 self.identities.push(IdentityUsed { layer: Some(id), identity: best.identity });
             }
-            self.apply(layer, best)?;
+            self.apply(layer, &mut best)?;
         }
         Ok(())
     }
 
-    fn apply(&mut self, layer: &Layer, computed: Computed) -> Result<(), Halt> {
+    fn apply(&mut self, layer: &Layer, computed: &mut Computed) -> Result<(), Halt> {
         let Computed { layer: id, kind, done, may_apply, target, assumed, steps, identity: _ } =
             computed;
-        self.done.push(done);
+        let (id, kind, done) = (*id, *kind, &*done);
+        self.done.push(*done);
         let mut pay = LayerPay {
             layer: id,
             base: done.base,
             deductible: done.deductible,
             pay: done.pay,
-            assumed,
+            assumed: *assumed,
         };
-        self.trace.extend(steps);
+        self.trace.append(steps);
         match kind {
             Kind::Skipped => return Ok(()),
             Kind::Application => {
-                pay.pay = may_apply;
+                pay.pay = *may_apply;
                 self.may_apply.push(pay);
                 return Ok(());
             }
@@ -203,7 +210,7 @@ impl<'a> Run<'a> {
                 left,
             });
         }
-        self.count(layer, done, target)
+        self.count(layer, done, *target)
     }
 
     /// Takes the pay out of what is left.
@@ -231,7 +238,12 @@ impl<'a> Run<'a> {
         if rest == Fen::ZERO { Ok(()) } else { Err(Halt::Overflow) }
     }
 
-    fn count(&mut self, layer: &Layer, done: Done, target: Option<(Fen, Fen)>) -> Result<(), Halt> {
+    fn count(
+        &mut self,
+        layer: &Layer,
+        done: &Done,
+        target: Option<(Fen, Fen)>,
+    ) -> Result<(), Halt> {
         let before = match &layer.formula {
             Formula::Curve(curve) => curve.before,
             Formula::External(before) => *before,
@@ -344,6 +356,7 @@ impl<'a> Run<'a> {
             package: self.package,
             facts: &self.inputs.facts,
             identity,
+            shown: self.shown.with_identity(identity),
             gross: &self.gross,
             total: self.total,
             done: &self.done,

@@ -99,7 +99,7 @@ impl<'a> Checker<'a> {
         if rows.len() == 1 && first.when.is_always() {
             return;
         }
-        let conditions: Vec<&Condition> = rows.iter().map(|row| &row.when).collect();
+        let conditions: Vec<&Condition> = rows.iter().map(|row| &*row.when).collect();
         let clauses: Vec<ClauseId> = rows.iter().map(|row| row.clause).collect();
         if let Some(gap) = self.reached(&conditions, &clauses, context) {
             let en = format!("no row holds for: {}", gap.en);
@@ -216,14 +216,14 @@ impl<'a> Checker<'a> {
             Formula::External(_) => {}
         }
         for ceiling in &layer.ceilings {
-            let context = [who, &ceiling.when];
+            let context: [&Condition; 2] = [who, &ceiling.when];
             self.can_hold(&ceiling.when, &[who], ceiling.clause);
             match &ceiling.bound {
                 Bound::Cost(amount, _) | Bound::Pay(amount, _) => self.table(amount, &context),
                 Bound::UpTo(share) => self.table(&share.share, &context),
             }
         }
-        let conditions: Vec<&Condition> = layer.tilts.iter().map(|tilt| &tilt.when).collect();
+        let conditions: Vec<&Condition> = layer.tilts.iter().map(|tilt| &*tilt.when).collect();
         let clauses: Vec<ClauseId> = layer.tilts.iter().map(|tilt| tilt.clause).collect();
         if conditions.iter().any(|condition| !condition.is_always()) || 1 < conditions.len() {
             self.reached(&conditions, &clauses, &[who]);
@@ -270,7 +270,7 @@ impl<'a> Checker<'a> {
         }
         self.table(&curve.rows, &[who]);
         for row in &curve.rows {
-            let context = [who, &row.when];
+            let context: [&Condition; 2] = [who, &row.when];
             for band in &row.value {
                 self.table(&band.ratio, &context);
                 if let Some(to) = &band.to {
@@ -299,8 +299,9 @@ impl<'a> Checker<'a> {
 
     /// Can one bound be at or below the one before it? Only where both can be compared as they stand.
     fn may_fall(&self, low: &'a Amount, high: &'a Amount, context: &[&'a Condition]) -> bool {
-        let conditions =
-            |rows: &'a Amount| -> Vec<&'a Condition> { rows.iter().map(|row| &row.when).collect() };
+        let conditions = |rows: &'a Amount| -> Vec<&'a Condition> {
+            rows.iter().map(|row| &*row.when).collect()
+        };
         let (lows, highs) = (conditions(low), conditions(high));
         let Some(worlds) = Worlds::new(self.package, context, &[&lows, &highs]) else {
             return false;

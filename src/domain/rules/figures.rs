@@ -2,7 +2,7 @@
 
 use super::super::ids::RegionCode;
 use super::super::money::{Fen, Rate};
-use super::{AmountId, ClauseId, LayerId};
+use super::{AmountId, ClauseId, LayerId, When};
 
 /// Something that holds or does not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,7 +84,7 @@ pub enum Transfer {
 #[derive(Clone, Debug)]
 pub struct Row<T> {
     /// When it holds.
-    pub when: Condition,
+    pub when: When,
     /// The value.
     pub value: T,
     /// Its clause.

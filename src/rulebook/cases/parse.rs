@@ -13,7 +13,7 @@ use crate::domain::cascade::{Facts, Inputs, Told};
 use crate::domain::money::{Fen, Rate, parse_price_e6, parse_quantity_e4};
 use crate::domain::prepare::read_fact;
 use crate::domain::rules::{FactValue, NATIONAL_AMOUNTS, Package, Place, Transfer};
-use crate::domain::split::{NetLine, add_line};
+use crate::domain::split::{NetLine, Split};
 use crate::domain::verdict::{Decline, Reason};
 
 /// Reads the cases of a file.
@@ -330,14 +330,15 @@ impl Reader<'_> {
                 *amount = fen;
             }
         }
-        let lines = table.get("lines").map_or(&[][..], |node| self.faults.list(node, &self.clause));
-        for line in lines {
+        let Some(node) = table.get("lines") else { return amounts };
+        let mut split = Split::new(package);
+        for line in self.faults.list(node, &self.clause) {
             let Some(net) = self.line(line, &words) else { continue };
-            if add_line(package, &mut amounts, &net).is_none() {
+            if split.add(&net).is_none() {
                 self.error(line.line, "the amount does not fit", "金额放不下");
             }
         }
-        amounts
+        split.amounts().unwrap_or(amounts)
     }
 
     fn line(&mut self, node: &Node, words: &[&str]) -> Option<NetLine> {

@@ -42,7 +42,7 @@ impl Parser {
         for (at, item) in self.faults.list(node, &layer.name).iter().enumerate() {
             let name = format!("{}.{key}[{}]", layer.name, at + 1);
             let Some((spot, table)) = self.enter(layer, name, item, shape) else { continue };
-            let when = self.condition_at(&table, "when", &spot);
+            let when = self.condition_at(&table, "when", &spot).into();
             let deductible = table.get("deductible");
             let deductible =
                 deductible.and_then(|node| self.amount_change(node, &spot, "deductible"));

@@ -289,7 +289,7 @@ impl Parser {
     ) -> Vec<Row<T>> {
         let (list, lone_shape, row_shape) = shape;
         let (lone, table_value) = read;
-        let always = |value| Row { when: Condition::always(), value, clause: spot.clause };
+        let always = |value| Row { when: Condition::always().into(), value, clause: spot.clause };
         match &node.value {
             Value::Text(_) => lone(self, node).map(always).into_iter().collect(),
             Value::Table(_) => {
@@ -308,7 +308,7 @@ impl Parser {
                     let Some((inner, table)) = self.enter(spot, name, item, row_shape) else {
                         continue;
                     };
-                    let when = self.condition_at(&table, "when", &inner);
+                    let when = self.condition_at(&table, "when", &inner).into();
                     if let Some(value) = table_value(self, &inner, &table) {
                         rows.push(Row { when, value, clause: inner.clause });
                     }

@@ -95,7 +95,7 @@ impl Parser {
             let Some((spot, table)) = self.enter(outer, name, item, &shapes::CURVE) else {
                 continue;
             };
-            let when = self.condition_at(&table, "when", &spot);
+            let when = self.condition_at(&table, "when", &spot).into();
             let value = match (table.get("ratio"), table.get("bands")) {
                 (Some(node), None) => {
                     let ratio = self.ratio(node, &spot, &format!("{}.ratio", spot.name), "");

@@ -580,7 +580,7 @@ impl Parser {
             let Some((at, table)) = self.enter(&outer, clause.clone(), item, &shapes::MOVE) else {
                 continue;
             };
-            let when = self.condition_at(&table, "when", &at);
+            let when = self.condition_at(&table, "when", &at).into();
             let known = self.names.amounts.clone();
             let mut amount = |key: &str| {
                 let node = self.faults.needed(&table, key, &clause)?;

@@ -64,14 +64,14 @@ impl Parser {
         let known = self.names.payers.clone();
         let payer = self.faults.needed(&table, "payer", name);
         let payer = payer.and_then(|node| self.resolve(node, &spot, ("payer", "支付方"), &known));
-        let who = self.condition_at(&table, "who", &spot);
+        let who = self.condition_at(&table, "who", &spot).into();
         let span = table.get("span");
         let span =
             span.and_then(|node| self.faults.word(node, name, ("span", "期间"), &["stay", "year"]));
         let yearly = span == Some(1);
         let own_rounding = self.rounding(&table, &spot).unwrap_or(rounding);
         let by_application = table.get("by_application");
-        let by_application = by_application.map(|node| self.condition(node, &spot));
+        let by_application = by_application.map(|node| self.condition(node, &spot).into());
         let kind = self.kind(&table, &spot)?;
         self.keys_of_kind(&table, &spot, kind, yearly);
         let base = self.base(&table, &spot, kind);
@@ -299,7 +299,7 @@ impl Parser {
             let Some((at, table)) = self.enter(spot, name, item, &shapes::CEILING) else {
                 continue;
             };
-            let when = self.condition_at(&table, "when", &at);
+            let when = self.condition_at(&table, "when", &at).into();
             let bound = match table.get("up_to") {
                 Some(node) => self.up_to(node, &table, &at),
                 None => self.bound(&table, &at, kind, &spot.name),
