@@ -112,9 +112,10 @@ impl When {
 
 impl From<Condition> for When {
     fn from(condition: Condition) -> Self {
-        let parts = match &condition {
-            Condition::All(parts) => parts.as_slice(),
-            one => std::slice::from_ref(one),
+        let parts = if let Condition::All(parts) = &condition {
+            parts.as_slice()
+        } else {
+            std::slice::from_ref(&condition)
         };
         let mut wanted = Marks::ANY;
         let mut rest: Vec<Condition> = Vec::new();
@@ -140,10 +141,8 @@ impl Deref for When {
 
 /// What a condition wants, where one look tells all of it.
 fn seen(condition: &Condition) -> Option<Marks> {
-    let (part, holds) = match condition {
-        Condition::Not(part) => (&**part, false),
-        part => (part, true),
-    };
+    let (part, holds) =
+        if let Condition::Not(part) = condition { (&**part, false) } else { (condition, true) };
     Some(match part {
         Condition::Identity(bits) if holds => Marks { identity: *bits, others: !NO_IDENTITY },
         Condition::Identity(bits) => Marks { identity: !*bits, ..Marks::ANY },
