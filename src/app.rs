@@ -14,6 +14,7 @@ mod settle;
 mod turns;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -65,6 +66,8 @@ pub struct Caller {
     pub kind: CallerKind,
     /// The door it came by.
     pub door: &'static str,
+    /// Until when it waits for an answer.
+    pub deadline: Option<Instant>,
 }
 
 /// What a caller is.

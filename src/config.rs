@@ -14,6 +14,8 @@
 //! | `database.password` | `ONESTOP_DATABASE_PASSWORD` | none |
 //! | `database.password_file` | `ONESTOP_DATABASE_PASSWORD_FILE` | none |
 //! | `database.ca_file` | `ONESTOP_DATABASE_CA_FILE` | the system's authorities; read with `sslmode=require` |
+//! | `commit.group_max` | `ONESTOP_COMMIT_GROUP_MAX` | `512`; the group's size follows the disk up to this, and 1 turns grouping off |
+//! | `commit.writers` | `ONESTOP_COMMIT_WRITERS` | `16`: groups written at once, where one is not enough |
 //! | `otlp_endpoint` | `ONESTOP_OTLP_ENDPOINT` | none: traces are not exported |
 //! | `log.format` | `ONESTOP_LOG_FORMAT` | `text` |
 //! | `log.filter` | `ONESTOP_LOG_FILTER` | `info` |
@@ -26,6 +28,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::limits;
 
 /// Everything that can be set from outside.
 #[derive(Debug)]
@@ -44,6 +48,10 @@ pub struct Config {
     pub rules_examples: bool,
     /// `None`: a private cluster in the data folder.
     pub database: Option<Database>,
+    /// Most settlements that are written as one group.
+    pub commit_group_max: usize,
+    /// Most groups written at once.
+    pub commit_writers: usize,
     /// Where the private cluster's programs are looked for, besides the usual folders.
     pub program_dirs: Vec<PathBuf>,
     /// The collector, if any.
@@ -104,7 +112,7 @@ pub struct Outside {
     pub root: bool,
 }
 
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 18] = [
     "listen",
     "metrics_listen",
     "data_dir",
@@ -115,6 +123,8 @@ const KEYS: [&str; 16] = [
     "database.password",
     "database.password_file",
     "database.ca_file",
+    "commit.group_max",
+    "commit.writers",
     "otlp_endpoint",
     "log.format",
     "log.filter",
@@ -164,6 +174,8 @@ pub fn from_parts(file: Option<(&str, &str)>, outside: &Outside) -> Result<Confi
         rules_dir: reader.path("rules_dir").unwrap_or_else(|| "settlement-rules".into()),
         rules_examples: reader.parsed("rules_examples", "true or false").unwrap_or(false),
         database: reader.database(),
+        commit_group_max: reader.count("commit.group_max", limits::COMMIT_GROUP_MAX),
+        commit_writers: reader.count("commit.writers", limits::COMMIT_WRITERS_MAX),
         program_dirs: outside.variables.get("PATH").map_or_else(Vec::new, |path| {
             std::env::split_paths(path).filter(|folder| folder.is_absolute()).collect()
         }),
@@ -282,6 +294,17 @@ impl Reader {
             self.fault(key, fits);
         }
         parsed
+    }
+
+    /// A whole number from 1 to `most`, which is also what it is where nothing is said.
+    fn count(&mut self, key: &str, most: usize) -> usize {
+        let fits = format!("a whole number from 1 to {most}");
+        let count = self.parsed(key, &fits).unwrap_or(most);
+        if (1..=most).contains(&count) {
+            return count;
+        }
+        self.fault(key, fits);
+        most
     }
 
     fn address(&mut self, key: &str, default: ([u8; 4], u16)) -> SocketAddr {

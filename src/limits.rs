@@ -99,6 +99,15 @@ pub const POOL_CONNECTIONS_MAX: usize = 32;
 /// Connections that the private cluster takes: the pool, and some for people and tests.
 pub const CLUSTER_CONNECTIONS_MAX: usize = 200;
 
+/// Entries of one group: what a disk that takes 2 ms to sync makes worth waiting for.
+pub const COMMIT_GROUP_MAX: usize = 512;
+
+/// Groups written at once. One backend of PostgreSQL fills a core, and one writer is enough until it does.
+pub const COMMIT_WRITERS_MAX: usize = 16;
+
+/// Entries that wait for their group: at a tenth of what a machine of two cores commits, they are written before the desk gives up.
+pub const COMMIT_BACKLOG_MAX: usize = 4_096;
+
 /// How often a settlement is decided again because its snapshot moved, before it is refused as busy.
 pub const DECIDE_ATTEMPTS_MAX: usize = 8;
 
@@ -192,6 +201,8 @@ const _: () = assert!(CONNECT_TIMEOUT.as_millis() < RESPONSE_MAX.as_millis());
 const _: () = assert!(RESPONSE_MAX.as_millis() < IDLE_IN_TRANSACTION_TIMEOUT.as_millis());
 const _: () = assert!(RESPONSE_MAX.as_millis() < DRAIN_MAX.as_millis());
 const _: () = assert!(IMPORT_STATEMENT_TIMEOUT.as_millis() < CONNECTION_AGE_GRACE.as_millis());
+const _: () = assert!(COMMIT_WRITERS_MAX < POOL_CONNECTIONS_MAX);
+const _: () = assert!(COMMIT_GROUP_MAX < COMMIT_BACKLOG_MAX);
 const _: () = assert!(2 * POOL_CONNECTIONS_MAX < CLUSTER_CONNECTIONS_MAX);
 const _: () = assert!(RESPONSE_MAX.as_millis() < CLIENT_CALL_MAX.as_millis());
 const _: () = assert!(CLIENT_BACKOFF_FIRST.as_millis() < CLIENT_BACKOFF_MAX.as_millis());

@@ -16,7 +16,7 @@ use crate::store::{self, Recorded};
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// The row that was written.
-    pub entry: Entry,
+    pub entry: Arc<Entry>,
     /// What it holds, in full.
     pub record: Record,
     /// The rules behind it.
@@ -39,7 +39,7 @@ impl App {
         let record = Record::from_bytes(&entry.record)
             .map_err(|source| AppError::Record { settlement, source })?;
         let package = self.package(&entry.package).await?;
-        Ok(Answer { entry, record, package, reversed_by, repeat })
+        Ok(Answer { entry: Arc::new(entry), record, package, reversed_by, repeat })
     }
 
     /// A rule package by its hash: from memory, else as it was published.

@@ -202,7 +202,7 @@ fn moved_entries(
     moved: &[Moved],
     year: i16,
 ) -> Result<Vec<MovedEntry>, AppError> {
-    moved
+    let mut entries: Vec<MovedEntry> = moved
         .iter()
         .map(|moved| {
             let name =
@@ -210,5 +210,7 @@ fn moved_entries(
             let year = if name.life { 0 } else { year };
             Ok(MovedEntry { year, name: name.name.clone(), by: moved.by })
         })
-        .collect()
+        .collect::<Result<_, AppError>>()?;
+    entries.sort_by(|one, other| (other.year, &one.name).cmp(&(one.year, &other.name)));
+    Ok(entries)
 }

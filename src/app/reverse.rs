@@ -153,7 +153,8 @@ impl App {
             ..original.clone()
         };
         let (entry, record) = entry::reversal(&original, &seen, said)?;
-        match store::commit(&self.pool, &entry).await {
+        let entry = Arc::new(entry);
+        match store::commit(&self.pool, Arc::clone(&entry), caller.deadline).await {
             Ok(Committed::Committed) => {
                 let package = Arc::clone(&package);
                 let answer = Answer { entry, record, package, reversed_by: None, repeat: false };

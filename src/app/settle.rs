@@ -154,7 +154,9 @@ impl App {
         let package = Arc::clone(&decided.package);
         let (entry, record) =
             entry::settlement(caller, request, decided, (now, self.random_u64()?))?;
-        let commit = store::commit(&self.pool, &entry).instrument(tracing::info_span!("commit"));
+        let entry = Arc::new(entry);
+        let commit = store::commit(&self.pool, Arc::clone(&entry), caller.deadline);
+        let commit = commit.instrument(tracing::info_span!("commit"));
         match commit.await {
             Ok(Committed::Committed) => {
                 tracing::Span::current().record("settlement.id", entry.settlement.as_str());

@@ -9,7 +9,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use crate::config::{self, Config};
 use crate::limits;
 use crate::store::cluster::{self, Cluster, Kept};
-use crate::store::{self, Pool, PoolSettings};
+use crate::store::{self, CommitSettings, Pool, PoolSettings};
 
 /// Where Debian and its kin keep the authorities that a machine trusts.
 const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
@@ -53,7 +53,7 @@ impl Database {
     }
 
     /// The pool of connections that calls use.
-    pub(super) fn pool(&self) -> Result<Pool, anyhow::Error> {
+    pub(super) fn pool(&self, config: &Config) -> Result<Pool, anyhow::Error> {
         let settings = PoolSettings {
             connections_max: limits::POOL_CONNECTIONS_MAX,
             wait_max: limits::POOL_WAIT_MAX,
@@ -61,6 +61,11 @@ impl Database {
             statement_max: limits::STATEMENT_TIMEOUT,
             lock_max: limits::LOCK_TIMEOUT,
             idle_in_transaction_max: limits::IDLE_IN_TRANSACTION_TIMEOUT,
+            commits: CommitSettings {
+                group_max: config.commit_group_max,
+                writers_max: config.commit_writers,
+                backlog_max: limits::COMMIT_BACKLOG_MAX,
+            },
         };
         let connection = self.connection.clone();
         let pool = match &self.tls {

@@ -68,7 +68,7 @@ async fn serve_on(
 ) -> Result<Drained, anyhow::Error> {
     let applied = database.migrate().await?;
     tracing::info!(migrations = applied, "The schema is up to date");
-    let app = App::new(database.pool()?, rulebook, keys, telemetry.metrics.clone());
+    let app = App::new(database.pool(config)?, rulebook, keys, telemetry.metrics.clone());
     let pool = app.pool.clone();
     telemetry.observe_round_trips(move || pool.round_trips());
     let app = Arc::new(app);

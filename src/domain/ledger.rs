@@ -64,7 +64,7 @@ pub struct Entry {
     pub layers: Vec<LayerEntry>,
     /// Fixed benefits, beside the bill.
     pub fixed: Vec<LayerEntry>,
-    /// What the accumulators move by.
+    /// What the accumulators move by: those of the policy year, then those of the lifetime, each by name.
     pub moved: Vec<MovedEntry>,
     /// The identities that counted.
     pub identities_used: Vec<String>,

@@ -29,7 +29,7 @@ const DOOR: &str = "grpc";
 
 /// The caller of a development server, as configured.
 pub fn development_caller(name: &str) -> Caller {
-    Caller { name: name.to_owned(), kind: CallerKind::Development, door: DOOR }
+    Caller { name: name.to_owned(), kind: CallerKind::Development, door: DOOR, deadline: None }
 }
 
 /// A service behind the arrival that says who is calling and how long they wait.

@@ -1,18 +1,20 @@
-//! Writes an entry in one statement and one round trip: the settlement, what it moves, what must be told, or nothing of it.
+//! Writes entries: each durable, or nothing of it, in the next group that goes to the database.
+
+use std::sync::Arc;
+use std::time::Instant;
 
 use tokio_postgres::error::SqlState;
-use tokio_postgres::types::ToSql;
 
 use super::error::{Operation, StoreError};
 use super::find::{Found, Key, find_settlement};
 use super::pool::{Connection, Pool};
-use crate::domain::ids::{OperatorId, SettlementId};
-use crate::domain::ledger::{Entry, LayerEntry};
-use crate::domain::verdict::{Breakdown, Column};
+use super::row::Reader;
+use super::value::Group;
+use crate::domain::ids::SettlementId;
+use crate::domain::ledger::Entry;
 
 pub(super) const SQL: &str = include_str!("sql/commit.sql");
-const VERSIONS: &str =
-    "SELECT standing_version, ledger_version FROM person_head WHERE bucket = $1 AND person_id = $2";
+const WHY_NOT: &str = include_str!("sql/why_not.sql");
 
 /// What came of an entry. Anything but the first wrote nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,65 +39,61 @@ pub enum Committed {
     ReversesUnknown,
 }
 
-/// One column of the statement: a value an entry.
-type Columns<'a> = Vec<Box<dyn ToSql + Sync + Send + 'a>>;
-
-/// Writes it.
-pub async fn commit(pool: &Pool, entry: &Entry) -> Result<Committed, StoreError> {
-    let operation = Operation::Commit(entry.settlement.clone());
-    let columns = columns(&[entry])
-        .ok_or(StoreError::Unfit { operation: operation.clone(), field: "an amount or a count" })?;
-    let params: Vec<&(dyn ToSql + Sync)> =
-        columns.iter().map(|column| &**column as &(dyn ToSql + Sync)).collect();
-    let connection = pool.take(&operation).await?;
-    let rows = match connection.try_query(SQL, &params).await {
-        Ok(rows) => rows,
-        Err(source) => {
-            drop(connection);
-            return refused(pool, entry, operation, source).await;
-        }
-    };
-    let stored = |field| StoreError::Stored { operation: operation.clone(), field };
-    let row = rows.first().ok_or_else(|| stored("outcome"))?;
-    let outcome: String = row
-        .try_get("outcome")
-        .map_err(|source| StoreError::Statement { operation: operation.clone(), source })?;
-    match outcome.as_str() {
-        "committed" => Ok(Committed::Committed),
-        "standing" => Ok(Committed::StandingMoved),
-        "accumulators" => Ok(Committed::AccumulatorsMoved),
-        "package" => Ok(Committed::PackageMoved),
-        "stay" => Ok(Committed::StayTaken),
-        "unknown" => Ok(Committed::ReversesUnknown),
-        "raced" => lost_race(&connection, entry, &operation).await,
-        "unregistered" => Err(StoreError::NotRegistered { operation }),
-        _ => Err(stored("outcome")),
-    }
-}
-
-/// The statement waited for another one of the same person, and saw the state before: look again at what that one moved.
-async fn lost_race(
-    connection: &Connection,
-    entry: &Entry,
-    operation: &Operation,
+/// Writes it with the next group. Not begun once `deadline` has passed.
+pub async fn commit(
+    pool: &Pool,
+    entry: impl Into<Arc<Entry>>,
+    deadline: Option<Instant>,
 ) -> Result<Committed, StoreError> {
-    let rows = connection
-        .query(VERSIONS, &[&entry.person.bucket(), &entry.person.get()], operation)
-        .await?;
-    let standing = rows.first().map(|row| row.try_get::<_, i64>("standing_version")).transpose();
-    let standing = standing
-        .map_err(|source| StoreError::Statement { operation: operation.clone(), source })?;
-    let moved = standing.is_some_and(|now| now != entry.standing_version);
-    Ok(if moved { Committed::StandingMoved } else { Committed::AccumulatorsMoved })
+    pool.pipeline().write(pool, entry.into(), deadline).await
 }
 
-/// Reads from the constraint's name what a unique key refused.
-async fn refused(
+/// What became of a group.
+pub(super) enum Written {
+    /// What came of each.
+    Each(Vec<Result<Committed, StoreError>>),
+    /// One of them is taken at this very moment, or does not fit: each must be tried alone.
+    TryAlone,
+    /// None was written, or it is not known.
+    Failed(StoreError),
+}
+
+/// Writes a group, each entry of another person, in the order of persons.
+pub(super) async fn write_group(connection: &Connection, entries: &[&Entry]) -> Written {
+    let operation = operation_of(entries);
+    let rows = match connection.try_query(SQL, &[&Group(entries)]).await {
+        Ok(rows) => rows,
+        Err(source) if 1 < entries.len() && concerns_one(&source) => return Written::TryAlone,
+        Err(source) => return Written::Failed(StoreError::Statement { operation, source }),
+    };
+    let mut outcomes: Vec<Option<Committed>> = vec![None; entries.len()];
+    for row in &rows {
+        let place: Result<i64, _> = Reader { row, operation: &operation }.get("place");
+        let place = match place {
+            Ok(place) => usize::try_from(place).ok().and_then(|place| place.checked_sub(1)),
+            Err(error) => return Written::Failed(error),
+        };
+        if let Some(outcome) = place.and_then(|place| outcomes.get_mut(place)) {
+            *outcome = Some(Committed::Committed);
+        }
+    }
+    let mut each = Vec::with_capacity(entries.len());
+    for (outcome, entry) in outcomes.into_iter().zip(entries) {
+        each.push(match outcome {
+            Some(outcome) => Ok(outcome),
+            None => why_not(connection, entry).await,
+        });
+    }
+    Written::Each(each)
+}
+
+/// Reads from the constraint's name what a unique key refused to an entry that went alone.
+pub(super) async fn refused(
     pool: &Pool,
     entry: &Entry,
-    operation: Operation,
-    source: tokio_postgres::Error,
+    error: StoreError,
 ) -> Result<Committed, StoreError> {
+    let StoreError::Statement { source, .. } = &error else { return Err(error) };
     let unique = source.code() == Some(&SqlState::UNIQUE_VIOLATION);
     let constraint = source.as_db_error().and_then(|error| error.constraint()).filter(|_| unique);
     match constraint {
@@ -109,149 +107,60 @@ async fn refused(
                 Some(Found::Recorded(_)) | None => Committed::RequestIdTaken,
             })
         }
-        Some(_) | None => Err(StoreError::Statement { operation, source }),
+        Some(_) | None => Err(error),
     }
 }
 
-/// All columns, in the order of the statement's parameters.
-fn columns<'a>(entries: &[&'a Entry]) -> Option<Columns<'a>> {
-    let mut columns = whose_and_where(entries);
-    columns.extend(amounts(entries)?);
-    columns.extend(evidence(entries));
-    columns.extend(slices(entries)?);
-    columns.extend(flat(entries));
-    Some(columns)
+/// What a group is called when it fails: by its first entry.
+pub(super) fn operation_of(entries: &[&Entry]) -> Operation {
+    entries.first().map_or(Operation::Standing, |entry| Operation::Commit(entry.settlement.clone()))
 }
 
-fn column<'a, T>(
-    entries: &[&'a Entry],
-    of: impl Fn(&'a Entry) -> T,
-) -> Box<dyn ToSql + Sync + Send + 'a>
-where
-    T: ToSql + Sync + Send + 'a,
-{
-    Box::new(entries.iter().map(|entry| of(entry)).collect::<Vec<T>>())
+/// Is it one entry that was refused, or waited in vain, and not the database that fails? Then nothing of the group was written.
+fn concerns_one(source: &tokio_postgres::Error) -> bool {
+    source.code().is_some_and(|code| {
+        // Class 23 is integrity, 22 data, 40 two that stood in each other's way.
+        ["23", "22", "40"].iter().any(|class| code.code().starts_with(class))
+            || [SqlState::LOCK_NOT_AVAILABLE, SqlState::QUERY_CANCELED].contains(code)
+    })
 }
 
-/// $1 to $23.
-fn whose_and_where<'a>(entries: &[&'a Entry]) -> Columns<'a> {
-    vec![
-        column(entries, |entry| entry.person.bucket()),
-        column(entries, |entry| entry.person.get()),
-        column(entries, |entry| entry.settlement.as_str()),
-        column(entries, |entry| entry.hospital.as_str()),
-        column(entries, |entry| entry.request.as_str()),
-        column(entries, |entry| entry.body_sha256.as_slice()),
-        column(entries, |entry| entry.reverses.as_ref().map(SettlementId::as_str)),
-        column(entries, |entry| entry.level),
-        column(entries, |entry| entry.stay.as_str()),
-        column(entries, |entry| entry.stay_part),
-        column(entries, |entry| entry.admission),
-        column(entries, |entry| entry.discharge),
-        column(entries, |entry| entry.care.word()),
-        column(entries, |entry| entry.referral.word()),
-        column(entries, |entry| entry.insured_region.to_string()),
-        column(entries, |entry| entry.treatment_region.to_string()),
-        column(entries, |entry| entry.scheme.word()),
-        column(entries, |entry| entry.year),
-        column(entries, |entry| entry.settled_at),
-        column(entries, |entry| entry.accounting_day),
-        column(entries, |entry| entry.operator.as_ref().map(OperatorId::as_str)),
-        column(entries, |entry| entry.door),
-        column(entries, |entry| entry.reason.as_deref()),
-    ]
-}
-
-/// $24 to $43: the national amounts.
-fn amounts<'a>(entries: &[&'a Entry]) -> Option<Columns<'a>> {
-    let rows: Vec<Vec<i64>> =
-        entries.iter().map(|entry| national(&entry.breakdown)).collect::<Option<_>>()?;
-    let count = rows.first()?.len();
-    let columns = (0..count).map(|place| {
-        let values: Vec<i64> = rows.iter().filter_map(|row| row.get(place)).copied().collect();
-        Box::new(values) as Box<dyn ToSql + Sync + Send>
-    });
-    Some(columns.collect())
-}
-
-/// The amounts in the order of the statement's columns.
-fn national(breakdown: &Breakdown) -> Option<Vec<i64>> {
-    // Every field by name: an amount added to the breakdown does not compile until it has a column.
-    let Breakdown {
-        total,
-        out_of_catalogue,
-        over_limit,
-        advance,
-        in_scope,
-        deductible,
-        paid,
-        hospital_borne,
-        account,
-        cash,
-    } = *breakdown;
-    const _: () = assert!(Column::ALL.len() == 9, "a column of its own for each in the statement");
-    let fund_total = breakdown.fund_total()?;
-    let patient = breakdown.patient()?;
-    let before = [total, out_of_catalogue, over_limit, advance, in_scope, deductible];
-    let after = [fund_total, hospital_borne, patient, account, cash];
-    Some(before.into_iter().chain(paid).chain(after).map(|amount| amount.get()).collect())
-}
-
-/// $44 to $51.
-fn evidence<'a>(entries: &[&'a Entry]) -> Columns<'a> {
-    vec![
-        column(entries, |entry| entry.assumed),
-        column(entries, |entry| entry.package.0.as_slice()),
-        column(entries, |entry| entry.standing_version),
-        column(entries, |entry| entry.ledger_version),
-        column(entries, |entry| entry.record.as_slice()),
-        column(entries, |entry| entry.record_sha256.as_slice()),
-        column(entries, |entry| entry.lines.as_slice()),
-        column(entries, |entry| entry.lines_sha256.as_slice()),
-    ]
-}
-
-/// $52 to $59: which slice of the flat arrays is an entry's own, first and last.
-fn slices<'a>(entries: &[&'a Entry]) -> Option<Columns<'a>> {
-    let lengths: [fn(&Entry) -> usize; 4] = [
-        |entry| entry.layers.len(),
-        |entry| entry.fixed.len(),
-        |entry| entry.moved.len(),
-        |entry| entry.identities_used.len(),
-    ];
-    let mut columns: Columns<'a> = Vec::new();
-    for length in lengths {
-        let (mut froms, mut tos) = (Vec::new(), Vec::new());
-        let mut last = 0_i32;
-        for entry in entries {
-            froms.push(last.checked_add(1)?);
-            last = last.checked_add(i32::try_from(length(entry)).ok()?)?;
-            tos.push(last);
-        }
-        columns.push(Box::new(froms));
-        columns.push(Box::new(tos));
+/// Asks what stood against an entry.
+async fn why_not(connection: &Connection, entry: &Entry) -> Result<Committed, StoreError> {
+    let operation = operation_of(&[entry]);
+    let rows = connection
+        .query(
+            WHY_NOT,
+            &[
+                &entry.person.bucket(),
+                &entry.person.get(),
+                &entry.standing_version,
+                &entry.ledger_version,
+                &entry.hospital.as_str(),
+                &entry.request.as_str(),
+                &entry.stay.as_str(),
+                &entry.stay_part,
+                &entry.package.0.as_slice(),
+                &entry.accounting_day,
+                &entry.discharge,
+                &entry.reverses.as_ref().map(SettlementId::as_str),
+            ],
+            &operation,
+        )
+        .await?;
+    let stored = |field| StoreError::Stored { operation: operation.clone(), field };
+    let row = rows.first().ok_or_else(|| stored("why"))?;
+    let why: String = Reader { row, operation: &operation }.get("why")?;
+    match why.as_str() {
+        "standing" => Ok(Committed::StandingMoved),
+        "accumulators" | "raced" => Ok(Committed::AccumulatorsMoved),
+        "package" => Ok(Committed::PackageMoved),
+        "stay" => Ok(Committed::StayTaken),
+        "request" => Ok(Committed::RequestIdTaken),
+        "tombstone" => Ok(Committed::Tombstoned),
+        "reversed" => Ok(Committed::AlreadyReversed),
+        "unknown" => Ok(Committed::ReversesUnknown),
+        "unregistered" => Err(StoreError::NotRegistered { operation }),
+        _ => Err(stored("why")),
     }
-    Some(columns)
-}
-
-/// $60 to $71.
-fn flat<'a>(entries: &[&'a Entry]) -> Columns<'a> {
-    let mut columns: Columns<'a> = Vec::new();
-    let parts: [fn(&'a Entry) -> &'a [LayerEntry]; 2] =
-        [|entry| &entry.layers, |entry| &entry.fixed];
-    for part in parts {
-        let layers: Vec<&LayerEntry> = entries.iter().flat_map(|entry| part(entry)).collect();
-        columns.push(Box::new(layers.iter().map(|layer| layer.payer.as_str()).collect::<Vec<_>>()));
-        columns.push(Box::new(layers.iter().map(|layer| layer.books_to).collect::<Vec<_>>()));
-        columns
-            .push(Box::new(layers.iter().map(|layer| layer.identity.as_str()).collect::<Vec<_>>()));
-        columns.push(Box::new(layers.iter().map(|layer| layer.pay.get()).collect::<Vec<_>>()));
-    }
-    let moved = || entries.iter().flat_map(|entry| &entry.moved);
-    columns.push(Box::new(moved().map(|moved| moved.year).collect::<Vec<_>>()));
-    columns.push(Box::new(moved().map(|moved| moved.name.as_str()).collect::<Vec<_>>()));
-    columns.push(Box::new(moved().map(|moved| moved.by.get()).collect::<Vec<_>>()));
-    let identities = entries.iter().flat_map(|entry| &entry.identities_used);
-    columns.push(Box::new(identities.map(String::as_str).collect::<Vec<_>>()));
-    columns
 }

@@ -49,13 +49,40 @@ pub enum StoreError {
         /// Which column.
         field: &'static str,
     },
-    /// An entry that can not be written.
+    /// Something that can not be written.
     #[error("{operation}: {field} does not fit")]
     Unfit {
         /// Doing what.
         operation: Operation,
         /// Which field.
         field: &'static str,
+    },
+    /// As many entries wait as may.
+    #[error("{operation}: too many wait already")]
+    Backlog {
+        /// Doing what.
+        operation: Operation,
+    },
+    /// Whoever asked no longer waits: it was not begun.
+    #[error("{operation}: the deadline passed before it was begun")]
+    DeadlinePassed {
+        /// Doing what.
+        operation: Operation,
+    },
+    /// The group that an entry went with failed.
+    #[error("{operation}, with others")]
+    Together {
+        /// Doing what.
+        operation: Operation,
+        /// Why the group did.
+        #[source]
+        source: std::sync::Arc<StoreError>,
+    },
+    /// What wrote the group ended half way.
+    #[error("{operation}: its writer ended half way")]
+    WriterLost {
+        /// Doing what.
+        operation: Operation,
     },
     /// The person of an entry was never registered.
     #[error("{operation}: the person is not registered")]
@@ -132,17 +159,30 @@ impl StoreError {
                 ]
                 .contains(code)
             }),
+            Self::Together { source, .. } => source.is_busy(),
+            Self::Backlog { .. } | Self::DeadlinePassed { .. } => true,
             Self::Build { .. }
             | Self::Migrate { .. }
             | Self::Stored { .. }
             | Self::Unfit { .. }
+            | Self::WriterLost { .. }
             | Self::NotRegistered { .. } => false,
         }
     }
 
     /// Was there no connection to send anything by? Then nothing was written.
     pub fn is_unsent(&self) -> bool {
-        matches!(self, Self::Connect { .. })
+        match self {
+            Self::Connect { .. } | Self::Backlog { .. } | Self::DeadlinePassed { .. } => true,
+            Self::Together { source, .. } => source.is_unsent(),
+            Self::Build { .. }
+            | Self::Statement { .. }
+            | Self::Migrate { .. }
+            | Self::Stored { .. }
+            | Self::Unfit { .. }
+            | Self::WriterLost { .. }
+            | Self::NotRegistered { .. } => false,
+        }
     }
 
     /// Did the database itself stay away or go away? For a commit it is then not known whether it was written.
@@ -162,10 +202,14 @@ impl StoreError {
                 ]
                 .contains(code)
             }),
+            Self::Together { source, .. } => source.is_outage(),
+            Self::WriterLost { .. } => true,
             Self::Build { .. }
             | Self::Migrate { .. }
             | Self::Stored { .. }
             | Self::Unfit { .. }
+            | Self::Backlog { .. }
+            | Self::DeadlinePassed { .. }
             | Self::NotRegistered { .. } => false,
         }
     }

@@ -213,10 +213,17 @@ fn layers(reader: &Reader<'_>, fields: [&'static str; 4]) -> Result<Vec<LayerEnt
         .collect())
 }
 
+/// What the policy year's and the lifetime's accumulators moved by.
 fn moved(reader: &Reader<'_>) -> Result<Vec<MovedEntry>, StoreError> {
-    let years: Vec<i16> = reader.get("moved_year")?;
-    let names: Vec<String> = reader.get("moved_name")?;
-    let amounts: Vec<i64> = reader.get("moved_fen")?;
-    let all = years.into_iter().zip(names).zip(amounts);
-    Ok(all.map(|((year, name), fen)| MovedEntry { year, name, by: Fen::new(fen) }).collect())
+    let year = reader.get("policy_year")?;
+    let mut moved = Vec::new();
+    for (year, name, fen) in
+        [(year, "moved_name", "moved_fen"), (0, "moved_life_name", "moved_life_fen")]
+    {
+        let names: Vec<String> = reader.get(name)?;
+        let amounts: Vec<i64> = reader.get(fen)?;
+        let all = names.into_iter().zip(amounts);
+        moved.extend(all.map(|(name, fen)| MovedEntry { year, name, by: Fen::new(fen) }));
+    }
+    Ok(moved)
 }

@@ -13,6 +13,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Config, Row, Socket};
 
 use super::error::{Operation, StoreError};
+use super::pipeline::{CommitSettings, Pipeline};
 use super::{commit, snapshot};
 
 /// Limits of the pool.
@@ -30,6 +31,8 @@ pub struct PoolSettings {
     pub lock_max: Duration,
     /// How long a transaction may stay open with nobody using it.
     pub idle_in_transaction_max: Duration,
+    /// How commits are grouped.
+    pub commits: CommitSettings,
 }
 
 /// Connections to one database, as its service role. Cheap to clone.
@@ -37,6 +40,7 @@ pub struct PoolSettings {
 pub struct Pool {
     connections: deadpool_postgres::Pool,
     round_trips: Arc<AtomicU64>,
+    pipeline: Arc<Pipeline>,
 }
 
 /// One connection, for one call.
@@ -60,6 +64,7 @@ impl Default for PoolSettings {
             statement_max: Duration::from_secs(5),
             lock_max: Duration::from_secs(2),
             idle_in_transaction_max: Duration::from_secs(30),
+            commits: CommitSettings::default(),
         }
     }
 }
@@ -93,13 +98,24 @@ impl Pool {
                 }))
                 .build()
                 .map_err(|source| StoreError::Build { source })?;
-        Ok(Self { connections, round_trips: Arc::default() })
+        let pipeline = Arc::new(Pipeline::new(settings.commits));
+        Ok(Self { connections, round_trips: Arc::default(), pipeline })
     }
 
     /// How many times a statement went to the database and its answer came back, since the pool was made. Preparing a statement,
     /// once a connection, is not counted.
     pub fn round_trips(&self) -> u64 {
         self.round_trips.load(Ordering::Relaxed)
+    }
+
+    /// How many groups of commits were written, and how many entries in them.
+    pub fn groups(&self) -> (u64, u64) {
+        self.pipeline.counts()
+    }
+
+    /// How many entries wait for the next group.
+    pub fn backlog(&self) -> usize {
+        self.pipeline.backlog()
     }
 
     /// How many connections are open, and how many calls wait for one.
@@ -118,6 +134,10 @@ impl Pool {
     /// Closes every connection; later calls fail at once.
     pub fn close(&self) {
         self.connections.close();
+    }
+
+    pub(super) fn pipeline(&self) -> &Pipeline {
+        &self.pipeline
     }
 
     pub(super) async fn take(&self, operation: &Operation) -> Result<Connection, StoreError> {

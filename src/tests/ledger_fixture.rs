@@ -165,8 +165,8 @@ pub(crate) fn entry(person: i64, stay: &str, request_id: &str, versions: (i64, i
         ],
         fixed: vec![layer("union", Column::Other.word(), 80_000)],
         moved: vec![
-            moved(2024, "pool.aid", 10_000),
             moved(2024, "basic.entered", 80_000),
+            moved(2024, "pool.aid", 10_000),
             moved(0, "life.pool", 60_000),
         ],
         identities_used: vec!["low_income".to_owned()],

@@ -5,7 +5,7 @@ use crate::harness::{Database, connect};
 use crate::ledger_fixture::furnish;
 
 const STATEMENTS: [(&str, usize, &str); 3] = [
-    ("commit", 71, include_str!("../store/sql/commit.sql")),
+    ("commit", 1, include_str!("../store/sql/commit.sql")),
     ("snapshot", 10, include_str!("../store/sql/snapshot.sql")),
     ("find_settlement", 4, include_str!("../store/sql/find_settlement.sql")),
 ];

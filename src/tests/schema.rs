@@ -89,7 +89,7 @@ async fn every_table_says_what_it_is_and_times_have_zones() {
 async fn nobody_changes_history() {
     let database = Database::new().await;
     furnish(&database, &[7]).await;
-    onestop::store::commit(&database.pool, &entry(7, "S1", "R1", (1, 1))).await.unwrap();
+    onestop::store::commit(&database.pool, entry(7, "S1", "R1", (1, 1)), None).await.unwrap();
     let (owner, service) = (database.owner().await, database.service().await);
     let remember = list(
         &database,
@@ -125,7 +125,7 @@ async fn nobody_changes_history() {
 async fn an_unbalanced_row_is_refused() {
     let database = Database::new().await;
     furnish(&database, &[7]).await;
-    onestop::store::commit(&database.pool, &entry(7, "S1", "R1", (1, 1))).await.unwrap();
+    onestop::store::commit(&database.pool, entry(7, "S1", "R1", (1, 1)), None).await.unwrap();
     let owner = database.owner().await;
     let spoiled = [
         ("in_scope_fen", "in_scope_fen + 1", "settlement_charges_add_up"),

@@ -24,7 +24,7 @@ async fn a_settle_costs_two_round_trips_and_reads_back_as_written() {
     let seen = read(&database, 7, "S1", Some(&request("R1"))).await;
     let person = seen.person.unwrap();
     let written = entry(7, "S1", "R1", (person.standing.version, person.ledger_version));
-    assert_eq!(commit(&database.pool, &written).await.unwrap(), Committed::Committed);
+    assert_eq!(commit(&database.pool, written.clone(), None).await.unwrap(), Committed::Committed);
     assert_eq!(database.pool.round_trips() - before, 2);
 
     for key in
@@ -56,7 +56,7 @@ async fn a_snapshot_is_everything_of_the_person() {
     assert_eq!(fresh.hospital.unwrap().level, 2);
 
     let written = entry(7, "S1", "R1", (1, 1));
-    commit(&database.pool, &written).await.unwrap();
+    commit(&database.pool, written.clone(), None).await.unwrap();
     let seen = read(&database, 7, "S1", Some(&request("R1"))).await;
     let Some(Earlier::Settlement(earlier)) = seen.earlier else { panic!() };
     assert_eq!(
@@ -129,7 +129,7 @@ async fn what_moved_is_named_and_nothing_is_written() {
     let database = Database::new().await;
     furnish(&database, &[7, 8]).await;
     let check = async |what: &str, entry: onestop::domain::ledger::Entry, expected: Committed| {
-        assert_eq!(commit(&database.pool, &entry).await.unwrap(), expected, "{what}");
+        assert_eq!(commit(&database.pool, entry.clone(), None).await.unwrap(), expected, "{what}");
     };
     check("first", entry(7, "S1", "R1", (1, 1)), Committed::Committed).await;
     check("standing", entry(7, "S2", "R2", (2, 2)), Committed::StandingMoved).await;
@@ -144,7 +144,10 @@ async fn what_moved_is_named_and_nothing_is_written() {
     let later = package("later rules", Some(package("rules", None).hash));
     publish_packages(&database.pool, &[later]).await.unwrap();
     check("superseded", entry(7, "S2", "R2", (1, 2)), Committed::PackageMoved).await;
-    assert!(commit(&database.pool, &entry(9, "S2", "R2", (1, 1))).await.is_err(), "unregistered");
+    assert!(
+        commit(&database.pool, entry(9, "S2", "R2", (1, 1)), None).await.is_err(),
+        "unregistered"
+    );
     assert_eq!(read(&database, 7, "S2", None).await.person.unwrap().stays.len(), 1);
     assert_whole(&database).await;
 }
@@ -155,17 +158,26 @@ async fn a_reversal_undoes_everything_once_and_frees_the_stay() {
     furnish(&database, &[7, 8]).await;
     let (first, second) = (entry(7, "S1", "R1", (1, 1)), entry(7, "S2", "R2", (1, 2)));
     for entry in [&first, &second] {
-        assert_eq!(commit(&database.pool, entry).await.unwrap(), Committed::Committed);
+        assert_eq!(
+            commit(&database.pool, entry.clone(), None).await.unwrap(),
+            Committed::Committed
+        );
     }
     // Rules that were superseded since do not stand in the way of undoing what they decided.
     let later = package("later rules", Some(first.package));
     publish_packages(&database.pool, &[later]).await.unwrap();
     let undo = reversal(&second, "R3", (1, 3));
-    assert_eq!(commit(&database.pool, &undo).await.unwrap(), Committed::Committed);
+    assert_eq!(commit(&database.pool, undo.clone(), None).await.unwrap(), Committed::Committed);
     let again = reversal(&second, "R4", (1, 4));
-    assert_eq!(commit(&database.pool, &again).await.unwrap(), Committed::AlreadyReversed);
+    assert_eq!(
+        commit(&database.pool, again.clone(), None).await.unwrap(),
+        Committed::AlreadyReversed
+    );
     let stranger = reversal(&entry(7, "S9", "R9", (1, 1)), "R5", (1, 4));
-    assert_eq!(commit(&database.pool, &stranger).await.unwrap(), Committed::ReversesUnknown);
+    assert_eq!(
+        commit(&database.pool, stranger.clone(), None).await.unwrap(),
+        Committed::ReversesUnknown
+    );
 
     let seen = read(&database, 7, "S2", Some(&second.request)).await;
     let Some(Earlier::Settlement(earlier)) = seen.earlier else { panic!() };
@@ -185,12 +197,15 @@ async fn a_reversal_undoes_everything_once_and_frees_the_stay() {
     // The same stay again, now for whom it should have been billed to; then the other again for the first person.
     let mut other = entry(8, "S2", "R6", (1, 1));
     other.package = package("later rules", None).hash;
-    assert_eq!(commit(&database.pool, &other).await.unwrap(), Committed::Committed);
+    assert_eq!(commit(&database.pool, other.clone(), None).await.unwrap(), Committed::Committed);
     let undo_first = reversal(&first, "R7", (1, 4));
-    assert_eq!(commit(&database.pool, &undo_first).await.unwrap(), Committed::Committed);
+    assert_eq!(
+        commit(&database.pool, undo_first.clone(), None).await.unwrap(),
+        Committed::Committed
+    );
     let mut anew = entry(7, "S1", "R8", (1, 5));
     anew.package = other.package;
-    assert_eq!(commit(&database.pool, &anew).await.unwrap(), Committed::Committed);
+    assert_eq!(commit(&database.pool, anew.clone(), None).await.unwrap(), Committed::Committed);
     assert_eq!(read(&database, 7, "S1", None).await.person.unwrap().newest, Some(anew.settlement));
     assert_whole(&database).await;
 }
@@ -203,8 +218,10 @@ async fn two_commits_of_the_same_versions_are_one() {
         let versions = (1, round + 1);
         let first = entry(7, &format!("A{round}"), &format!("A{round}"), versions);
         let second = entry(7, &format!("B{round}"), &format!("B{round}"), versions);
-        let (first, second) =
-            tokio::join!(commit(&database.pool, &first), commit(&database.pool, &second));
+        let (first, second) = tokio::join!(
+            commit(&database.pool, first.clone(), None),
+            commit(&database.pool, second.clone(), None)
+        );
         let mut outcomes = [format!("{:?}", first.unwrap()), format!("{:?}", second.unwrap())];
         outcomes.sort();
         assert_eq!(outcomes, ["AccumulatorsMoved", "Committed"], "round {round}");
@@ -226,7 +243,7 @@ async fn fifty_at_once_lose_nothing() {
                     let person = read(&database, 7, &name, None).await.person.unwrap();
                     let entry =
                         entry(7, &name, &name, (person.standing.version, person.ledger_version));
-                    let outcome = commit(&database.pool, &entry).await.unwrap();
+                    let outcome = commit(&database.pool, entry.clone(), None).await.unwrap();
                     if outcome == Committed::Committed {
                         break;
                     }
@@ -255,8 +272,10 @@ async fn a_request_id_is_used_once_whoever_races_for_it() {
         let id = format!("R{round}");
         let first = entry(7, &format!("A{round}"), &id, (1, first_ledger));
         let second = entry(8, &format!("B{round}"), &id, (1, second_ledger));
-        let (first, second) =
-            tokio::join!(commit(&database.pool, &first), commit(&database.pool, &second));
+        let (first, second) = tokio::join!(
+            commit(&database.pool, first.clone(), None),
+            commit(&database.pool, second.clone(), None)
+        );
         match (first.unwrap(), second.unwrap()) {
             (Committed::Committed, Committed::RequestIdTaken) => first_ledger += 1,
             (Committed::RequestIdTaken, Committed::Committed) => second_ledger += 1,
@@ -284,7 +303,7 @@ async fn a_tombstone_and_its_late_original_exclude_each_other() {
                 .await
                 .unwrap()
         };
-        let (committed, left) = tokio::join!(commit(&database.pool, &late), leave);
+        let (committed, left) = tokio::join!(commit(&database.pool, late.clone(), None), leave);
         match (committed.unwrap(), left) {
             (Committed::Committed, Left::OriginalTaken(found)) => {
                 assert!(matches!(*found, Found::Recorded(_)));
@@ -305,7 +324,7 @@ async fn a_tombstone_and_its_late_original_exclude_each_other() {
     let Left::Left(tombstone) = left else { panic!("{left:?}") };
     for used in ["L1", "L2"] {
         assert_eq!(
-            commit(&database.pool, &entry(7, "L", used, (1, ledger))).await.unwrap(),
+            commit(&database.pool, entry(7, "L", used, (1, ledger)), None).await.unwrap(),
             Committed::Tombstoned
         );
         let seen = read(&database, 7, "L", Some(&request(used))).await;
@@ -345,7 +364,7 @@ async fn a_package_is_superseded_once_and_never_changed() {
 async fn the_checker_finds_what_was_tampered_with() {
     let database = Database::new().await;
     furnish(&database, &[7]).await;
-    commit(&database.pool, &entry(7, "S1", "R1", (1, 1))).await.unwrap();
+    commit(&database.pool, entry(7, "S1", "R1", (1, 1)), None).await.unwrap();
     assert_whole(&database).await;
     let owner = database.owner().await;
     owner

@@ -88,7 +88,7 @@ impl Known {
         if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return Err(Unanswered::DeadlinePassed);
         }
-        Ok(caller)
+        Ok(Caller { deadline: self.deadline, ..caller })
     }
 }
 

@@ -59,9 +59,10 @@ CREATE TABLE settlement (
     fixed_books_to text[] NOT NULL,
     fixed_identity text[] NOT NULL,
     fixed_pay_fen bigint[] NOT NULL,
-    moved_year smallint[] NOT NULL,
     moved_name text[] NOT NULL,
     moved_fen bigint[] NOT NULL,
+    moved_life_name text[] NOT NULL,
+    moved_life_fen bigint[] NOT NULL,
     identities_used text[] NOT NULL,
     assumed boolean NOT NULL,
     package_hash bytea NOT NULL,
@@ -119,9 +120,13 @@ CREATE TABLE settlement (
         AND cardinality(fixed_payer) = cardinality(fixed_pay_fen)
         AND cardinality(fixed_books_to) = cardinality(fixed_pay_fen)
         AND cardinality(fixed_identity) = cardinality(fixed_pay_fen)
-        AND cardinality(moved_year) = cardinality(moved_fen) AND cardinality(moved_name) = cardinality(moved_fen)
-        AND array_position(fixed_pay_fen, NULL) IS NULL AND array_position(moved_fen, NULL) IS NULL)
+        AND cardinality(moved_name) = cardinality(moved_fen) AND cardinality(moved_life_name) = cardinality(moved_life_fen)
+        AND array_position(fixed_pay_fen, NULL) IS NULL AND array_position(moved_fen, NULL) IS NULL
+        AND array_position(moved_life_fen, NULL) IS NULL)
 );
+-- A record is about 700 bytes and does not shrink.
+ALTER TABLE settlement SET (toast_tuple_target = 8160);
+ALTER TABLE settlement ALTER COLUMN record SET STORAGE EXTERNAL;
 CREATE UNIQUE INDEX settlement_reversed_once ON settlement (bucket, person_id, reverses_settlement_id)
     WHERE reverses_settlement_id IS NOT NULL;
 COMMENT ON TABLE settlement IS
@@ -165,6 +170,9 @@ CREATE TABLE charge_lines (
     CONSTRAINT charge_lines_pkey PRIMARY KEY (bucket, person_id, lines_sha256),
     CONSTRAINT charge_lines_hash CHECK (lines_sha256 = sha256(lines))
 );
+-- Lines are written once and seldom read: to compress them would cost more than to write them. Below a page they stay in the row.
+ALTER TABLE charge_lines SET (toast_tuple_target = 8160);
+ALTER TABLE charge_lines ALTER COLUMN lines SET STORAGE EXTERNAL;
 COMMENT ON TABLE charge_lines IS 'History: the charge lines behind a settlement in canonical bytes, named by their hash.';
 
 CREATE TABLE stay (
@@ -235,10 +243,30 @@ CREATE TABLE outbox (
     bucket smallint NOT NULL,
     person_id bigint NOT NULL,
     settlement_id text NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT now(),
-    CONSTRAINT outbox_pkey PRIMARY KEY (bucket, person_id, settlement_id)
+    created_at timestamptz NOT NULL DEFAULT now()
 );
-COMMENT ON TABLE outbox IS 'History: what must be told to others, written in the same statement as the settlement itself.';
+COMMENT ON TABLE outbox IS
+    'History: what must be told to others, written in the same statement as the settlement itself. It is read in the order in '
+    'which it was written and looked up by nobody, so it has no key: one index less on the path of a settlement.';
+
+-- What a commit takes: an entry of the ledger with its lines, as one value, so that a group of them is one parameter.
+CREATE TYPE commit_entry AS (
+    bucket smallint, person_id bigint, settlement_id text, hospital_code text, request_id text, body_sha256 bytea,
+    reverses_settlement_id text, hospital_level smallint, stay_id text, stay_part smallint, admission_date date,
+    discharge_date date, care_type text, referral text, insured_region text, treatment_region text, scheme text,
+    policy_year smallint, settled_at timestamptz, accounting_day date, operator_id text, door text, reason text,
+    total_fen bigint, out_of_catalogue_fen bigint, over_limit_fen bigint, advance_self_pay_fen bigint,
+    in_scope_fen bigint, deductible_paid_fen bigint, basic_pool_pay_fen bigint, civil_servant_pay_fen bigint,
+    enterprise_supplement_pay_fen bigint, critical_illness_pay_fen bigint, large_amount_pay_fen bigint,
+    disabled_soldier_pay_fen bigint, medical_aid_pay_fen bigint, tilted_aid_pay_fen bigint, other_pay_fen bigint,
+    fund_pay_total_fen bigint, hospital_borne_fen bigint, patient_pay_fen bigint, account_pay_fen bigint,
+    cash_pay_fen bigint, assumed boolean, package_hash bytea, standing_version bigint, ledger_version bigint,
+    record bytea, record_sha256 bytea, lines bytea, lines_sha256 bytea, payer text[], books_to text[],
+    payer_identity text[], pay_fen bigint[], fixed_payer text[], fixed_books_to text[], fixed_identity text[],
+    fixed_pay_fen bigint[], moved_name text[], moved_fen bigint[], moved_life_name text[], moved_life_fen bigint[],
+    identities_used text[]
+);
+COMMENT ON TYPE commit_entry IS 'An entry on its way into settlement, request_key, charge_lines, stay, accumulator and outbox.';
 
 DO $$
 DECLARE

@@ -4,7 +4,11 @@ WITH rebuilt AS (
     FROM (
         SELECT s.bucket, s.person_id, s.insured_region, s.scheme, u.policy_year, u.name, u.fen
         FROM settlement s
-        CROSS JOIN LATERAL unnest(s.moved_year, s.moved_name, s.moved_fen) AS u(policy_year, name, fen)
+        CROSS JOIN LATERAL (
+            SELECT s.policy_year, y.name, y.fen FROM unnest(s.moved_name, s.moved_fen) AS y(name, fen)
+            UNION ALL
+            SELECT 0::smallint, l.name, l.fen FROM unnest(s.moved_life_name, s.moved_life_fen) AS l(name, fen)
+        ) AS u
         UNION ALL
         SELECT o.bucket, o.person_id, o.insured_region, o.scheme, o.policy_year, o.name, o.amount_fen FROM opening_entry o
     ) m
@@ -55,8 +59,9 @@ WHERE r.reverses_settlement_id IS NOT NULL AND (
     OR s.payer <> r.payer OR s.books_to <> r.books_to
     OR s.pay_fen <> ARRAY(SELECT -u.fen FROM unnest(r.pay_fen) WITH ORDINALITY AS u(fen, ord) ORDER BY u.ord)
     OR s.fixed_pay_fen <> ARRAY(SELECT -u.fen FROM unnest(r.fixed_pay_fen) WITH ORDINALITY AS u(fen, ord) ORDER BY u.ord)
-    OR s.moved_name <> r.moved_name OR s.moved_year <> r.moved_year
-    OR s.moved_fen <> ARRAY(SELECT -u.fen FROM unnest(r.moved_fen) WITH ORDINALITY AS u(fen, ord) ORDER BY u.ord))
+    OR s.moved_name <> r.moved_name OR s.moved_life_name <> r.moved_life_name
+    OR s.moved_fen <> ARRAY(SELECT -u.fen FROM unnest(r.moved_fen) WITH ORDINALITY AS u(fen, ord) ORDER BY u.ord)
+    OR s.moved_life_fen <> ARRAY(SELECT -u.fen FROM unnest(r.moved_life_fen) WITH ORDINALITY AS u(fen, ord) ORDER BY u.ord))
 UNION ALL
 SELECT 'record', s.person_id, format('the record of %s is not what was hashed', s.settlement_id)
 FROM settlement s WHERE s.record_sha256 <> sha256(s.record)

@@ -3,7 +3,11 @@ SELECT m.insured_region, m.scheme, m.policy_year, m.name, sum(m.fen)::bigint AS 
 FROM (
     SELECT s.insured_region, s.scheme, u.policy_year, u.name, u.fen
     FROM settlement s
-    CROSS JOIN LATERAL unnest(s.moved_year, s.moved_name, s.moved_fen) AS u(policy_year, name, fen)
+    CROSS JOIN LATERAL (
+            SELECT s.policy_year, y.name, y.fen FROM unnest(s.moved_name, s.moved_fen) AS y(name, fen)
+            UNION ALL
+            SELECT 0::smallint, l.name, l.fen FROM unnest(s.moved_life_name, s.moved_life_fen) AS l(name, fen)
+        ) AS u
     WHERE s.bucket = $1 AND s.person_id = $2
     UNION ALL
     SELECT o.insured_region, o.scheme, o.policy_year, o.name, o.amount_fen
