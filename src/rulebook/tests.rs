@@ -10,9 +10,11 @@ use super::fault::Fault;
 use super::load::{load, load_file, package_files};
 use super::lock::Lock;
 use super::parse::{parse, parse_canonical};
-use super::{Reload, RuleBook, shapes};
+use super::{Reload, RuleBook, cases, shapes};
+use crate::domain::cascade::Traced;
 use crate::domain::rules::check::{check, set::check_set};
 use crate::domain::rules::{ClauseId, Grade, Package};
+use crate::domain::verdict::{Action, Step, Verdict};
 use jiff::civil::date;
 
 const GOOD: &str = include_str!("tests/good.toml");
@@ -266,6 +268,46 @@ fn the_shipped_rules_load() {
     let (packages, faults) = load(&rules_folder(), true);
     assert!(!super::refused(&faults), "{faults:#?}");
     assert!(!packages.entries.is_empty());
+}
+
+#[test]
+fn every_worked_example_comes_out_as_it_says() {
+    let (packages, _) = load(&rules_folder(), true);
+    let mut passed = 0_usize;
+    for entry in &packages.entries {
+        let (cases, faults) = cases::beside(entry);
+        assert!(faults.is_empty(), "{faults:#?}");
+        for case in cases {
+            let verdict = case.decide(&entry.package, Traced::Yes);
+            let differences =
+                cases::differences(&entry.package, case.expect.as_ref().unwrap(), &verdict);
+            assert!(differences.is_empty(), "{}:{}: {differences:?}", case.file, case.line);
+            passed += 1;
+        }
+    }
+    assert!(100 < passed, "{passed}");
+}
+
+#[test]
+fn the_factor_of_the_nth_stay_is_traced_with_what_it_was_applied_to() {
+    let nth = "]\nnth = { counts = \"all\", factors = [\"1\", \"0.75\"] }\nfloor = \"350.00\"\n\n[[layer.curve]]";
+    let package = package(&GOOD.replacen("]\n\n[[layer.curve]]", nth, 1));
+    let case = "[[case]]\nname = \"second\"\nlevel = 3\nstays = [ { level = 3 } ]\n\
+                amounts = { in_scope = \"20000.00\" }\n";
+    let (cases, faults) = cases::parse_file(&package, "c.toml", case);
+    assert!(faults.is_empty(), "{faults:#?}");
+    let Verdict::Settled(outcome) = cases[0].decide(&package, Traced::Yes) else {
+        panic!("it does not settle")
+    };
+    let print = |step: &Step| {
+        let clause = package.clause(step.clause).map_or("", |clause| clause.name.as_str());
+        let rate = step.rate.map_or("-".to_owned(), |rate| rate.to_string());
+        format!("{clause}: {} {rate} {}", step.base.get(), step.amount.get())
+    };
+    let steps = outcome.trace.iter().filter(|step| step.action == Action::Deductible);
+    let expected =
+        ["basic.deductible.nth: 40000 0.75 30000", "basic.deductible[3]: 2000000 - 35000"];
+    assert_eq!(steps.map(print).collect::<Vec<_>>(), expected);
 }
 
 /// A folder that goes when the test ends.

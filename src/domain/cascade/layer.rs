@@ -195,10 +195,9 @@ impl<'r> Worker<'_, 'r> {
         let deductible = resolved.deductible_taken(entered, held).ok_or(Halt::Overflow)?;
         let excess = entered.checked_sub(deductible).ok_or(Halt::Overflow)?;
         if self.run.traced() {
-            if let Some((clause, factor)) = resolved.taken.as_ref().and_then(|taken| taken.nth_stay)
-            {
-                let figures = Figures(entered, Some(factor), resolved.deductible);
-                self.step(Action::Deductible, clause, figures);
+            if let Some(nth) = resolved.taken.as_ref().and_then(|taken| taken.nth_stay.as_ref()) {
+                let figures = Figures(nth.before, Some(nth.factor), nth.after);
+                self.step(Action::Deductible, nth.clause, figures);
             }
             if let Some(clause) = resolved.taken.as_ref().map(|taken| taken.clause) {
                 self.step(Action::Deductible, clause, Figures(entered, None, deductible));
