@@ -325,6 +325,12 @@ impl<'r> Worker<'_, 'r> {
             rules.slots.map_or((Fen::ZERO, Fen::ZERO), |(measure, counted)| {
                 (self.run.held(measure), self.run.held(counted))
             });
+        self.out.target = Some((measure, counted));
+        // What somebody told needs no figures of ours.
+        if self.run.told(self.out.layer, measure).is_some() {
+            self.out.done = Done { base: measure, ..Done::default() };
+            return Ok(());
+        }
         let measure_all = measure.checked_add(measure_before).ok_or(Halt::Overflow)?;
         let counted_all = counted.checked_add(counted_before).ok_or(Halt::Overflow)?;
         let (wanted, rate) = match &rules.goal {
@@ -342,7 +348,6 @@ impl<'r> Worker<'_, 'r> {
         self.step(Action::Target, rules.clause, Figures(measure_all, rate, pay));
         self.out.done =
             Done { base: measure, entered: measure, pay, excess: measure, ..Done::default() };
-        self.out.target = Some((measure, counted));
         Ok(())
     }
 
