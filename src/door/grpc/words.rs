@@ -181,8 +181,8 @@ const TABLE: &[(&str, &str, &str)] = &[
     ),
     (
         "REFUNDS_NOTHING",
-        "该退费明细没有对应的原明细，或退费超过原明细，请更正。",
-        "This negative line names no line that it refunds, or refunds more than that line; correct it.",
+        "该退费明细没有对应的原明细，或项目、单价与原明细不同，或退费超过原明细，请更正。",
+        "This negative line names no line that it refunds, or has another item or unit price, or refunds more; correct it.",
     ),
     (
         "TOTAL_IS_NOT_THE_SUM",
