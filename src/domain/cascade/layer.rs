@@ -274,13 +274,13 @@ impl<'r> Worker<'_, 'r> {
                 Bound::Cost(..) => continue,
                 Bound::UpTo(share) => self.room_up_to(share)?,
                 Bound::Pay(amount, slot) => {
+                    // Of a ceiling that is lifted nobody asks the amount.
+                    if let Some(CeilingChange::None) = lift {
+                        continue;
+                    }
                     let mut amount = self.view.amount(amount)?.0;
-                    match lift {
-                        Some(CeilingChange::None) => continue,
-                        Some(CeilingChange::Amount(change)) => {
-                            amount = self.view.change_amount(amount, change)?
-                        }
-                        None => {}
+                    if let Some(CeilingChange::Amount(change)) = lift {
+                        amount = self.view.change_amount(amount, change)?;
                     }
                     let held = slot.map_or(Fen::ZERO, |slot| self.run.held(slot));
                     amount.checked_sub(held).ok_or(Halt::Overflow)?
