@@ -142,6 +142,9 @@ fn load_rules(config: &Config) -> Result<RuleBook, anyhow::Error> {
     // Known warnings, such as of cliffs that a policy has, are no news at each start; `rules check` lists them.
     let warnings = rulebook.warnings_at_start();
     tracing::info!(packages, warnings, "Loaded the rule packages");
+    for package in rulebook.unlocked_at_start() {
+        tracing::warn!(fault = %package, "There is no rules.lock, so a package is in force that may still change");
+    }
     if packages == 0 {
         tracing::warn!(
             folder = %config.rules_dir.display(),

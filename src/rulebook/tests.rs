@@ -323,7 +323,12 @@ impl Folder {
     }
 
     fn put(&self, text: &str) {
-        std::fs::write(self.0.join("520200/resident/2024/package.toml"), text).unwrap();
+        self.put_at("520200/resident/2024", text);
+    }
+
+    fn put_at(&self, place: &str, text: &str) {
+        std::fs::create_dir_all(self.0.join(place)).unwrap();
+        std::fs::write(self.0.join(place).join("package.toml"), text).unwrap();
     }
 }
 
@@ -348,6 +353,45 @@ fn a_locked_package_may_neither_change_nor_go() {
     folder.put(&GOOD.replace("test-2024", "other"));
     let faults = load(&folder.0, false).1;
     assert!(faults[0].message_en.contains("its package is gone"), "{faults:?}");
+}
+
+#[test]
+fn a_draft_beside_a_lock_does_not_come_into_force() {
+    let folder = Folder::new("draft");
+    folder.put(GOOD);
+    let open = || RuleBook::open(&folder.0, true);
+    assert_eq!(open().unwrap().unlocked_at_start().len(), 1);
+    let mut lock = Lock::default();
+    lock.add(&load(&folder.0, false).0.entries);
+    lock.write(&folder.0).unwrap();
+    // Examples are in no lock.
+    folder.put_at("examples/one", &GOOD.replace("\"test-2024\"", "\"example\""));
+    let book = open().unwrap();
+    assert!(book.unlocked_at_start().is_empty());
+    let draft = GOOD.replace("\"test-2024\"", "\"draft\"\nsupersedes = \"test-2024\"");
+    folder.put_at("520200/resident/2024-b", &draft);
+    let named =
+        "`draft` is not in rules.lock, so it does not come into force; run `onestop rules lock`";
+    let refused = open().unwrap_err().to_string();
+    assert!(
+        refused.contains("2024-b/package.toml:1: error") && refused.contains(named),
+        "{refused}"
+    );
+    let refused = |book: &RuleBook| match book.reload() {
+        Reload::Refused { errors, .. } => errors[0].to_string(),
+        Reload::Swapped(_) => panic!("it was taken"),
+    };
+    let told = refused(&book);
+    assert!(told.contains(named), "{told}");
+    assert_eq!(book.packages().entries.len(), 2);
+    // That the lock is gone lets it in neither.
+    let lock_file = folder.0.join(super::lock::FILE);
+    std::fs::remove_file(&lock_file).unwrap();
+    assert!(refused(&book).contains("is not in rules.lock"));
+    lock.add(&load(&folder.0, false).0.entries);
+    lock.write(&folder.0).unwrap();
+    assert!(matches!(book.reload(), Reload::Swapped(_)));
+    assert_eq!(book.packages().entries.len(), 3);
 }
 
 #[test]
