@@ -210,6 +210,12 @@ fn admitted(published: &Publication) -> Result<(), (String, String)> {
             ),
             format!("政策包 {id} 曾以其他内容生效，请另写一个以 supersedes 取代它的政策包"),
         )),
+        Publication::Incomplete { missing, superseded } => Err((
+            format!(
+                "package {missing} is recorded, supersedes {superseded} and is not in the folder; put it there too"
+            ),
+            format!("已登记的政策包 {missing} 取代了 {superseded}，但不在政策包目录中，请一并放入"),
+        )),
         Publication::SupersededTwice(id) => Err((
             format!("package {id} supersedes one that another already superseded"),
             format!("政策包 {id} 所取代的政策包已被另一个取代"),
