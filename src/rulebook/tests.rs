@@ -136,6 +136,11 @@ const FAULTS: &[(&str, &str, &str)] = &[
         "name = \"critical\"\nwho = { nothing_from = [\"basic\"] }",
         "59: critical: a cliff: the layer is on only while another pays nothing",
     ),
+    (
+        "    { yuan = \"400.00\" },\n]",
+        "    { of = \"index.income\", max = \"400.00\" },\n]\nfloor = \"400.01\"",
+        "47: basic.deductible.floor: the floor is above every amount of its table, so none counts unless a change raises it",
+    ),
 ];
 
 #[test]
@@ -146,6 +151,16 @@ fn each_fault_has_its_line_clause_and_message() {
         let found = faults_of(&GOOD.replacen(from, to, 1));
         assert!(found.iter().any(|fault| fault == expected), "{to}\n{expected}\n{found:#?}");
     }
+}
+
+#[test]
+fn a_floor_that_some_amount_reaches_is_no_fault() {
+    let floor = |rows: &str| faults_of(&GOOD.replacen("    { yuan = \"400.00\" },\n]", rows, 1));
+    let none = Vec::<String>::new();
+    assert_eq!(floor("    { yuan = \"400.00\" },\n]\nfloor = \"400.00\""), none);
+    // How much an index makes is not known.
+    assert_eq!(floor("    { of = \"index.income\" },\n]\nfloor = \"9999.00\""), none);
+    assert_eq!(floor("    { yuan = \"400.00\" },\n]\nfloor = { of = \"index.income\" }"), none);
 }
 
 #[test]
