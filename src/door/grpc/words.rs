@@ -124,8 +124,8 @@ const TABLE: &[(&str, &str, &str)] = &[
     ),
     (
         "NOBODY_TELLS",
-        "该段待遇须由医保核心系统计算，目前未连接，请稍后重试。",
-        "This layer is told by the insurance core, which is not connected; try again later.",
+        "当地政策规定该段待遇由医保核心系统计算，而本系统尚未接入，不能即时结算，请按原有方式结算。",
+        "The rules here leave this layer to the insurance core, and none is connected; settle it the old way.",
     ),
     (
         "TOLD_ABOVE_LEFT",
