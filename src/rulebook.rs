@@ -22,6 +22,7 @@ use crate::domain::ids::{PackageHash, RegionCode};
 use crate::domain::rules::Package;
 use crate::domain::standing::Scheme;
 use fault::{Fault, refused, split};
+use lock::Lock;
 
 /// Editors and copies write a file in several steps; a change is read when none has come for this long.
 const QUIET: Duration = Duration::from_millis(300);
@@ -52,7 +53,9 @@ pub struct RuleBook {
     folder: PathBuf,
     examples: bool,
     current: ArcSwap<Packages>,
+    locked: bool,
     warnings_at_start: usize,
+    unlocked_at_start: Vec<Fault>,
     swaps: AtomicU64,
     refusals: AtomicU64,
 }
@@ -136,16 +139,21 @@ impl Packages {
 impl RuleBook {
     /// Loads a folder; a bad set is an error that says which file, line and clause. Examples only where asked for.
     pub fn open(folder: &Path, examples: bool) -> Result<Self, Refused> {
-        let (packages, faults) = load::load(folder, examples);
+        let locked = Lock::is_in(folder);
+        let (packages, faults) = to_take(folder, examples, locked);
         let (errors, warnings) = split(faults);
         if !errors.is_empty() {
             return Err(Refused { errors });
         }
+        let unlocked =
+            if locked { Vec::new() } else { Lock::default().unlocked(own(folder, &packages)) };
         Ok(Self {
             folder: folder.to_owned(),
             examples,
             current: ArcSwap::from_pointee(packages),
+            locked,
             warnings_at_start: warnings.len(),
+            unlocked_at_start: unlocked,
             swaps: AtomicU64::new(0),
             refusals: AtomicU64::new(0),
         })
@@ -179,6 +187,11 @@ impl RuleBook {
         self.warnings_at_start
     }
 
+    /// The packages that were taken without a lock, because the folder had none.
+    pub fn unlocked_at_start(&self) -> &[Fault] {
+        &self.unlocked_at_start
+    }
+
     /// How often a new set came into force since the start, and how often one was refused.
     pub fn reloads(&self) -> (u64, u64) {
         (self.swaps.load(Ordering::Relaxed), self.refusals.load(Ordering::Relaxed))
@@ -194,7 +207,9 @@ impl RuleBook {
         &self,
         admit: impl FnOnce(&Packages) -> Result<(), fault::Message>,
     ) -> Reload {
-        let (packages, mut faults) = load::load(&self.folder, self.examples);
+        // A folder that had a lock is one that needs it: that the file is gone lets no draft in.
+        let locked = self.locked || Lock::is_in(&self.folder);
+        let (packages, mut faults) = to_take(&self.folder, self.examples, locked);
         if !refused(&faults)
             && let Err(message) = admit(&packages)
         {
@@ -243,6 +258,21 @@ impl RuleBook {
             .map_err(notify::Error::io)?;
         Ok(Watching { _watcher: watcher })
     }
+}
+
+/// The packages that a lock is for: examples are in none.
+fn own<'a>(folder: &Path, packages: &'a Packages) -> impl Iterator<Item = &'a Entry> {
+    let examples = folder.join(load::EXAMPLES);
+    packages.entries.iter().filter(move |entry| !Path::new(&entry.file).starts_with(&examples))
+}
+
+/// The packages of a folder that may come into force, with all that is wrong.
+fn to_take(folder: &Path, examples: bool, locked: bool) -> (Packages, Vec<Fault>) {
+    let (packages, mut faults) = load::load(folder, examples);
+    if locked && !refused(&faults) {
+        faults.extend(Lock::read(folder).0.drafts(own(folder, &packages)));
+    }
+    (packages, faults)
 }
 
 /// Keeps a watch going.

@@ -236,6 +236,18 @@ def within(value, bounds, read=lambda bound: bound):
     return not ("below" in bounds and value >= read(bounds["below"]))
 
 
+def every(parts):
+    """False if any part is, else unknown if any is."""
+    parts = list(parts)
+    if False in parts:
+        return False
+    return None if None in parts else True
+
+
+def opposite(told):
+    return None if told is None else not told
+
+
 class Moment:
     """One bill, one identity tried, one rounding, and what earlier layers paid."""
 
@@ -251,16 +263,23 @@ class Moment:
         return self.bill.age
 
     def holds(self, condition):
-        return all(self.holds_key(key, value) for key, value in condition.items())
+        told = self.told(condition)
+        if told is None:
+            raise Declined("FACT_MISSING")
+        return told
 
-    def holds_key(self, key, value):
+    def told(self, condition):
+        """§3: True, False, or None where it hangs on an age that is not known."""
+        return every(self.told_key(key, value) for key, value in condition.items())
+
+    def told_key(self, key, value):
         bill = self.bill
         if key == "identity":
             return self.identity in value
         if key in ("level", "place", "referral", "care", "transfer", "hospital"):
             return getattr(bill, key) in value
         if key == "age":
-            return within(self.age(), value)
+            return None if bill.age is None else within(bill.age, value)
         if key == "stay":
             return within(bill.nth, value)
         if key == "stay_same_level":
@@ -275,9 +294,9 @@ class Moment:
         if key == "nothing_from":
             return all(self.done[name].pay == 0 for name in value)
         if key == "any":
-            return any(self.holds(condition) for condition in value)
+            return opposite(every(opposite(self.told(condition)) for condition in value))
         if key == "not":
-            return not self.holds(value)
+            return opposite(self.told(value))
         raise Malformed(f"no such condition: {key}")
 
     def holds_fact(self, name, wanted):
@@ -439,8 +458,11 @@ class Run:
         out.applied = True
         year = layer.get("span", "stay") == "year"
         ceilings = layer.get("ceiling", [])
-        tilt = next((t for t in layer.get("tilt", []) if "when" not in t or moment.holds(t["when"])), {})
-        adjusts = [a for a in layer.get("adjust", []) if "when" not in a or moment.holds(a["when"])]
+        told = name in bill.given and not out.fixed
+        tilt, adjusts = {}, []
+        if not told:  # §10: of a layer that is told nothing else is looked at
+            tilt = next((t for t in layer.get("tilt", []) if "when" not in t or moment.holds(t["when"])), {})
+            adjusts = [a for a in layer.get("adjust", []) if "when" not in a or moment.holds(a["when"])]
         changes = [tilt, *adjusts]
         target = layer.get("target")
         counted_layers = 0
@@ -462,7 +484,6 @@ class Run:
             take_from = [n for n in self.left if n in base and number(base[n]) > 0]
         all_left = sum(self.left[n] for n in take_from)
 
-        told = name in bill.given and not out.fixed
         if layer.get("external", False) and not told:
             raise Needs(name, out.base)
 

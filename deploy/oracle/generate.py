@@ -750,7 +750,7 @@ class Generator:
             case["referral"] = self.pick(REFERRALS)
         if self.chance(60):
             case["care"] = self.pick(CARES)
-        if self.uses_age or self.chance(70):
+        if self.chance(85):  # a day of birth may be unknown, also where the package asks for it
             case["age"] = r.choice([0, 17, 18, 59, 60, 65, 70, 99, r.randint(0, 105)])
         if self.chance(40):
             case["hospital"] = self.pick([*HOSPITALS, "H99999900009"])
@@ -821,7 +821,6 @@ def write(seed, n, cases, folder):
     generator = Generator(seed, n)
     package = generator.make()
     text = "\n".join(document(package)) + "\n"
-    generator.uses_age = re.search(r"\bage\b", text) is not None
     case_table = {"case": [generator.case(i) for i in range(1, CASES_PER_PACKAGE + 1)][:cases]}
     place = os.path.join(folder, str(n))
     os.makedirs(os.path.join(place, "cases"))

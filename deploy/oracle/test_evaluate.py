@@ -141,6 +141,24 @@ class Conditions(unittest.TestCase):
         self.assertFalse(self.holds(condition, ""))
         self.assertFalse(self.holds(condition, 'level = 3\ncare = "outpatient"'))
 
+    def test_an_unknown_age_is_told_by_the_other_parts(self):
+        old = "age = { at_least = 60 }"
+        for condition, told in (
+            (f"{{ {old} }}", None), (f"{{ not = {{ {old} }} }}", None),
+            (f"{{ {old}, level = [2] }}", None), (f"{{ level = [2], {old} }}", None),
+            (f"{{ {old}, level = [1] }}", False), (f"{{ level = [1], {old} }}", False),
+            (f"{{ any = [{{ {old} }}, {{ level = [2] }}] }}", True), (f"{{ any = [{{ level = [2] }}, {{ {old} }}] }}", True),
+            (f"{{ any = [{{ {old} }}, {{ level = [1] }}] }}", None), (f"{{ any = [{{ level = [1] }}, {{ {old} }}] }}", None),
+            (f"{{ not = {{ {old}, level = [1] }} }}", True), (f"{{ not = {{ any = [{{ {old} }}, {{ level = [2] }}] }} }}", False),
+            (f"{{ not = {{ {old} }}, level = [1] }}", False),
+        ):
+            with self.subTest(condition):
+                if told is None:
+                    got = settle(basic(top=f"who = {condition}"), "level = 2")
+                    self.assertEqual(got, {"verdict": "declined", "reason": "FACT_MISSING"})
+                else:
+                    self.assertEqual(self.holds(condition, "level = 2"), told)
+
     def test_regions_begin(self):
         self.assertTrue(self.holds('{ treatment_region = ["5202"] }', 'treatment_region = "520201"'))
         self.assertFalse(self.holds('{ treatment_region = ["5202"] }', ""))
@@ -420,6 +438,13 @@ class OtherLayers(unittest.TestCase):
         got = settle(package, 'amounts = { in_scope = "100.00" }\ngiven = { basic = "80.00" }')
         self.assertEqual(got["layers"], [{"layer": "basic", "base": 10000, "deductible": 0, "pay": 8000}])
         self.assertEqual(got["counted"], {"basic.entered": 10000, "basic.paid": 8000})
+
+    def test_of_a_given_layer_no_figure_is_asked(self):
+        case = 'amounts = { in_scope = "100.00" }\ngiven = { basic = "80.00" }'
+        young = 'when = { age = { below = 6 } }\nratio = { plus = "0.1" }\n'
+        self.assertEqual(pays(settle(basic("[[layer.adjust]]\n" + young + "[[layer.tilt]]\n" + young), case)), {"basic": 8000})
+        target = top_of() + 'take_from = ["in_scope"]\ntarget = { measure = "total", keep_at_most = { of = "age" } }\n'
+        self.assertEqual(pays(settle(target, case)), {"basic": 8000})
 
     def test_by_application(self):
         package = (basic('[[layer.ceiling]]\nspan = "year"\namount = "30.00"\n', top='by_application = { level = [3] }')

@@ -7,7 +7,7 @@ use crate::domain::ids::PackageHash;
 use crate::rulebook::Packages;
 use crate::store::{self, Pool, Publication, PublishedPackage};
 
-/// Records packages that are not recorded yet.
+/// Records packages that are not recorded yet. Only who starts or reloads asks this: whoever serves already goes on serving.
 pub async fn publish(pool: &Pool, packages: &Packages) -> Result<Publication, AppError> {
     let published = store::publish_packages(pool, &in_order(packages)).await;
     published.map_err(AppError::store("publish the rule packages"))

@@ -92,7 +92,7 @@ pub fn run() -> ExitCode {
         }
         Command::Find(arguments) => settle::run_find(arguments, || configured(config.as_deref())),
         Command::Import(arguments) => import::run(arguments, || configured(config.as_deref())),
-        Command::Rules(command) => rules::run(command),
+        Command::Rules(command) => rules::run(command, || configured(config.as_deref())),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -6,29 +6,27 @@ use anyhow::{Context as _, anyhow, bail};
 use clap::{Subcommand, ValueEnum};
 
 use super::{Failure, out};
+use crate::config::Config;
 use crate::domain::cascade::Traced;
 use crate::rulebook::fault::{Fault, refused};
 use crate::rulebook::lock::{self, Lock};
 use crate::rulebook::{Entry, cases, explain, load};
 
-/// Where the packages lie in the repository.
-const FOLDER: &str = "settlement-rules";
-
 #[derive(Debug, Subcommand)]
 pub(super) enum RulesCommand {
     /// Finds faults in packages, each with file, line and clause.
     Check {
-        /// A folder of packages or one package; by default settlement-rules with its examples.
+        /// A folder of packages or one package; by default the configured folder with its examples.
         path: Option<PathBuf>,
     },
     /// Runs the worked examples that stand beside packages.
     Test {
-        /// Folders or packages, also outside the repository; by default settlement-rules with its examples.
+        /// Folders or packages, also elsewhere; by default the configured folder with its examples.
         paths: Vec<PathBuf>,
     },
     /// Prints a package for people: its tables in words, with clauses, sources and what is assumed.
     Explain {
-        /// A package's file, folder or id.
+        /// A package's file or folder, or its id in the configured folder.
         package: String,
         /// The language.
         #[arg(long, value_enum, default_value_t = Language::Zh)]
@@ -36,9 +34,8 @@ pub(super) enum RulesCommand {
     },
     /// Records new packages in rules.lock. What stands there may never change again.
     Lock {
-        /// The folder of the packages.
-        #[arg(default_value = FOLDER)]
-        folder: PathBuf,
+        /// The folder of the packages; by default the configured one.
+        folder: Option<PathBuf>,
     },
     /// Decides each case and prints one line of JSON for it, with amounts in fen.
     Decide {
@@ -56,12 +53,18 @@ pub(super) enum Language {
     En,
 }
 
-pub(super) fn run(command: RulesCommand) -> Result<(), Failure> {
+/// Runs a command; what is configured is asked for only where no path says where to look.
+pub(super) fn run(
+    command: RulesCommand,
+    configured: impl FnOnce() -> Result<Config, Failure>,
+) -> Result<(), Failure> {
+    let folder = || configured().map(|config| config.rules_dir);
     match command {
-        RulesCommand::Check { path } => check(path.as_deref())?,
-        RulesCommand::Test { paths } => test(paths)?,
-        RulesCommand::Explain { package, lang } => print(&package, lang)?,
-        RulesCommand::Lock { folder } => lock(&folder)?,
+        RulesCommand::Check { path } => check(&path.map_or_else(folder, Ok)?)?,
+        RulesCommand::Test { paths } if paths.is_empty() => test(&[folder()?])?,
+        RulesCommand::Test { paths } => test(&paths)?,
+        RulesCommand::Explain { package, lang } => print(&found(&package, folder)?, lang),
+        RulesCommand::Lock { folder: named } => lock(&named.map_or_else(folder, Ok)?)?,
         RulesCommand::Decide { paths } => decide(&paths)?,
     }
     Ok(())
@@ -69,8 +72,7 @@ pub(super) fn run(command: RulesCommand) -> Result<(), Failure> {
 
 // === check ===
 
-fn check(path: Option<&Path>) -> anyhow::Result<()> {
-    let path = path.unwrap_or(Path::new(FOLDER));
+fn check(path: &Path) -> anyhow::Result<()> {
     let (entries, faults) = checked(path)?;
     let mut case_faults = Vec::new();
     for entry in &entries {
@@ -173,9 +175,8 @@ fn read(paths: &[PathBuf]) -> anyhow::Result<(Vec<Entry>, Vec<Fault>)> {
 
 // === test and decide ===
 
-fn test(paths: Vec<PathBuf>) -> anyhow::Result<()> {
-    let paths = if paths.is_empty() { vec![PathBuf::from(FOLDER)] } else { paths };
-    let (entries, faults) = read(&paths)?;
+fn test(paths: &[PathBuf]) -> anyhow::Result<()> {
+    let (entries, faults) = read(paths)?;
     let mut errors: Vec<Fault> = faults.into_iter().filter(|fault| fault.is_error()).collect();
     let (mut passed, mut failed) = (0_usize, 0_usize);
     for entry in &entries {
@@ -235,14 +236,15 @@ fn decide(paths: &[PathBuf]) -> anyhow::Result<()> {
 
 // === explain and lock ===
 
-fn print(package: &str, lang: Language) -> anyhow::Result<()> {
-    let entry = find(package)?;
+fn print(entry: &Entry, lang: Language) {
     out::line(&explain::explain(&entry.package, lang.into()));
-    Ok(())
 }
 
-/// A package by its file, its folder, or its id among those of the repository.
-fn find(package: &str) -> anyhow::Result<Entry> {
+/// A package by its file, its folder, or its id among those of a folder.
+fn found(
+    package: &str,
+    folder: impl FnOnce() -> Result<PathBuf, Failure>,
+) -> Result<Entry, Failure> {
     let path = Path::new(package);
     let by_path = if path.is_dir() {
         Some(path.join(load::PACKAGE_FILE))
@@ -252,11 +254,12 @@ fn find(package: &str) -> anyhow::Result<Entry> {
     if let Some(path) = by_path {
         let (entry, faults) = load::load_file(&path);
         report(&faults);
-        return entry.ok_or_else(|| anyhow!("{} 被拒。 It is refused.", path.display()));
+        let refused = || anyhow!("{} 被拒。 It is refused.", path.display());
+        return entry.ok_or_else(|| refused().into());
     }
-    let (entries, _) = read(&[PathBuf::from(FOLDER)])?;
+    let (entries, _) = read(&[folder()?])?;
     let found = entries.into_iter().find(|entry| entry.package.id == package);
-    found.ok_or_else(|| anyhow!("找不到政策包 {package}。 No package {package} is found."))
+    found.ok_or_else(|| anyhow!("找不到政策包 {package}。 No package {package} is found.").into())
 }
 
 fn lock(folder: &Path) -> anyhow::Result<()> {
@@ -294,7 +297,8 @@ impl From<Language> for explain::Language {
 
 #[cfg(test)]
 mod tests {
-    use super::{checked, load, lock, test};
+    use super::{Failure, Language, RulesCommand, checked, found, load, lock, run, test};
+    use crate::config::{self, Outside};
     use crate::rulebook::fault::Fault;
     use std::path::{Path, PathBuf};
 
@@ -353,12 +357,38 @@ mod tests {
     }
 
     #[test]
+    fn without_a_path_the_configured_folder_is_taken() {
+        let root = Folder::new("configured");
+        let package = root.put("520200/resident/2024", GOOD);
+        let case = "[[case]]\nname = \"one\"\namounts = { in_scope = \"1.00\" }\nexpect = { patient = \"0.40\" }\n";
+        std::fs::create_dir_all(package.join("cases")).unwrap();
+        std::fs::write(package.join("cases/one.toml"), case).unwrap();
+        let configured = || {
+            let text = format!("rules_dir = {:?}", root.0);
+            let outside = Outside { root: true, ..Outside::default() };
+            config::from_parts(Some(("a file", &text)), &outside).map_err(Failure::Configuration)
+        };
+        let folder = || configured().map(|config| config.rules_dir);
+        assert_eq!(found("test-2024", folder).unwrap().package.id, "test-2024");
+        let explain = RulesCommand::Explain { package: "test-2024".to_owned(), lang: Language::Zh };
+        let test = RulesCommand::Test { paths: Vec::new() };
+        for command in [RulesCommand::Check { path: None }, test, explain] {
+            run(command, configured).unwrap();
+        }
+        run(RulesCommand::Lock { folder: None }, configured).unwrap();
+        assert!(root.0.join(crate::rulebook::lock::FILE).is_file());
+        // A path that is named needs no configuration.
+        let faulty = || Err(Failure::Usage("not asked".to_owned()));
+        run(RulesCommand::Check { path: Some(root.0.clone()) }, faulty).unwrap();
+    }
+
+    #[test]
     fn a_path_without_packages_or_cases_is_a_mistake() {
         let root = Folder::new("empty");
         let missing = root.0.join("none");
         let refusals = |path: &Path| {
             let checked = checked(path).map(|_| ()).unwrap_err().to_string();
-            [checked, test(vec![path.to_owned()]).unwrap_err().to_string()]
+            [checked, test(&[path.to_owned()]).unwrap_err().to_string()]
         };
         for told in refusals(&root.0) {
             assert!(told.contains("No rule package was found in"), "{told}");
@@ -367,10 +397,10 @@ mod tests {
             assert!(told.contains("does not exist"), "{told}");
         }
         let package = root.put("520200/resident/2024", GOOD);
-        let told = test(vec![package.clone()]).unwrap_err().to_string();
+        let told = test(std::slice::from_ref(&package)).unwrap_err().to_string();
         assert!(told.contains("No case was found"), "{told}");
         root.put("520200/resident/2024", "id = ");
-        let told = test(vec![package]).unwrap_err().to_string();
+        let told = test(&[package]).unwrap_err().to_string();
         assert!(told.contains("are refused"), "{told}");
     }
 }

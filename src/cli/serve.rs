@@ -142,6 +142,9 @@ fn load_rules(config: &Config) -> Result<RuleBook, anyhow::Error> {
     // Known warnings, such as of cliffs that a policy has, are no news at each start; `rules check` lists them.
     let warnings = rulebook.warnings_at_start();
     tracing::info!(packages, warnings, "Loaded the rule packages");
+    for package in rulebook.unlocked_at_start() {
+        tracing::warn!(fault = %package, "There is no rules.lock, so a package is in force that may still change");
+    }
     if packages == 0 {
         tracing::warn!(
             folder = %config.rules_dir.display(),
@@ -206,6 +209,12 @@ fn admitted(published: &Publication) -> Result<(), (String, String)> {
                 "package {id} was in force with other contents; write a new one that supersedes it"
             ),
             format!("政策包 {id} 曾以其他内容生效，请另写一个以 supersedes 取代它的政策包"),
+        )),
+        Publication::Incomplete { missing, superseded } => Err((
+            format!(
+                "package {missing} is recorded, supersedes {superseded} and is not in the folder; put it there too"
+            ),
+            format!("已登记的政策包 {missing} 取代了 {superseded}，但不在政策包目录中，请一并放入"),
         )),
         Publication::SupersededTwice(id) => Err((
             format!("package {id} supersedes one that another already superseded"),

@@ -170,7 +170,7 @@ pub enum BillFault {
     ChargedOutsideStay,
     /// Quantity × price is not the line's amount.
     LineAmount,
-    /// A negative line names no line that it refunds, or refunds more than that line.
+    /// A negative line names no line that it refunds, or is not of its item and unit price, or refunds more than that line.
     RefundsNothing,
     /// The total is not the sum of the lines.
     Total,
@@ -282,7 +282,9 @@ impl Bill {
             let amount = charge.amount.checked_add(line.amount).filter(|rest| Fen::ZERO <= *rest);
             let quantity =
                 charge.quantity_e4.checked_add(line.quantity_e4).filter(|rest| 0 <= *rest);
-            let same_item = charge.line.item == line.item;
+            // At another price a refund would move money between what is above the ceiling price and what is not.
+            let same_item =
+                charge.line.item == line.item && charge.line.unit_price_e6 == line.unit_price_e6;
             let (Some(amount), Some(quantity_e4), true) = (amount, quantity, same_item) else {
                 return Err(place);
             };

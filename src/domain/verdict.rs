@@ -334,8 +334,9 @@ impl Reason {
             | Self::AmountUndeclared
             | Self::TransferUnknown
             | Self::NoRowMatches
-            | Self::NobodyTells
             | Self::ToldAboveLeft => true,
+            // The same bill is declined again until a core is connected, which no desk can wait for.
+            Self::NobodyTells => false,
             Self::SchemeAmbiguous
             | Self::StayLate
             | Self::FactMissing

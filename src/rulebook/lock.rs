@@ -121,6 +121,29 @@ impl Lock {
         list
     }
 
+    /// Refuses packages that nobody locked: a draft that is saved in the folder must not come into force by that.
+    pub fn drafts<'a>(&self, packages: impl IntoIterator<Item = &'a Entry>) -> Vec<Fault> {
+        let mut list = Vec::new();
+        for entry in packages.into_iter().filter(|entry| !self.holds(&entry.package.id)) {
+            let mut faults = Faults::new(&entry.file);
+            let id = &entry.package.id;
+            let en = format!(
+                "`{id}` is not in {FILE}, so it does not come into force; run `onestop rules lock` once it is right"
+            );
+            let zh =
+                format!("`{id}` 不在 {FILE} 中，不予生效；确认无误后请运行 `onestop rules lock`");
+            faults.error(entry.id_line, "id", (en, zh));
+            list.extend(faults.into_list());
+        }
+        list
+    }
+
+    /// Has a folder a lock?
+    pub fn is_in(folder: &Path) -> bool {
+        // One that can not be looked at is there; reading it says what is wrong.
+        folder.join(FILE).try_exists().unwrap_or(true)
+    }
+
     /// Is a package locked?
     pub fn holds(&self, id: &str) -> bool {
         self.entries.contains_key(id)

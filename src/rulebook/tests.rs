@@ -10,9 +10,11 @@ use super::fault::Fault;
 use super::load::{load, load_file, package_files};
 use super::lock::Lock;
 use super::parse::{parse, parse_canonical};
-use super::{Reload, RuleBook, shapes};
+use super::{Reload, RuleBook, cases, shapes};
+use crate::domain::cascade::Traced;
 use crate::domain::rules::check::{check, set::check_set};
 use crate::domain::rules::{ClauseId, Grade, Package};
+use crate::domain::verdict::{Action, Step, Verdict};
 use jiff::civil::date;
 
 const GOOD: &str = include_str!("tests/good.toml");
@@ -134,6 +136,11 @@ const FAULTS: &[(&str, &str, &str)] = &[
         "name = \"critical\"\nwho = { nothing_from = [\"basic\"] }",
         "59: critical: a cliff: the layer is on only while another pays nothing",
     ),
+    (
+        "    { yuan = \"400.00\" },\n]",
+        "    { of = \"index.income\", max = \"400.00\" },\n]\nfloor = \"400.01\"",
+        "47: basic.deductible.floor: the floor is above every amount of its table, so none counts unless a change raises it",
+    ),
 ];
 
 #[test]
@@ -144,6 +151,16 @@ fn each_fault_has_its_line_clause_and_message() {
         let found = faults_of(&GOOD.replacen(from, to, 1));
         assert!(found.iter().any(|fault| fault == expected), "{to}\n{expected}\n{found:#?}");
     }
+}
+
+#[test]
+fn a_floor_that_some_amount_reaches_is_no_fault() {
+    let floor = |rows: &str| faults_of(&GOOD.replacen("    { yuan = \"400.00\" },\n]", rows, 1));
+    let none = Vec::<String>::new();
+    assert_eq!(floor("    { yuan = \"400.00\" },\n]\nfloor = \"400.00\""), none);
+    // How much an index makes is not known.
+    assert_eq!(floor("    { of = \"index.income\" },\n]\nfloor = \"9999.00\""), none);
+    assert_eq!(floor("    { yuan = \"400.00\" },\n]\nfloor = { of = \"index.income\" }"), none);
 }
 
 #[test]
@@ -268,6 +285,46 @@ fn the_shipped_rules_load() {
     assert!(!packages.entries.is_empty());
 }
 
+#[test]
+fn every_worked_example_comes_out_as_it_says() {
+    let (packages, _) = load(&rules_folder(), true);
+    let mut passed = 0_usize;
+    for entry in &packages.entries {
+        let (cases, faults) = cases::beside(entry);
+        assert!(faults.is_empty(), "{faults:#?}");
+        for case in cases {
+            let verdict = case.decide(&entry.package, Traced::Yes);
+            let differences =
+                cases::differences(&entry.package, case.expect.as_ref().unwrap(), &verdict);
+            assert!(differences.is_empty(), "{}:{}: {differences:?}", case.file, case.line);
+            passed += 1;
+        }
+    }
+    assert!(100 < passed, "{passed}");
+}
+
+#[test]
+fn the_factor_of_the_nth_stay_is_traced_with_what_it_was_applied_to() {
+    let nth = "]\nnth = { counts = \"all\", factors = [\"1\", \"0.75\"] }\nfloor = \"350.00\"\n\n[[layer.curve]]";
+    let package = package(&GOOD.replacen("]\n\n[[layer.curve]]", nth, 1));
+    let case = "[[case]]\nname = \"second\"\nlevel = 3\nstays = [ { level = 3 } ]\n\
+                amounts = { in_scope = \"20000.00\" }\n";
+    let (cases, faults) = cases::parse_file(&package, "c.toml", case);
+    assert!(faults.is_empty(), "{faults:#?}");
+    let Verdict::Settled(outcome) = cases[0].decide(&package, Traced::Yes) else {
+        panic!("it does not settle")
+    };
+    let print = |step: &Step| {
+        let clause = package.clause(step.clause).map_or("", |clause| clause.name.as_str());
+        let rate = step.rate.map_or("-".to_owned(), |rate| rate.to_string());
+        format!("{clause}: {} {rate} {}", step.base.get(), step.amount.get())
+    };
+    let steps = outcome.trace.iter().filter(|step| step.action == Action::Deductible);
+    let expected =
+        ["basic.deductible.nth: 40000 0.75 30000", "basic.deductible[3]: 2000000 - 35000"];
+    assert_eq!(steps.map(print).collect::<Vec<_>>(), expected);
+}
+
 /// A folder that goes when the test ends.
 struct Folder(PathBuf);
 
@@ -281,7 +338,12 @@ impl Folder {
     }
 
     fn put(&self, text: &str) {
-        std::fs::write(self.0.join("520200/resident/2024/package.toml"), text).unwrap();
+        self.put_at("520200/resident/2024", text);
+    }
+
+    fn put_at(&self, place: &str, text: &str) {
+        std::fs::create_dir_all(self.0.join(place)).unwrap();
+        std::fs::write(self.0.join(place).join("package.toml"), text).unwrap();
     }
 }
 
@@ -306,6 +368,45 @@ fn a_locked_package_may_neither_change_nor_go() {
     folder.put(&GOOD.replace("test-2024", "other"));
     let faults = load(&folder.0, false).1;
     assert!(faults[0].message_en.contains("its package is gone"), "{faults:?}");
+}
+
+#[test]
+fn a_draft_beside_a_lock_does_not_come_into_force() {
+    let folder = Folder::new("draft");
+    folder.put(GOOD);
+    let open = || RuleBook::open(&folder.0, true);
+    assert_eq!(open().unwrap().unlocked_at_start().len(), 1);
+    let mut lock = Lock::default();
+    lock.add(&load(&folder.0, false).0.entries);
+    lock.write(&folder.0).unwrap();
+    // Examples are in no lock.
+    folder.put_at("examples/one", &GOOD.replace("\"test-2024\"", "\"example\""));
+    let book = open().unwrap();
+    assert!(book.unlocked_at_start().is_empty());
+    let draft = GOOD.replace("\"test-2024\"", "\"draft\"\nsupersedes = \"test-2024\"");
+    folder.put_at("520200/resident/2024-b", &draft);
+    let named =
+        "`draft` is not in rules.lock, so it does not come into force; run `onestop rules lock`";
+    let refused = open().unwrap_err().to_string();
+    assert!(
+        refused.contains("2024-b/package.toml:1: error") && refused.contains(named),
+        "{refused}"
+    );
+    let refused = |book: &RuleBook| match book.reload() {
+        Reload::Refused { errors, .. } => errors[0].to_string(),
+        Reload::Swapped(_) => panic!("it was taken"),
+    };
+    let told = refused(&book);
+    assert!(told.contains(named), "{told}");
+    assert_eq!(book.packages().entries.len(), 2);
+    // That the lock is gone lets it in neither.
+    let lock_file = folder.0.join(super::lock::FILE);
+    std::fs::remove_file(&lock_file).unwrap();
+    assert!(refused(&book).contains("is not in rules.lock"));
+    lock.add(&load(&folder.0, false).0.entries);
+    lock.write(&folder.0).unwrap();
+    assert!(matches!(book.reload(), Reload::Swapped(_)));
+    assert_eq!(book.packages().entries.len(), 3);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Records rule packages: what was ever in force stays, and a commit can see which is current.
 
+use deadpool_postgres::Transaction;
 use jiff::civil::Date;
 use tokio_postgres::error::SqlState;
 
@@ -9,6 +10,7 @@ use super::row::Reader;
 use crate::domain::ids::{PackageHash, RegionCode};
 use crate::domain::standing::Scheme;
 
+const CHECK_SQL: &str = include_str!("sql/check_packages.sql");
 const SQL: &str = include_str!("sql/publish_package.sql");
 const FIND_SQL: &str = include_str!("sql/find_package.sql");
 
@@ -42,6 +44,13 @@ pub enum Publication {
     Published(u64),
     /// This package has the id of one that is recorded with other contents, and does not say that it supersedes it.
     Changed(String),
+    /// A recorded package supersedes one of these and is not among them.
+    Incomplete {
+        /// The one that is not there.
+        missing: String,
+        /// What it supersedes.
+        superseded: String,
+    },
     /// This package supersedes one that another already superseded.
     SupersededTwice(String),
     /// This package supersedes one that was never recorded.
@@ -49,7 +58,7 @@ pub enum Publication {
 }
 
 /// Records packages, those superseded before those that supersede; what is recorded already changes nothing. A refusal stops
-/// there, and records none.
+/// there, and records none: so does a set that lacks a package which supersedes one of its own, as nothing could be settled by it.
 pub async fn publish_packages(
     pool: &Pool,
     packages: &[PublishedPackage],
@@ -59,6 +68,9 @@ pub async fn publish_packages(
     let mut connection = pool.take(&operation).await?;
     connection.count();
     let transaction = connection.client.transaction().await.map_err(failed)?;
+    if let Some(refusal) = recorded_against(&transaction, packages).await.map_err(failed)? {
+        return Ok(refusal);
+    }
     let mut published = 0_u64;
     for package in packages {
         let statement = transaction.prepare_cached(SQL).await.map_err(failed)?;
@@ -100,6 +112,28 @@ pub async fn publish_packages(
     }
     transaction.commit().await.map_err(failed)?;
     Ok(Publication::Published(published))
+}
+
+/// What is recorded that these packages can not stand beside.
+async fn recorded_against(
+    transaction: &Transaction<'_>,
+    packages: &[PublishedPackage],
+) -> Result<Option<Publication>, tokio_postgres::Error> {
+    let hashes: Vec<&[u8]> = packages.iter().map(|package| package.hash.0.as_slice()).collect();
+    let ids: Vec<&str> = packages.iter().map(|package| package.package_id.as_str()).collect();
+    let superseded: Vec<Option<&[u8]>> = packages
+        .iter()
+        .map(|package| package.supersedes.as_ref().map(|hash| hash.0.as_slice()))
+        .collect();
+    let statement = transaction.prepare_cached(CHECK_SQL).await?;
+    let found = transaction.query_opt(&statement, &[&hashes, &ids, &superseded]).await?;
+    let Some(row) = found else { return Ok(None) };
+    let id: String = row.try_get("package_id")?;
+    let missing: Option<String> = row.try_get("missing_id")?;
+    Ok(Some(match missing {
+        Some(missing) => Publication::Incomplete { missing, superseded: id },
+        None => Publication::Changed(id),
+    }))
 }
 
 /// The canonical bytes of a package that was ever published.

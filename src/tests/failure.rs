@@ -398,7 +398,18 @@ async fn a_bad_package_put_in_place_while_serving_leaves_the_good_one_in_force()
     wait_for_reloads(&process, "swapped", 2);
     let now = desk.settle("RN", plain_bill(1, "ZN", 900)).await.breakdown.unwrap();
     assert_eq!(now.package.unwrap().package_id, "520200-resident-2024-b");
+    // Without it the region could not be settled any more: it goes on with it, and does not start without it.
+    std::fs::remove_dir_all(served.rules.path().join("520200/resident/2024-b")).unwrap();
+    wait_for_reloads(&process, "refused", 5);
+    let now = desk.settle("RO", plain_bill(1, "ZO", 900)).await.breakdown.unwrap();
+    assert_eq!(now.package.unwrap().package_id, "520200-resident-2024-b");
     assert!(process.end(Signal::TERM).success());
+    let mut again = onestop(&served.folder);
+    let output = again.arg("serve").env("ONESTOP_RULES_DIR", served.rules.path()).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let named = "package 520200-resident-2024-b is recorded, supersedes 520200-resident-2024 and is not in the folder";
+    assert!(said.contains(named) && said.contains("请一并放入"), "{said}");
 }
 
 /// As a careful operator does it: whole, or not at all.

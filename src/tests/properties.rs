@@ -13,7 +13,7 @@ use onestop::domain::record::{Body, Header, Record, Replay, reversed};
 use onestop::domain::rules::{
     Bearer, FactKind, FactValue, Formula, IdentityChoice, Package, Place, Transfer,
 };
-use onestop::domain::verdict::{Outcome, Verdict};
+use onestop::domain::verdict::{Action, Outcome, Verdict};
 use onestop::rulebook::load;
 use proptest::prelude::*;
 
@@ -186,6 +186,20 @@ proptest! {
         // The trace ends where the answer does.
         if let Some(last) = outcome.trace.last() {
             prop_assert!(outcome.breakdown.cash <= last.left);
+        }
+    }
+
+    #[test]
+    fn every_product_in_a_trace_is_true(seed in seeds()) {
+        let package = seed.package();
+        let outcome = settled(&package, &seed.inputs(&package));
+        for step in &outcome.trace {
+            let layer = step.layer.map(|layer| &package.layers[usize::from(layer)]);
+            let rounding = layer.map_or(package.rounding, |layer| layer.rounding);
+            let product = matches!(step.action, Action::Move | Action::Deductible | Action::Band);
+            if let Some(rate) = step.rate.filter(|_| product) {
+                prop_assert_eq!(step.base.share(rate, rounding), Some(step.amount), "{} {:?}", package.id, step);
+            }
         }
     }
 

@@ -1,10 +1,11 @@
 //! The settling path of the store: what is read, what is written, and who wins a race.
 
+use jiff::civil::date;
 use onestop::domain::ids::{PersonId, StayId};
 use onestop::domain::money::Fen;
 use onestop::store::{
-    Committed, Earlier, Found, Key, Left, Publication, check_integrity, commit, find_settlement,
-    leave_tombstone, publish_packages, rebuild_accumulators, standing,
+    Committed, Earlier, Found, Key, Left, Publication, PublishedPackage, check_integrity, commit,
+    find_settlement, leave_tombstone, publish_packages, rebuild_accumulators, standing,
 };
 
 use crate::harness::Database;
@@ -348,15 +349,54 @@ async fn a_package_is_superseded_once_and_never_changed() {
         publish(&[package("changed", None)]).await,
         Publication::Changed("520200-resident".to_owned())
     );
-    let unknown = package("next", Some(package("never seen", None).hash));
+    let unknown = PublishedPackage {
+        package_id: "520200-resident-b".to_owned(),
+        ..package("next", Some(package("never seen", None).hash))
+    };
     assert_eq!(
         publish(&[unknown]).await,
-        Publication::SupersedesUnknown("520200-resident".to_owned())
+        Publication::SupersedesUnknown("520200-resident-b".to_owned())
     );
     let old = package("rules", None).hash;
     assert_eq!(publish(&[package("next", Some(old))]).await, Publication::Published(1));
     let twice = [package("next", Some(old)), package("another", Some(old))];
     assert_eq!(publish(&twice).await, Publication::SupersededTwice("520200-resident".to_owned()));
+}
+
+#[tokio::test]
+async fn an_id_keeps_its_contents_and_a_folder_holds_what_supersedes_its_own() {
+    let database = Database::new().await;
+    furnish(&database, &[]).await;
+    let publish = async |packages: &[_]| publish_packages(&database.pool, packages).await.unwrap();
+    let old = package("rules", None);
+    let named = |id: &str, contents: &str| PublishedPackage {
+        package_id: id.to_owned(),
+        known_from: date(2999, 1, 1),
+        in_force_from: date(2999, 1, 1),
+        ..package(contents, Some(old.hash))
+    };
+    let later = named("520200-resident-b", "b");
+    assert_eq!(publish(&[old.clone(), later.clone()]).await, Publication::Published(1));
+    assert_eq!(publish(&[old.clone(), later.clone()]).await, Publication::Published(0));
+    // Whatever else is wrong with it, and also where it supersedes nothing any more.
+    let changed = named("520200-resident-b", "changed");
+    let alone = PublishedPackage { supersedes: None, ..changed.clone() };
+    for changed in [changed, alone] {
+        let published = publish(&[old.clone(), changed]).await;
+        assert_eq!(published, Publication::Changed("520200-resident-b".to_owned()));
+    }
+    // What supersedes counts also where it is not known yet and is for other days.
+    let incomplete = |missing: &str, superseded: &str| Publication::Incomplete {
+        missing: missing.to_owned(),
+        superseded: superseded.to_owned(),
+    };
+    let expected = incomplete("520200-resident-b", "520200-resident");
+    assert_eq!(publish(std::slice::from_ref(&old)).await, expected);
+    let last = PublishedPackage { supersedes: Some(later.hash), ..named("520200-resident-c", "c") };
+    let all = [old.clone(), later.clone(), last];
+    assert_eq!(publish(&all).await, Publication::Published(1));
+    assert_eq!(publish(&[old, later]).await, incomplete("520200-resident-c", "520200-resident-b"));
+    assert_eq!(publish(&all).await, Publication::Published(0));
 }
 
 /// What the checker is for: state that was changed behind our back shows, each by its name.

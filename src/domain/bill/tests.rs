@@ -116,6 +116,15 @@ fn a_refund_must_refund_something() {
     let other_item =
         ChargeLine { item: ItemCode::new("XB02").unwrap(), ..refund("3", "1", -10_000, -1_250) };
     check(with(other_item), Some((BillFault::RefundsNothing, at)));
+    // No more than was charged, and yet one of what cost 12.50 gives back 25.00, or 10.00.
+    for (price, fen) in [(25_000_000, -2_500), (10_000_000, -1_000)] {
+        let other_price = ChargeLine {
+            unit_price_e6: price,
+            amount: Fen::new(fen),
+            ..refund("3", "1", -10_000, 0)
+        };
+        check(with(other_price), Some((BillFault::RefundsNothing, at)));
+    }
 }
 
 #[test]

@@ -22,8 +22,16 @@ pub(super) struct Resolved {
 pub(super) struct Taken {
     deductible: Fen,
     pub(super) clause: ClauseId,
-    /// The clause of the n-th stay and its factor, from the second stay on.
-    pub(super) nth_stay: Option<(ClauseId, Rate)>,
+    /// What the factor of the n-th stay did, from the second stay on.
+    pub(super) nth_stay: Option<NthStay>,
+}
+
+/// The deductible before and after the factor of the n-th stay.
+pub(super) struct NthStay {
+    pub(super) clause: ClauseId,
+    pub(super) before: Fen,
+    pub(super) factor: Rate,
+    pub(super) after: Fen,
 }
 
 /// One band: up to where, at which ratio.
@@ -203,11 +211,12 @@ fn deductible_of<'a>(
         let stay = if nth.same_level { view.facts.stay_same_level } else { view.facts.stay };
         let place = usize::try_from(stay.saturating_sub(1)).unwrap_or(0);
         let factor = nth.factors.get(place).or(nth.factors.last()).copied().unwrap_or(Rate::ONE);
-        deductible = deductible.share(factor, view.rounding).ok_or(Halt::Overflow)?.max(Fen::ZERO);
+        let before = deductible;
+        deductible = before.share(factor, view.rounding).ok_or(Halt::Overflow)?.max(Fen::ZERO);
         // The first stay has nothing of the n-th in it.
         if 0 < place {
             view.note(nth.clause);
-            nth_stay = Some((nth.clause, factor));
+            nth_stay = Some(NthStay { clause: nth.clause, before, factor, after: deductible });
         }
     }
     if let Some(floor) = &rules.floor {

@@ -30,35 +30,22 @@ pub(super) struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    /// Does a condition hold? Most are told in one look.
+    /// Does a condition hold? Most are told in one look. Only one that hangs on an age that nobody knows stops the settlement.
     #[inline]
     pub(super) fn meets(&self, when: &When) -> Result<bool, Halt> {
         match when.look(self.shown) {
             None => Ok(false),
             Some(None) => Ok(true),
-            Some(Some(rest)) => self.holds(rest),
+            Some(Some(rest)) => self.holds(rest).ok_or(Halt::AgeMissing),
         }
     }
 
-    fn holds(&self, condition: &Condition) -> Result<bool, Halt> {
+    /// Does a condition hold? Nothing where that hangs on an age that nobody knows, whatever the order of its parts.
+    fn holds(&self, condition: &Condition) -> Option<bool> {
         let facts = self.facts;
-        Ok(match condition {
-            Condition::All(parts) => {
-                for part in parts {
-                    if !self.holds(part)? {
-                        return Ok(false);
-                    }
-                }
-                true
-            }
-            Condition::Any(parts) => {
-                for part in parts {
-                    if self.holds(part)? {
-                        return Ok(true);
-                    }
-                }
-                false
-            }
+        Some(match condition {
+            Condition::All(parts) => return self.decided_by(false, parts),
+            Condition::Any(parts) => return self.decided_by(true, parts),
             Condition::Not(part) => !self.holds(part)?,
             Condition::Identity(bits) => {
                 self.identity.is_some_and(|identity| has(*bits, identity.into()))
@@ -69,7 +56,7 @@ impl<'a> View<'a> {
             Condition::Care(bits) => has(*bits, bit_of(&Care::ALL, facts.care)),
             Condition::Transfer(bits) => has(*bits, bit_of(&Transfer::ALL, facts.transfer)),
             Condition::Disease(bits) => bits & facts.diseases != 0,
-            Condition::Age(span) => span.holds(facts.age.ok_or(Halt::AgeMissing)?),
+            Condition::Age(span) => span.holds(facts.age?),
             Condition::Stay(span) => span.holds(facts.stay),
             Condition::StaySameLevel(span) => span.holds(facts.stay_same_level),
             Condition::Hospital(codes) => codes.contains(&facts.hospital),
@@ -87,6 +74,19 @@ impl<'a> View<'a> {
                 self.done.get(usize::from(*layer)).is_none_or(|done| done.pay == Fen::ZERO)
             }),
         })
+    }
+
+    /// One part that is `deciding` decides for all; else one that nobody can tell leaves all untold.
+    fn decided_by(&self, deciding: bool, parts: &[Condition]) -> Option<bool> {
+        let mut untold = false;
+        for part in parts {
+            match self.holds(part) {
+                Some(holds) if holds == deciding => return Some(deciding),
+                Some(_) => {}
+                None => untold = true,
+            }
+        }
+        (!untold).then_some(!deciding)
     }
 
     /// The first row that holds.

@@ -195,10 +195,9 @@ impl<'r> Worker<'_, 'r> {
         let deductible = resolved.deductible_taken(entered, held).ok_or(Halt::Overflow)?;
         let excess = entered.checked_sub(deductible).ok_or(Halt::Overflow)?;
         if self.run.traced() {
-            if let Some((clause, factor)) = resolved.taken.as_ref().and_then(|taken| taken.nth_stay)
-            {
-                let figures = Figures(entered, Some(factor), resolved.deductible);
-                self.step(Action::Deductible, clause, figures);
+            if let Some(nth) = resolved.taken.as_ref().and_then(|taken| taken.nth_stay.as_ref()) {
+                let figures = Figures(nth.before, Some(nth.factor), nth.after);
+                self.step(Action::Deductible, nth.clause, figures);
             }
             if let Some(clause) = resolved.taken.as_ref().map(|taken| taken.clause) {
                 self.step(Action::Deductible, clause, Figures(entered, None, deductible));
@@ -275,13 +274,13 @@ impl<'r> Worker<'_, 'r> {
                 Bound::Cost(..) => continue,
                 Bound::UpTo(share) => self.room_up_to(share)?,
                 Bound::Pay(amount, slot) => {
+                    // Of a ceiling that is lifted nobody asks the amount.
+                    if let Some(CeilingChange::None) = lift {
+                        continue;
+                    }
                     let mut amount = self.view.amount(amount)?.0;
-                    match lift {
-                        Some(CeilingChange::None) => continue,
-                        Some(CeilingChange::Amount(change)) => {
-                            amount = self.view.change_amount(amount, change)?
-                        }
-                        None => {}
+                    if let Some(CeilingChange::Amount(change)) = lift {
+                        amount = self.view.change_amount(amount, change)?;
                     }
                     let held = slot.map_or(Fen::ZERO, |slot| self.run.held(slot));
                     amount.checked_sub(held).ok_or(Halt::Overflow)?
@@ -326,6 +325,12 @@ impl<'r> Worker<'_, 'r> {
             rules.slots.map_or((Fen::ZERO, Fen::ZERO), |(measure, counted)| {
                 (self.run.held(measure), self.run.held(counted))
             });
+        self.out.target = Some((measure, counted));
+        // What somebody told needs no figures of ours.
+        if self.run.told(self.out.layer, measure).is_some() {
+            self.out.done = Done { base: measure, ..Done::default() };
+            return Ok(());
+        }
         let measure_all = measure.checked_add(measure_before).ok_or(Halt::Overflow)?;
         let counted_all = counted.checked_add(counted_before).ok_or(Halt::Overflow)?;
         let (wanted, rate) = match &rules.goal {
@@ -343,7 +348,6 @@ impl<'r> Worker<'_, 'r> {
         self.step(Action::Target, rules.clause, Figures(measure_all, rate, pay));
         self.out.done =
             Done { base: measure, entered: measure, pay, excess: measure, ..Done::default() };
-        self.out.target = Some((measure, counted));
         Ok(())
     }
 

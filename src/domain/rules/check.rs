@@ -263,6 +263,7 @@ impl<'a> Checker<'a> {
             self.table(&deductible.amount, &[who]);
             if let Some(floor) = &deductible.floor {
                 self.table(floor, &[who]);
+                self.floor_above_all(floor, &deductible.amount);
             }
             if let Some((cap, _)) = &deductible.yearly_cap {
                 self.table(cap, &[who]);
@@ -278,6 +279,22 @@ impl<'a> Checker<'a> {
                 }
             }
             self.rising(&row.value, &context);
+        }
+    }
+
+    /// Warns of a floor above every amount of its table, as far as both are known: the table then says nothing.
+    fn floor_above_all(&mut self, floor: &'a Amount, amounts: &'a Amount) {
+        let largest = amounts
+            .iter()
+            .map(|row| bounds(&row.value).1)
+            .try_fold(Fen::ZERO, |a, b| Some(a.max(b?)));
+        let Some(largest) = largest else { return };
+        for row in floor {
+            if bounds(&row.value).0.is_some_and(|least| largest < least) {
+                let en = "the floor is above every amount of its table, so none counts unless a change raises it";
+                let zh = "下限高于表中所有金额，除非另有调增，否则表中的金额不起作用";
+                self.warning(row.clause, en.to_owned(), zh.to_owned());
+            }
         }
     }
 
@@ -330,6 +347,16 @@ fn at_or_below(high: &AmountValue, low: &AmountValue) -> bool {
         ) => what == other && more <= times && further <= plus && Rate::ZERO <= *more,
         (AmountValue::Of { .. }, AmountValue::Plain(_) | AmountValue::Of { .. })
         | (AmountValue::Plain(_), AmountValue::Of { .. }) => false,
+    }
+}
+
+/// The least and the most that a value can be, where it says so.
+fn bounds(value: &AmountValue) -> (Option<Fen>, Option<Fen>) {
+    match value {
+        AmountValue::Plain(fen) => (Some(*fen), Some(*fen)),
+        AmountValue::Of { min, max, .. } => {
+            (min.map(|min| max.map_or(min, |max| min.min(max))), *max)
+        }
     }
 }
 

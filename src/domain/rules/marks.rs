@@ -120,8 +120,8 @@ impl From<Condition> for When {
         let mut wanted = Marks::ANY;
         let mut rest: Vec<Condition> = Vec::new();
         for part in parts {
-            // What comes behind a part that can stop the settlement is asked behind it.
-            match seen(part).filter(|_| rest.is_empty()) {
+            // Wherever it stands: where one part fails the whole does, also beside one that nobody can tell.
+            match seen(part) {
                 Some(marks) => wanted = wanted.and(marks),
                 None => rest.push(part.clone()),
             }
@@ -218,8 +218,12 @@ mod tests {
             Condition::Stay(super::super::Span { at_least: 2, below: 9 }),
             Condition::Place(0b10),
         ]);
-        check(age.clone(), shown(1, None), Some(false));
-        check(age, shown(2, None), None);
+        let place =
+            |place| Marks::shown(1, (place, Referral::None), Care::Inpatient, Transfer::None);
+        check(age.clone(), place(Place::Province), Some(false));
+        check(age.clone(), shown(2, None), None);
+        // What can be told is told wherever it stands.
+        check(age, place(Place::Local), None);
         check(Condition::Any(vec![Condition::Level(0b10)]), shown(2, None), Some(false));
     }
 }

@@ -124,8 +124,8 @@ const TABLE: &[(&str, &str, &str)] = &[
     ),
     (
         "NOBODY_TELLS",
-        "该段待遇须由医保核心系统计算，目前未连接，请稍后重试。",
-        "This layer is told by the insurance core, which is not connected; try again later.",
+        "当地政策规定该段待遇由医保核心系统计算，而本系统尚未接入，不能即时结算，请按原有方式结算。",
+        "The rules here leave this layer to the insurance core, and none is connected; settle it the old way.",
     ),
     (
         "TOLD_ABOVE_LEFT",
@@ -181,8 +181,8 @@ const TABLE: &[(&str, &str, &str)] = &[
     ),
     (
         "REFUNDS_NOTHING",
-        "该退费明细没有对应的原明细，或退费超过原明细，请更正。",
-        "This negative line names no line that it refunds, or refunds more than that line; correct it.",
+        "该退费明细没有对应的原明细，或项目、单价与原明细不同，或退费超过原明细，请更正。",
+        "This negative line names no line that it refunds, or has another item or unit price, or refunds more; correct it.",
     ),
     (
         "TOTAL_IS_NOT_THE_SUM",

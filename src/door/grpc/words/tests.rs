@@ -146,3 +146,13 @@ fn every_code_has_words_and_every_word_a_code() {
         assert!(en.is_ascii() && 20 < en.len() && en.ends_with('.'), "{code}: {en}");
     }
 }
+
+/// Who is told to try again would do so for nothing: no core is connected in a while.
+#[test]
+fn what_no_core_tells_is_settled_the_old_way() {
+    assert!(!Reason::NobodyTells.transient());
+    let words = TABLE.iter().find(|(code, ..)| *code == Reason::NobodyTells.code());
+    let (_, zh, en) = words.unwrap();
+    assert!(zh.contains("按原有方式结算") && !zh.contains("重试"), "{zh}");
+    assert!(en.contains("settle it the old way") && !en.contains("again"), "{en}");
+}
