@@ -14,6 +14,7 @@ mod drill;
 mod failure;
 mod folder;
 mod gateway;
+mod groups;
 mod harness;
 mod ledger_fixture;
 mod observed;
