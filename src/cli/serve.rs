@@ -71,6 +71,9 @@ async fn serve_on(
     let app = App::new(database.pool()?, rulebook, keys, telemetry.metrics.clone());
     let pool = app.pool.clone();
     telemetry.observe_round_trips(move || pool.round_trips());
+    if !app.claims_database().await? {
+        return Err(other_keys(config, database));
+    }
     let app = Arc::new(app);
     let packages = app.rulebook.packages();
     let published = app::publish(&app.pool, &packages).await?;
@@ -132,6 +135,16 @@ fn load_keys(config: &Config) -> Result<Keys, anyhow::Error> {
             config.keys_dir.display()
         ))
     })
+}
+
+fn other_keys(config: &Config, database: &Database) -> anyhow::Error {
+    let (keys, database) = (config.keys_dir.display(), &database.name);
+    anyhow!(
+        "CREDENTIAL_KEY_OF_ANOTHER_DATABASE: {database} is kept under another credential key than that of {keys}; with this \
+         one nobody in it would be found, and everybody be registered twice. Set keys_dir to the keys it was filled with.\n\
+         数据库（{database}）使用的证件散列密钥与 {keys} 中的不同：继续运行会找不到库中任何人，并重复登记。\
+         请将 keys_dir 指向该库原来的密钥目录。"
+    )
 }
 
 fn load_rules(config: &Config) -> Result<RuleBook, anyhow::Error> {

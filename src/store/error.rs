@@ -88,6 +88,8 @@ pub enum Operation {
     CheckIntegrity,
     /// Recording rule packages.
     Publish,
+    /// Seeing under which credential key the database is kept.
+    CredentialKey,
     /// Importing rows.
     Import(String),
 }
@@ -111,6 +113,7 @@ impl fmt::Display for Operation {
             }
             Self::CheckIntegrity => f.write_str("compare accumulators with history"),
             Self::Publish => f.write_str("publish rule packages"),
+            Self::CredentialKey => f.write_str("compare the credential key with the database's"),
             Self::Import(import) => write!(f, "import {import}"),
         }
     }
