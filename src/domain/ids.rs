@@ -89,6 +89,11 @@ impl RegionCode {
     pub const fn province(self) -> u32 {
         self.0 / 10_000
     }
+
+    /// Do the first two digits name a province, a municipality, an autonomous or a special region (GB/T 2260)?
+    pub const fn is_of_a_province(self) -> bool {
+        matches!(self.province(), 11..=15 | 21..=23 | 31..=37 | 41..=46 | 50..=54 | 61..=65 | 71 | 81 | 82)
+    }
 }
 
 impl fmt::Display for RegionCode {
@@ -187,6 +192,9 @@ mod tests {
         }
         assert!(RegionCode::new("52020").is_none());
         assert_eq!(RegionCode::new("012345").unwrap().to_string(), "012345");
+        let of_a_province = |text: &str| RegionCode::new(text).unwrap().is_of_a_province();
+        assert!(["110000", "520201", "659001", "820000"].into_iter().all(of_a_province));
+        assert!(!["000000", "020252", "162000", "550000", "999999"].into_iter().any(of_a_province));
     }
 
     #[test]
