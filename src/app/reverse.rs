@@ -62,7 +62,7 @@ impl App {
     #[instrument(
         name = "reverse",
         skip_all,
-        fields(request.id = %request.request, hospital.code = %request.hospital, settlement.id)
+        fields(request.id = %request.request.logged(), hospital.code = %request.hospital, settlement.id)
     )]
     pub async fn reverse(
         &self,

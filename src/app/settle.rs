@@ -79,9 +79,9 @@ impl App {
         name = "settle",
         skip_all,
         fields(
-            request.id = %request.request,
+            request.id = %request.request.logged(),
             hospital.code = %request.claim.bill.hospital,
-            stay.id = %request.claim.bill.stay,
+            stay.id = %request.claim.bill.stay.logged(),
             settlement.id,
             attempts,
         )
