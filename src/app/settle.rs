@@ -271,6 +271,9 @@ impl App {
         earlier: &Earlier,
     ) -> Result<Settled, AppError> {
         let earlier = match earlier {
+            Earlier::Tombstone(left) if left.reversal == request.request => {
+                return Err(Refusal::RequestIdReused.into());
+            }
             Earlier::Tombstone(_) => return Err(Refusal::RequestReversed.into()),
             Earlier::Settlement(earlier) => earlier,
         };

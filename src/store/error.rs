@@ -78,6 +78,8 @@ pub enum Operation {
     FindSettlement(SettlementId),
     /// Looking for a settlement by the hospital's request.
     FindRequest(HospitalCode, RequestId),
+    /// Looking for a hospital.
+    FindHospital(HospitalCode),
     /// Reading who a person is.
     Standing,
     /// Leaving a tombstone.
@@ -106,6 +108,7 @@ impl fmt::Display for Operation {
             Self::FindRequest(hospital, request) => {
                 write!(f, "find request {} of hospital {hospital}", request.logged())
             }
+            Self::FindHospital(hospital) => write!(f, "find hospital {hospital}"),
             Self::Standing => f.write_str("read a standing"),
             Self::Tombstone(hospital, request) => {
                 write!(f, "leave a tombstone for {} of hospital {hospital}", request.logged())

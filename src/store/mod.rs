@@ -21,7 +21,7 @@ pub use accumulators::{Fault, check_integrity, rebuild_accumulators};
 pub use commit::{Committed, commit};
 pub use credential_key::claim_credential_key;
 pub use error::{Operation, StoreError};
-pub use find::{Found, Key, Recorded, Versions, find_settlement, standing};
+pub use find::{Found, Key, Recorded, Versions, find_settlement, is_hospital, standing};
 pub use migrate::migrate;
 pub use packages::{Publication, PublishedPackage, find_package, publish_packages};
 pub use pool::{Pool, PoolSettings};

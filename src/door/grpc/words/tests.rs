@@ -101,6 +101,8 @@ fn refusals() -> Vec<Refusal> {
             Refusal::Bill(_)
             | Refusal::RequestIdReused
             | Refusal::RequestReversed
+            | Refusal::AlreadyBarred
+            | Refusal::HospitalUnknown
             | Refusal::StaySettled(_)
             | Refusal::TokenForged
             | Refusal::TokenStale
@@ -118,6 +120,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::Bill(Faulty { fault: BillFault::Total, field: "bill.total_fen".to_owned() }),
         Refusal::RequestIdReused,
         Refusal::RequestReversed,
+        Refusal::AlreadyBarred,
         Refusal::StaySettled(None),
         Refusal::TokenForged,
         Refusal::TokenStale,
@@ -145,4 +148,13 @@ fn every_code_has_words_and_every_word_a_code() {
         assert!(6 < zh.chars().filter(|letter| han(*letter)).count(), "{code}: {zh}");
         assert!(en.is_ascii() && 20 < en.len() && en.ends_with('.'), "{code}: {en}");
     }
+}
+
+/// Parts of a stay are refused, so that nobody may be sent there.
+#[test]
+fn too_many_lines_is_no_dead_end() {
+    let words = of("TOO_MANY_LINES");
+    assert!(words.en.contains("10 000") && words.en.contains("one item and day"), "{}", words.en);
+    assert!(words.zh.contains("合并") && !words.zh.contains("分段"), "{}", words.zh);
+    assert!(!words.en.contains("parts"), "{}", words.en);
 }
