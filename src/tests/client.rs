@@ -66,6 +66,10 @@ async fn a_desk_quotes_settles_asks_again_and_reverses() {
 
     let found = onestop(&gateway, &["find", "--hospital", HOSPITAL, "--request-id", "REQ-1"]).await;
     check(&found, 0, &["ONE-STOP SETTLEMENT", owed]);
+    // The paper of a look-up is the paper of the settlement, the days of the stay included.
+    let stay = ["入出院日期        2024-06-30 … 2024-06-30", "Stay from, to     2024-06-30 …"];
+    check(&found, 0, &stay);
+    check(&quoted, 0, &stay);
 
     let reverse = ["reverse", "--request-id", "REV-1", "--hospital", HOSPITAL];
     let reversed =
