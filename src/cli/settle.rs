@@ -227,6 +227,8 @@ fn read(file: &std::path::Path) -> Result<Vec<SettleRequest>, Failure> {
 }
 
 fn parse(text: &str) -> Result<Vec<SettleRequest>, String> {
+    // Windows marks its files as UTF-8, which is not JSON.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let requests: Result<Vec<SettleRequest>, _> =
         serde_json::Deserializer::from_str(text).into_iter().collect();
     let requests = requests.map_err(|error| unread(text, &error))?;
@@ -488,6 +490,7 @@ mod tests {
     fn one_request_or_many_are_read_and_faults_are_named() {
         let one = "{\n  \"requestId\": \"R1\",\n  \"bill\": { \"totalFen\": \"100\" }\n}";
         assert_eq!(parse(one).unwrap().len(), 1);
+        assert_eq!(parse(&format!("\u{feff}{one}")).unwrap().len(), 1);
         let many = "{\"requestId\":\"R1\"}\n{\"requestId\":\"R2\"}\n";
         let ids: Vec<_> = parse(many).unwrap().into_iter().map(|one| one.request_id).collect();
         assert_eq!(ids, ["R1", "R2"]);
