@@ -47,6 +47,13 @@ async fn serve(config: Config) -> Result<(), anyhow::Error> {
 async fn serve_observed(config: &Config, telemetry: &Telemetry) -> Result<(), anyhow::Error> {
     // Signals first: one that comes while the cluster starts must stop us cleanly too.
     let stop = stop_on_signals().context("listen for signals")?;
+    if config.metrics_are_exposed() {
+        tracing::warn!(
+            metrics_listen = %config.metrics_listen,
+            "Metrics are plain HTTP, and metrics_listen is no loopback address: let only the scraper reach it. \
+             指标为明文 HTTP，且 metrics_listen 不是本机地址：请只允许采集端访问",
+        );
+    }
     // What can be refused without touching anything comes before what starts something.
     let keys = load_keys(config)?;
     let rulebook = Arc::new(load_rules(config)?);

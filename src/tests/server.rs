@@ -275,6 +275,21 @@ fn without_keys_it_says_how_to_make_them() {
     assert!(!folder.path().join("postgres").exists(), "nothing was started");
 }
 
+#[test]
+fn metrics_that_others_can_read_are_warned_of() {
+    let folder = Folder::new("metrics");
+    let said = |metrics: &str| {
+        // Without keys it ends before it listens anywhere.
+        let output =
+            onestop(&folder).arg("serve").env("ONESTOP_METRICS_LISTEN", metrics).output().unwrap();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let exposed = said("192.0.2.1:9464");
+    assert!(exposed.contains("plain HTTP") && exposed.contains("明文 HTTP"), "{exposed}");
+    let own = said("127.0.0.1:0");
+    assert!(!own.contains("plain HTTP"), "{own}");
+}
+
 #[tokio::test]
 async fn other_keys_are_refused_on_a_database_that_knows_its_own() {
     let database = Database::new().await;
