@@ -371,7 +371,7 @@ mod tests {
                 loop {
                     let (mut stream, _) = listener.accept().await.unwrap();
                     let mut seen = [0; 1_024];
-                    stream.read(&mut seen).await.unwrap();
+                    assert_ne!(stream.read(&mut seen).await.unwrap(), 0);
                     stream.write_all(said).await.unwrap();
                 }
             });

@@ -516,9 +516,10 @@ mod tests {
         let bill = Bill { hospital_code: "H1".to_owned(), ..Bill::default() };
         let request_id = "R1".to_owned();
         let request = SettleRequest { request_id, bill: Some(bill), ..SettleRequest::default() };
-        let said = |ended: &Ended| match unanswered("settle R1", ended, &find_hint(&request)) {
-            Failure::Other(error) => format!("{error:#}"),
-            other => panic!("{other:?}"),
+        let said = |ended: &Ended| {
+            let failure = unanswered("settle R1", ended, &find_hint(&request));
+            let Failure::Other(error) = failure else { panic!("{failure:?}") };
+            format!("{error:#}")
         };
         let lost = said(&Ended::Unanswered(tonic::Status::unknown("transport error")));
         for part in
