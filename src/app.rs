@@ -25,7 +25,7 @@ use crate::domain::bill::Bill;
 use crate::domain::verdict::Decline;
 use crate::keys::Keys;
 use crate::rulebook::RuleBook;
-use crate::store::Pool;
+use crate::store::{self, Pool};
 use crate::telemetry::Metrics;
 
 pub use self::answer::Answer;
@@ -128,6 +128,13 @@ impl App {
     /// What stands for a credential from here on: its normalised number ends here.
     pub fn credential(&self, kind: u8, normalized: &str) -> CredentialHash {
         CredentialHash { kind, hash: self.keys.credential_hash(kind, normalized) }
+    }
+
+    /// Whether the database is kept under our credential key. With another one nobody in it would be found.
+    pub async fn claims_database(&self) -> Result<bool, AppError> {
+        let fingerprint = self.keys.credential_fingerprint();
+        let claimed = store::claim_credential_key(&self.pool, &fingerprint).await;
+        claimed.map_err(AppError::store("compare the credential key"))
     }
 
     /// The only clock of the product.

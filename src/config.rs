@@ -19,8 +19,11 @@
 //! | `otlp_endpoint` | `ONESTOP_OTLP_ENDPOINT` | none: traces are not exported |
 //! | `log.format` | `ONESTOP_LOG_FORMAT` | `text` |
 //! | `log.filter` | `ONESTOP_LOG_FILTER` | `info` |
-//! | `tls.cert`, `tls.key` | `ONESTOP_TLS_CERT`, `ONESTOP_TLS_KEY` | none: loopback only |
+//! | `tls.cert`, `tls.key` | `ONESTOP_TLS_CERT`, `ONESTOP_TLS_KEY` | none: calls on loopback only |
 //! | `caller.name` | `ONESTOP_CALLER_NAME` | `development` |
+//!
+//! Metrics and health are plain HTTP on `metrics_listen`, also with TLS for calls. They hold no personal data, but say how much
+//! is settled: bind them to loopback, or to an address that only the scraper reaches.
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
@@ -62,6 +65,13 @@ pub struct Config {
     pub caller_name: String,
 }
 
+impl Config {
+    /// Can others than this machine read the metrics, which cross the network in clear?
+    pub fn metrics_are_exposed(&self) -> bool {
+        !self.metrics_listen.ip().is_loopback()
+    }
+}
+
 /// A database that somebody else runs.
 pub struct Database {
     /// Address, user and password, parsed.
@@ -100,8 +110,18 @@ struct Fault {
     place: String,
     /// `None` where the value is missing, or must not be shown.
     value: Option<String>,
-    fits: String,
+    fits: Fits,
 }
+
+/// What would fit: English, Chinese.
+type Fits = (String, String);
+
+/// What both addresses take.
+const ADDRESS: (&str, &str) = (
+    "an address and a port in quotes, such as \"127.0.0.1:50051\"",
+    "带引号的地址和端口，如 \"127.0.0.1:50051\"",
+);
+const FLAG: (&str, &str) = ("true or false", "true 或 false");
 
 /// What is outside, handed in, so that tests need no environment.
 #[derive(Debug, Default)]
@@ -154,7 +174,10 @@ pub fn read(file: Option<&Path>) -> Result<Config, Faults> {
     match std::fs::read_to_string(&file) {
         Ok(text) => from_parts(Some((&place, &text)), &outside),
         Err(error) => {
-            let fits = format!("a TOML file that can be read ({error})");
+            let fits = (
+                format!("a TOML file that can be read ({error})"),
+                format!("可读取的 TOML 文件（{error}）"),
+            );
             Err(Faults(vec![Fault { place, value: None, fits }]))
         }
     }
@@ -172,7 +195,7 @@ pub fn from_parts(file: Option<(&str, &str)>, outside: &Outside) -> Result<Confi
         keys_dir,
         data_dir,
         rules_dir: reader.path("rules_dir").unwrap_or_else(|| "settlement-rules".into()),
-        rules_examples: reader.parsed("rules_examples", "true or false").unwrap_or(false),
+        rules_examples: reader.parsed("rules_examples", FLAG).unwrap_or(false),
         database: reader.database(),
         commit_group_max: reader.count("commit.group_max", limits::COMMIT_GROUP_MAX),
         commit_writers: reader.count("commit.writers", limits::COMMIT_WRITERS_MAX),
@@ -181,7 +204,9 @@ pub fn from_parts(file: Option<(&str, &str)>, outside: &Outside) -> Result<Confi
         }),
         otlp_endpoint: reader.otlp_endpoint(),
         log: Log {
-            format: reader.parsed("log.format", "text or json").unwrap_or(LogFormat::Text),
+            format: reader
+                .parsed("log.format", ("text or json", "text 或 json"))
+                .unwrap_or(LogFormat::Text),
             filter: reader.log_filter(),
         },
         tls,
@@ -190,11 +215,29 @@ pub fn from_parts(file: Option<(&str, &str)>, outside: &Outside) -> Result<Confi
     if !config.listen.ip().is_loopback() && config.tls.is_none() {
         reader.fault(
             "listen",
-            "a loopback address such as 127.0.0.1:50051; any other needs tls.cert and tls.key, \
-             since bills would cross the network in clear",
+            (
+                "a loopback address such as 127.0.0.1:50051; any other needs tls.cert and tls.key, \
+                 since bills would cross the network in clear",
+                "本机地址，如 127.0.0.1:50051；其他地址须配置 tls.cert 和 tls.key，否则单据将在网络上明文传输",
+            ),
+        );
+    }
+    if collide(config.listen, config.metrics_listen) {
+        reader.fault(
+            "metrics_listen",
+            (
+                format!("another address than that of listen, {}", config.listen),
+                format!("与 listen（{}）不同的地址或端口", config.listen),
+            ),
         );
     }
     if reader.faults.is_empty() { Ok(config) } else { Err(Faults(reader.faults)) }
+}
+
+/// Could only one of the two be bound? Port 0 is any free one.
+fn collide(one: SocketAddr, other: SocketAddr) -> bool {
+    let everywhere = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() == other.port() && one.port() != 0 && (one.ip() == other.ip() || everywhere)
 }
 
 /// Values by key with where each came from, and the faults found so far.
@@ -213,7 +256,10 @@ impl Reader {
                     // The error shows the line itself, which might hold a password.
                     place: place.to_owned(),
                     value: None,
-                    fits: format!("TOML ({})", error.message()),
+                    fits: (
+                        format!("TOML ({})", error.message()),
+                        format!("有效的 TOML（{}）", error.message()),
+                    ),
                 }),
             }
         }
@@ -254,7 +300,12 @@ impl Reader {
                 | toml::Value::Datetime(_)
                 | toml::Value::Array(_)
                 | toml::Value::Table(_) => {
-                    let fits = "quoted text, or true or false".to_owned();
+                    let (en, zh) = match key.as_str() {
+                        "listen" | "metrics_listen" => ADDRESS,
+                        "rules_examples" => FLAG,
+                        _ => ("quoted text", "带引号的文本"),
+                    };
+                    let fits = (en.to_owned(), zh.to_owned());
                     self.faults.push(Fault { place, value: None, fits });
                     continue;
                 }
@@ -264,19 +315,20 @@ impl Reader {
     }
 
     fn unknown(&mut self, place: String) {
-        let fits = format!("one of the keys {}", KEYS.join(", "));
+        let keys = KEYS.join(", ");
+        let fits = (format!("one of the keys {keys}"), format!("以下配置项之一：{keys}"));
         self.faults.push(Fault { place, value: None, fits });
     }
 
     /// Records that the value of `key` does not fit.
-    fn fault(&mut self, key: &str, fits: impl Into<String>) {
+    fn fault(&mut self, key: &str, (en, zh): (impl Into<String>, impl Into<String>)) {
         // An address of a database holds its password.
         let secret = key.starts_with("database.") && !key.ends_with("_file");
         let (value, place) = match self.values.get(key) {
             Some((value, place)) => ((!secret).then(|| value.clone()), place.clone()),
             None => (None, format!("`{key}`")),
         };
-        self.faults.push(Fault { place, value, fits: fits.into() });
+        self.faults.push(Fault { place, value, fits: (en.into(), zh.into()) });
     }
 
     /// An empty value means that the key is not set, so that a variable can undo the file.
@@ -288,7 +340,7 @@ impl Reader {
         self.text(key).map(PathBuf::from)
     }
 
-    fn parsed<T: FromStr>(&mut self, key: &str, fits: &str) -> Option<T> {
+    fn parsed<T: FromStr>(&mut self, key: &str, fits: (&str, &str)) -> Option<T> {
         let parsed = self.text(key)?.parse().ok();
         if parsed.is_none() {
             self.fault(key, fits);
@@ -298,8 +350,8 @@ impl Reader {
 
     /// A whole number from 1 to `most`, which is also what it is where nothing is said.
     fn count(&mut self, key: &str, most: usize) -> usize {
-        let fits = format!("a whole number from 1 to {most}");
-        let count = self.parsed(key, &fits).unwrap_or(most);
+        let fits = (format!("a whole number from 1 to {most}"), format!("1 到 {most} 的整数"));
+        let count = self.parsed(key, (&fits.0, &fits.1)).unwrap_or(most);
         if (1..=most).contains(&count) {
             return count;
         }
@@ -308,14 +360,13 @@ impl Reader {
     }
 
     fn address(&mut self, key: &str, default: ([u8; 4], u16)) -> SocketAddr {
-        self.parsed(key, "an address and a port, such as 127.0.0.1:50051")
-            .unwrap_or_else(|| default.into())
+        self.parsed(key, ADDRESS).unwrap_or_else(|| default.into())
     }
 
     fn data_dir(&mut self, outside: &Outside) -> PathBuf {
         if let Some(folder) = self.path("data_dir") {
             if !folder.is_absolute() {
-                self.fault("data_dir", "an absolute path");
+                self.fault("data_dir", ("an absolute path", "绝对路径"));
             }
             return folder;
         }
@@ -329,7 +380,8 @@ impl Reader {
         match absolute("XDG_DATA_HOME").or_else(home) {
             Some(shared) => shared.join("onestop"),
             None => {
-                self.fault("data_dir", "an absolute path, since neither XDG_DATA_HOME nor HOME is");
+                let en = "an absolute path, since neither XDG_DATA_HOME nor HOME is";
+                self.fault("data_dir", (en, "绝对路径（XDG_DATA_HOME 和 HOME 均未设置）"));
                 PathBuf::new()
             }
         }
@@ -340,17 +392,20 @@ impl Reader {
             (None, None) => return None,
             (Some(cert), Some(key)) => Some(Tls { cert, key }),
             (Some(_), None) => {
-                self.fault("tls.key", "the key's PEM file, since tls.cert is set");
+                let en = "the key's PEM file, since tls.cert is set";
+                self.fault("tls.key", (en, "私钥的 PEM 文件（已设置 tls.cert）"));
                 None
             }
             (None, Some(_)) => {
-                self.fault("tls.cert", "the certificate's PEM file, since tls.key is set");
+                let en = "the certificate's PEM file, since tls.key is set";
+                self.fault("tls.cert", (en, "证书的 PEM 文件（已设置 tls.key）"));
                 None
             }
         }?;
         for (key, file) in [("tls.cert", &tls.cert), ("tls.key", &tls.key)] {
             if let Err(error) = std::fs::File::open(file) {
-                self.fault(key, format!("a PEM file that can be read ({error})"));
+                let en = format!("a PEM file that can be read ({error})");
+                self.fault(key, (en, format!("可读取的 PEM 文件（{error}）")));
             }
         }
         Some(tls)
@@ -360,7 +415,8 @@ impl Reader {
         let password = self.password();
         let Some(url) = self.text("database.url").map(SecretString::from) else {
             if password.is_some() {
-                self.fault("database.url", "set too, when a database password is");
+                let en = "set too, when a database password is";
+                self.fault("database.url", (en, "已设置数据库口令时也须设置本项"));
             }
             return None;
         };
@@ -372,7 +428,9 @@ impl Reader {
                 Some(Database { connection, ca_file: self.path("database.ca_file") })
             }
             Err(_) => {
-                self.fault("database.url", "such as postgres://user@host:5432/database");
+                let example = "postgres://user@host:5432/database";
+                let fits = (format!("such as {example}"), format!("形如 {example}"));
+                self.fault("database.url", fits);
                 None
             }
         }
@@ -382,13 +440,15 @@ impl Reader {
         let file = self.path("database.password_file");
         let password = self.text("database.password");
         if file.is_some() && password.is_some() {
-            self.fault("database.password_file", "unset, since database.password is set");
+            let en = "unset, since database.password is set";
+            self.fault("database.password_file", (en, "不设置（已设置 database.password）"));
         }
         let Some(file) = file else { return password.map(SecretString::from) };
         match std::fs::read_to_string(&file) {
             Ok(text) => Some(SecretString::from(text.trim_end_matches(['\r', '\n']))),
             Err(error) => {
-                self.fault("database.password_file", format!("a file that can be read ({error})"));
+                let en = format!("a file that can be read ({error})");
+                self.fault("database.password_file", (en, format!("可读取的文件（{error}）")));
                 None
             }
         }
@@ -401,7 +461,10 @@ impl Reader {
         if !fits {
             self.fault(
                 "otlp_endpoint",
-                "the address of a collector, such as http://127.0.0.1:4317",
+                (
+                    "the address of a collector, such as http://127.0.0.1:4317",
+                    "收集端的地址，如 http://127.0.0.1:4317",
+                ),
             );
         }
         Some(endpoint)
@@ -410,7 +473,8 @@ impl Reader {
     fn log_filter(&mut self) -> String {
         let filter = self.text("log.filter").unwrap_or_else(|| "info".to_owned());
         if let Err(error) = tracing_subscriber::EnvFilter::try_new(&filter) {
-            self.fault("log.filter", format!("such as info,onestop=debug ({error})"));
+            let en = format!("such as info,onestop=debug ({error})");
+            self.fault("log.filter", (en, format!("形如 info,onestop=debug（{error}）")));
         }
         filter
     }
@@ -436,13 +500,14 @@ impl fmt::Debug for Database {
 
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} fault(s) in the configuration", self.0.len())?;
-        for Fault { place, value, fits } in &self.0 {
+        let count = self.0.len();
+        write!(f, "{count} fault(s) in the configuration / 配置有误，共 {count} 处")?;
+        for Fault { place, value, fits: (en, zh) } in &self.0 {
             write!(f, "\n  {place}")?;
             if let Some(value) = value {
                 write!(f, " is {value:?}")?;
             }
-            write!(f, "; what would fit: {fits}")?;
+            write!(f, "; what would fit: {en} / 应为：{zh}")?;
         }
         Ok(())
     }

@@ -62,6 +62,10 @@ pub enum Refusal {
     RequestIdReused,
     /// The request was reversed before it was seen.
     RequestReversed,
+    /// What is to be reversed was reversed before it was seen, by another reversal.
+    AlreadyBarred,
+    /// The hospital of a reversal was never registered.
+    HospitalUnknown,
     /// The stay is settled already.
     StaySettled(Option<SettlementId>),
     /// The quote token was not signed by us, or was changed.
@@ -140,6 +144,8 @@ impl Refusal {
             Self::Bill(faulty) => faulty.fault.code(),
             Self::RequestIdReused => "REQUEST_ID_REUSED",
             Self::RequestReversed => "REQUEST_REVERSED",
+            Self::AlreadyBarred => "ALREADY_BARRED",
+            Self::HospitalUnknown => "HOSPITAL_UNKNOWN",
             Self::StaySettled(_) => "STAY_SETTLED",
             Self::TokenForged => "QUOTE_TOKEN_FORGED",
             Self::TokenStale => "QUOTE_TOKEN_STALE",
@@ -158,6 +164,7 @@ impl Refusal {
         match self {
             Self::Bill(faulty) => &faulty.field,
             Self::RequestIdReused | Self::RequestReversed => "request_id",
+            Self::AlreadyBarred => "original_request_id",
             Self::StaySettled(_) => "bill.stay_id",
             Self::TokenForged | Self::TokenStale | Self::TokenOfAnotherBill => "quote_token",
             Self::SettlementUnknown
@@ -165,7 +172,7 @@ impl Refusal {
             | Self::AlreadyReversed(_)
             | Self::NotNewest(_) => "settlement_id",
             Self::RequestUnknown => "request.request_id",
-            Self::OtherHospital => "hospital_code",
+            Self::OtherHospital | Self::HospitalUnknown => "hospital_code",
             Self::PersonUnknown => "credential",
         }
     }
@@ -178,6 +185,8 @@ impl Refusal {
             Self::Bill(_)
             | Self::RequestIdReused
             | Self::RequestReversed
+            | Self::AlreadyBarred
+            | Self::HospitalUnknown
             | Self::TokenForged
             | Self::TokenStale
             | Self::TokenOfAnotherBill

@@ -28,7 +28,7 @@ pub struct Person {
 
 impl App {
     /// A settlement by its id.
-    #[instrument(name = "get settlement", skip_all, fields(settlement.id = %settlement))]
+    #[instrument(name = "get settlement", skip_all, fields(settlement.id = %settlement.logged()))]
     pub async fn settlement(
         &self,
         _caller: &Caller,
@@ -38,7 +38,7 @@ impl App {
     }
 
     /// A settlement by the hospital's own request: did it settle?
-    #[instrument(name = "get settlement by request", skip_all, fields(hospital.code = %hospital, request.id = %request))]
+    #[instrument(name = "get settlement by request", skip_all, fields(hospital.code = %hospital, request.id = %request.logged()))]
     pub async fn settlement_of_request(
         &self,
         _caller: &Caller,

@@ -1,8 +1,9 @@
 //! Takes lists into the registry, batch by batch. The keys stay here: what reaches the store is hashed or sealed.
 
 use super::{App, AppError, Caller};
-use crate::domain::ids::PersonId;
-use crate::store::import::{self, Begin, Begun, Closed, Rows, Secrets, Taken};
+use crate::domain::ids::{PersonId, RegionCode};
+use crate::domain::standing::Scheme;
+use crate::store::import::{self, Begin, Begun, Closed, Rows, Rules, Secrets, Taken};
 
 /// One list on its way in.
 #[derive(Debug)]
@@ -34,7 +35,25 @@ impl Import<'_> {
         let seal =
             |name: &str, person: PersonId| keys.seal_name(name, &person.get().to_string()).ok();
         let secrets = Secrets { credential_hash: &hash, seal_name: &seal };
-        let taken = import::take(&self.app.pool, &secrets, &self.list, position, rows).await;
+        // One moment's packages for the whole batch. Where none is loaded nobody can say what a word means.
+        let packages = self.app.rulebook.packages();
+        let all = || packages.entries.iter().map(|entry| &entry.package);
+        let none = packages.entries.is_empty();
+        let knows_accumulator = |region: RegionCode, scheme: Scheme, year: i16, name: &str| {
+            let own = all().filter(|package| package.region == region && package.scheme == scheme);
+            none || own
+                .flat_map(|package| &package.accumulators)
+                .any(|counted| counted.life == (year == 0) && counted.name == name)
+        };
+        let knows_identity = |code: &str| {
+            none || all()
+                .flat_map(|package| &package.identities)
+                .any(|identity| identity.code == code)
+        };
+        let rules =
+            Rules { knows_accumulator: &knows_accumulator, knows_identity: &knows_identity };
+        let known = (&secrets, &rules);
+        let taken = import::take(&self.app.pool, known, &self.list, position, rows).await;
         taken.map_err(AppError::store("take rows of an import"))
     }
 

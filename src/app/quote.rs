@@ -67,7 +67,7 @@ const TOKEN_BYTES: usize = SIGNED_BYTES + 32;
 
 impl App {
     /// Says what would be paid now. Records nothing.
-    #[instrument(name = "quote", skip_all, fields(hospital.code = %claim.bill.hospital, stay.id = %claim.bill.stay))]
+    #[instrument(name = "quote", skip_all, fields(hospital.code = %claim.bill.hospital, stay.id = %claim.bill.stay.logged()))]
     pub async fn quote(&self, caller: &Caller, claim: &Claim) -> Result<Outcome<Quote>, AppError> {
         tracing::debug!(caller.name = %caller.name, "Quote asked for");
         let now = self.now();

@@ -62,7 +62,7 @@ impl App {
     #[instrument(
         name = "reverse",
         skip_all,
-        fields(request.id = %request.request, hospital.code = %request.hospital, settlement.id)
+        fields(request.id = %request.request.logged(), hospital.code = %request.hospital, settlement.id)
     )]
     pub async fn reverse(
         &self,
@@ -95,7 +95,12 @@ impl App {
         };
         match (found, &request.target) {
             (Some(Stored::Recorded(recorded)), _) => self.undo(caller, request, *recorded).await,
-            (Some(Stored::Tombstone(_)), _) => Err(Refusal::RequestReversed.into()),
+            (Some(Stored::Tombstone(tombstone)), Target::Request(original))
+                if tombstone.reversal == *original =>
+            {
+                Err(Refusal::ReversesAReversal.into())
+            }
+            (Some(Stored::Tombstone(_)), _) => Err(Refusal::AlreadyBarred.into()),
             (None, Target::Settlement(_)) => Err(Refusal::SettlementUnknown.into()),
             (None, Target::Request(original)) => self.bury(request, original).await,
         }
@@ -183,6 +188,11 @@ impl App {
     ) -> Result<Attempt, AppError> {
         if *original == request.request {
             return Err(Refusal::RequestIdReused.into());
+        }
+        // What a mistyped hospital never sent was not reversed by barring it there.
+        let known = store::is_hospital(&self.pool, &request.hospital).await;
+        if !known.map_err(AppError::store("find a hospital"))? {
+            return Err(Refusal::HospitalUnknown.into());
         }
         let said = (request.operator.as_ref(), request.reason.as_deref());
         let left = store::leave_tombstone(

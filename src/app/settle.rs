@@ -79,9 +79,9 @@ impl App {
         name = "settle",
         skip_all,
         fields(
-            request.id = %request.request,
+            request.id = %request.request.logged(),
             hospital.code = %request.claim.bill.hospital,
-            stay.id = %request.claim.bill.stay,
+            stay.id = %request.claim.bill.stay.logged(),
             settlement.id,
             attempts,
         )
@@ -273,6 +273,9 @@ impl App {
         earlier: &Earlier,
     ) -> Result<Settled, AppError> {
         let earlier = match earlier {
+            Earlier::Tombstone(left) if left.reversal == request.request => {
+                return Err(Refusal::RequestIdReused.into());
+            }
             Earlier::Tombstone(_) => return Err(Refusal::RequestReversed.into()),
             Earlier::Settlement(earlier) => earlier,
         };

@@ -47,9 +47,24 @@ pub struct Told {
 pub enum Ended {
     /// The server read the message and does not take it.
     Refused(Told),
-    /// Nobody knows whether the server saw it, or the server could not do it now.
+    /// The server could not do it now, and did nothing, whenever it was asked.
+    NothingDone(Told),
+    /// Nobody knows whether the server saw it.
     Unanswered(Status),
 }
+
+/// Why a call may be sent again, for people: Chinese, English.
+pub type Safe = (&'static str, &'static str);
+
+/// Settles.
+pub const SETTLES_ONCE: Safe = ("同一请求号只结算一次", "the same request id settles once");
+/// Reverses.
+pub const REVERSES_ONCE: Safe = ("同一请求号只撤销一次", "the same request id reverses once");
+/// Quotes and look-ups.
+pub const RECORDS_NOTHING: Safe = ("查询和预结算不记账", "asking records nothing");
+
+/// What the server says where it could not do a call and did nothing of it.
+const NOTHING_DONE: [&str; 4] = ["BUSY", "DEPENDENCY_AWAY", "RULES_MOVED", "DEADLINE_PASSED"];
 
 /// The address as given, or where the configuration says that the server listens.
 pub(super) fn address(
@@ -88,22 +103,27 @@ pub fn settlements(channel: Channel) -> SettlementServiceClient<Channel> {
 }
 
 /// Calls until there is an answer, a refusal, or the attempts are used up. Only for calls that may be sent twice.
-pub async fn patiently<T, F>(what: &str, call: impl FnMut() -> F) -> Result<T, Ended>
+pub async fn patiently<T, F>(
+    (what, safe): (&str, Safe),
+    call: impl FnMut() -> F,
+) -> Result<T, Ended>
 where
     F: Future<Output = Result<tonic::Response<T>, Status>>,
 {
-    patiently_from(limits::CLIENT_BACKOFF_FIRST, what, call).await
+    patiently_from(limits::CLIENT_BACKOFF_FIRST, (what, safe), call).await
 }
 
 async fn patiently_from<T, F>(
     mut wait: Duration,
-    what: &str,
+    (what, safe): (&str, Safe),
     mut call: impl FnMut() -> F,
 ) -> Result<T, Ended>
 where
     F: Future<Output = Result<tonic::Response<T>, Status>>,
 {
     let mut attempt = 1;
+    // What one attempt did may stand, though a later one did nothing.
+    let mut nothing_done = true;
     loop {
         let answered = match tokio::time::timeout(limits::CLIENT_CALL_MAX, call()).await {
             Ok(answered) => answered,
@@ -116,16 +136,18 @@ where
         if !may_try_again(&status) {
             return Err(ended(status));
         }
+        let told = told(&status).filter(|told| NOTHING_DONE.contains(&told.code.as_str()));
+        nothing_done &= told.is_some();
         if attempt == limits::CLIENT_ATTEMPTS_MAX {
-            return Err(Ended::Unanswered(status));
+            let told = told.filter(|_| nothing_done);
+            return Err(told.map_or(Ended::Unanswered(status), Ended::NothingDone));
         }
         let pause = wait.max(asked_to_wait(&status)).min(limits::CLIENT_BACKOFF_MAX);
+        let (pause_ms, (zh, en)) = (pause.as_millis(), safe);
         out::error(&format!(
-            "{what}: no answer ({}); sent again unchanged in {} ms, which is safe: {}. \
-             无应答，以相同报文重发，不会重复结算 ({attempt}/{})",
+            "{what}: no answer ({}); sent again unchanged in {pause_ms} ms, which is safe: {en}. \
+             未得到应答，{pause_ms} 毫秒后原样重发：{zh} ({attempt}/{})",
             describe(&status),
-            pause.as_millis(),
-            "the same request id settles once",
             limits::CLIENT_ATTEMPTS_MAX,
         ));
         tokio::time::sleep(pause).await;
@@ -134,16 +156,20 @@ where
     }
 }
 
-/// Could the same message be answered differently in a moment? A client's own time-out comes back as `Cancelled`.
+/// Could the same message be answered differently in a moment? A client's own time-out comes back as `Cancelled`, and a server
+/// that was killed in mid-call as `Unknown`, or as `Internal` from the protocol: ours always says more than that.
 pub fn may_try_again(status: &Status) -> bool {
     match status.code() {
+        Code::Unknown => told(status).is_none(),
+        Code::Internal => {
+            told(status).is_none() && status.message().starts_with("h2 protocol error")
+        }
         Code::Unavailable
         | Code::Cancelled
         | Code::DeadlineExceeded
         | Code::ResourceExhausted
         | Code::Aborted => true,
         Code::Ok
-        | Code::Unknown
         | Code::InvalidArgument
         | Code::NotFound
         | Code::AlreadyExists
@@ -151,7 +177,6 @@ pub fn may_try_again(status: &Status) -> bool {
         | Code::FailedPrecondition
         | Code::OutOfRange
         | Code::Unimplemented
-        | Code::Internal
         | Code::DataLoss
         | Code::Unauthenticated => false,
     }
@@ -284,6 +309,7 @@ mod tests {
     use tonic_types::ErrorDetails;
 
     use super::*;
+    use crate::door::wire::settlement::v1::SettleRequest;
 
     #[test]
     fn a_refusal_is_told_with_code_field_and_both_languages() {
@@ -310,7 +336,7 @@ mod tests {
     #[tokio::test]
     async fn what_may_pass_is_tried_again_and_what_was_refused_is_not() {
         let mut calls = 0;
-        let answer = patiently_from(Duration::ZERO, "settle R1", || {
+        let answer = patiently_from(Duration::ZERO, ("settle R1", SETTLES_ONCE), || {
             calls += 1;
             let answer = if calls < 3 {
                 Err(Status::unavailable("starting"))
@@ -323,12 +349,78 @@ mod tests {
         assert_eq!((answer.unwrap(), calls), (7, 3));
 
         let mut calls = 0;
-        let answer = patiently_from(Duration::ZERO, "settle R1", || {
+        let answer = patiently_from(Duration::ZERO, ("settle R1", SETTLES_ONCE), || {
             calls += 1;
             std::future::ready(Err::<tonic::Response<()>, _>(Status::invalid_argument("no")))
         })
         .await;
         assert!(matches!(answer, Err(Ended::Unanswered(_))));
         assert_eq!(calls, 1);
+    }
+
+    /// A server that is killed in mid-call, at each of three moments, is called again.
+    #[tokio::test]
+    async fn a_server_that_goes_away_in_mid_call_is_called_again() {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        // Nothing; settings (an empty frame) and then nothing; what is no HTTP/2 at all.
+        const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
+        for said in [&b""[..], SETTINGS, &[0xff; 64]] {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = format!("http://{}", listener.local_addr().unwrap());
+            tokio::spawn(async move {
+                loop {
+                    let (mut stream, _) = listener.accept().await.unwrap();
+                    let mut seen = [0; 1_024];
+                    assert_ne!(stream.read(&mut seen).await.unwrap(), 0);
+                    stream.write_all(said).await.unwrap();
+                }
+            });
+            let client = settlements(channel(&address, None).unwrap());
+            let mut calls = 0;
+            let ended = patiently_from(Duration::ZERO, ("settle R1", SETTLES_ONCE), || {
+                calls += 1;
+                let mut client = client.clone();
+                async move { client.settle(SettleRequest::default()).await }
+            });
+            let ended = ended.await.unwrap_err();
+            assert!(matches!(ended, Ended::Unanswered(_)), "{ended:?}");
+            assert_eq!(calls, limits::CLIENT_ATTEMPTS_MAX, "{ended:?}");
+        }
+        for transport in
+            [Status::unknown("transport error"), Status::internal("h2 protocol error: http2 error")]
+        {
+            assert!(may_try_again(&transport), "{transport:?}");
+        }
+        let said = Status::with_error_details(
+            Code::Internal,
+            "h2 protocol error",
+            ErrorDetails::with_error_info("INTERNAL", "onestop", []),
+        );
+        assert!(!may_try_again(&said) && !may_try_again(&Status::internal("failed to decode")));
+    }
+
+    #[tokio::test]
+    async fn where_nothing_was_done_nobody_is_told_that_it_is_not_known() {
+        let moved = || {
+            let details = ErrorDetails::with_error_info("RULES_MOVED", "onestop", []);
+            Status::with_error_details(Code::Unavailable, "nothing was done", details)
+        };
+        let ended = patiently_from(Duration::ZERO, ("settle R1", SETTLES_ONCE), || {
+            std::future::ready(Err::<tonic::Response<()>, _>(moved()))
+        });
+        let ended = ended.await.unwrap_err();
+        assert!(
+            matches!(&ended, Ended::NothingDone(told) if told.code == "RULES_MOVED"),
+            "{ended:?}"
+        );
+        // One attempt of which nothing is known is enough.
+        let mut calls = 0;
+        let ended = patiently_from(Duration::ZERO, ("settle R1", SETTLES_ONCE), || {
+            calls += 1;
+            let status = if calls == 1 { Status::unknown("transport error") } else { moved() };
+            std::future::ready(Err::<tonic::Response<()>, _>(status))
+        });
+        let ended = ended.await.unwrap_err();
+        assert!(matches!(ended, Ended::Unanswered(_)), "{ended:?}");
     }
 }

@@ -27,9 +27,11 @@ use crate::door::wire::registry::v1::{
 };
 use crate::limits;
 
+mod lines;
 pub mod rejects;
 pub mod rows;
 
+use lines::Records;
 use rejects::{Reject, Rejects};
 use rows::{Header, Kind, Unreadable};
 
@@ -152,14 +154,13 @@ pub fn look_through(arguments: &Arguments) -> Result<List, Failure> {
         return Err(Failure::Usage("--region is for --full lists".to_owned()));
     }
     let opened = File::open(file).map_err(|error| fault(error.to_string()))?;
-    let mut csv = reader(Hashing { inner: opened, hash: Sha256::new() });
-    let headers = csv.byte_headers().map_err(|error| fault(error.to_string()))?;
+    let mut csv = Records::new(Hashing { inner: opened, hash: Sha256::new() });
+    let headers = csv.headers().map_err(|error| fault(error.to_string()))?;
     let header = Header::read(arguments.kind, headers).map_err(fault)?;
     let mut record = csv::ByteRecord::new();
     let mut row_count = 0_u64;
     let spinner = Progress::new("reading the list", 0);
-    while csv.read_byte_record(&mut record).map_err(|error| fault(error.to_string()))? {
-        let line = record.position().map_or(0, csv::Position::line);
+    while let Some(line) = csv.read(&mut record).map_err(|error| fault(error.to_string()))? {
         match header.row(line, &record) {
             Ok(_) => row_count = row_count.saturating_add(1),
             // What is not sent would count as no longer on the list, and end.
@@ -350,7 +351,7 @@ fn read_rows(
 ) -> Result<(), (anyhow::Error, mpsc::Sender<ImportRequest>)> {
     let opened = File::open(&list.file).with_context(|| reading(&list.file));
     let mut csv = match opened {
-        Ok(file) => reader(file),
+        Ok(file) => Records::new(file),
         Err(error) => return Err((error, rows)),
     };
     let part = |part| ImportRequest { part: Some(part) };
@@ -359,12 +360,11 @@ fn read_rows(
     }
     let mut record = csv::ByteRecord::new();
     loop {
-        match csv.read_byte_record(&mut record).with_context(|| reading(&list.file)) {
-            Ok(true) => {}
-            Ok(false) => return Ok(()),
+        let line = match csv.read(&mut record).with_context(|| reading(&list.file)) {
+            Ok(Some(line)) => line,
+            Ok(None) => return Ok(()),
             Err(error) => return Err((error, rows)),
-        }
-        let line = record.position().map_or(0, csv::Position::line);
+        };
         let gone = match list.header.row(line, &record) {
             Ok(row) => rows.blocking_send(part(import_request::Part::Row(row))).is_err(),
             Err(unreadable) => bad.blocking_send(Reject::unreadable(line, unreadable)).is_err(),
@@ -391,11 +391,6 @@ impl From<ImportReject> for Reject {
 
 fn reading(file: &Path) -> String {
     format!("read {}", file.display())
-}
-
-/// Rows of any width, so that one bad row is a reject and not the end of the list.
-fn reader<R: Read>(from: R) -> csv::Reader<R> {
-    csv::ReaderBuilder::new().flexible(true).from_reader(from)
 }
 
 /// Hashes what is read through it.

@@ -46,7 +46,7 @@ enum Command {
     Keys(keys::Command),
     /// Settles bills over gRPC and prints slips. Ends with 1 when any was refused or declined.
     Settle(settle::Arguments),
-    /// Reverses a settlement, or bars a request that was never seen.
+    /// Reverses a settlement. Ends with 3 when nothing was reversed: the request was never seen, and is barred from now on.
     Reverse(settle::ReverseArguments),
     /// Finds a settlement by its id, or by the hospital's own request id: "did my timed-out request settle?".
     Find(settle::FindArguments),

@@ -47,6 +47,13 @@ async fn serve(config: Config) -> Result<(), anyhow::Error> {
 async fn serve_observed(config: &Config, telemetry: &Telemetry) -> Result<(), anyhow::Error> {
     // Signals first: one that comes while the cluster starts must stop us cleanly too.
     let stop = stop_on_signals().context("listen for signals")?;
+    if config.metrics_are_exposed() {
+        tracing::warn!(
+            metrics_listen = %config.metrics_listen,
+            "Metrics are plain HTTP, and metrics_listen is no loopback address: let only the scraper reach it. \
+             指标为明文 HTTP，且 metrics_listen 不是本机地址：请只允许采集端访问",
+        );
+    }
     // What can be refused without touching anything comes before what starts something.
     let keys = load_keys(config)?;
     let rulebook = Arc::new(load_rules(config)?);
@@ -71,6 +78,9 @@ async fn serve_on(
     let app = App::new(database.pool(config)?, rulebook, keys, telemetry.metrics.clone());
     let pool = app.pool.clone();
     telemetry.observe_round_trips(move || pool.round_trips());
+    if !app.claims_database().await? {
+        return Err(other_keys(config, database));
+    }
     let app = Arc::new(app);
     let packages = app.rulebook.packages();
     let published = app::publish(&app.pool, &packages).await?;
@@ -132,6 +142,16 @@ fn load_keys(config: &Config) -> Result<Keys, anyhow::Error> {
             config.keys_dir.display()
         ))
     })
+}
+
+fn other_keys(config: &Config, database: &Database) -> anyhow::Error {
+    let (keys, database) = (config.keys_dir.display(), &database.name);
+    anyhow!(
+        "CREDENTIAL_KEY_OF_ANOTHER_DATABASE: {database} is kept under another credential key than that of {keys}; with this \
+         one nobody in it would be found, and everybody be registered twice. Set keys_dir to the keys it was filled with.\n\
+         数据库（{database}）使用的证件散列密钥与 {keys} 中的不同：继续运行会找不到库中任何人，并重复登记。\
+         请将 keys_dir 指向该库原来的密钥目录。"
+    )
 }
 
 fn load_rules(config: &Config) -> Result<RuleBook, anyhow::Error> {

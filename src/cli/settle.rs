@@ -19,6 +19,12 @@ use crate::door::wire::settlement::v1::{
     settlement_service_client::SettlementServiceClient,
 };
 
+/// After a call that records nothing.
+const ASK_AGAIN: &str = "查询和预结算不记账，请再试一次\n  asking records nothing; ask again";
+
+/// Nothing was reversed: the request id was never seen, and is barred from now on.
+const EXIT_BARRED: u8 = 3;
+
 type Client = SettlementServiceClient<Channel>;
 
 /// What all three share.
@@ -58,7 +64,7 @@ pub(super) struct ReverseArguments {
     /// The settlement to reverse.
     #[arg(long, group = "target")]
     settlement_id: Option<String>,
-    /// The request to reverse, whether it was ever seen or not.
+    /// The request to reverse. One that was never seen is barred (a tombstone), and the command ends with 3.
     #[arg(long, group = "target")]
     original_request_id: Option<String>,
     /// Why, for the record.
@@ -88,6 +94,8 @@ pub(super) struct FindArguments {
 enum Answer {
     /// Settled, reversed or found: the slip, and the answer as it came.
     Good { slip: String, json: Value },
+    /// Nothing was reversed: the request was barred instead.
+    Barred { slip: String, json: Value },
     /// Read, and not settled.
     Bad { kind: &'static str, told: Told, json: Option<Value> },
 }
@@ -103,12 +111,12 @@ pub(super) fn run(
     }
     let Arguments { quote, shared, .. } = arguments;
     shared.with_client(configured, async |mut client, shared| {
-        let mut good = true;
+        let mut code = 0;
         // Slips tell how far it is; JSON mostly goes to a file.
         let progress =
             shared.json.then(|| Progress::new("settle", requests.iter().map(|_| 1).sum()));
         for (done, request) in (1_u64..).zip(requests) {
-            good &= settle(&mut client, request, quote, shared).await?;
+            code = settle(&mut client, request, quote, shared).await?.max(code);
             if let Some(progress) = &progress {
                 progress.at(done);
             }
@@ -116,7 +124,7 @@ pub(super) fn run(
         if let Some(progress) = progress {
             progress.clear();
         }
-        Ok(good)
+        Ok(code)
     })
 }
 
@@ -164,31 +172,32 @@ pub(super) fn run_find(
 }
 
 impl Shared {
-    /// Runs `work` with a client; an answer that is no good ends with code 1, after it was printed.
+    /// Runs `work` with a client; it ends with the code that `work` gives, after the answers were printed.
     fn with_client(
         self,
         configured: impl FnOnce() -> Result<Config, Failure>,
-        work: impl AsyncFnOnce(Client, &Shared) -> Result<bool, Failure>,
+        work: impl AsyncFnOnce(Client, &Shared) -> Result<u8, Failure>,
     ) -> Result<(), Failure> {
         let address = client::address(&self.server, configured)?;
-        let good = super::block_on(async {
+        let code = super::block_on(async {
             let channel = client::channel(&address, self.server.ca.as_deref())?;
             work(client::settlements(channel), &self).await
         })?;
-        if good { Ok(()) } else { Err(Failure::Answered(super::EXIT_FAILED)) }
+        if code == 0 { Ok(()) } else { Err(Failure::Answered(code)) }
     }
 
-    /// Prints one answer; tells whether it was good.
-    fn show(&self, request_id: &str, answer: Answer) -> bool {
+    /// Prints one answer; gives the code that the process ends with.
+    fn show(&self, request_id: &str, answer: Answer) -> u8 {
+        let code = match &answer {
+            Answer::Good { .. } => 0,
+            Answer::Barred { .. } => EXIT_BARRED,
+            Answer::Bad { .. } => super::EXIT_FAILED,
+        };
         match answer {
-            Answer::Good { json, .. } if self.json => {
+            Answer::Good { json, .. } | Answer::Barred { json, .. } if self.json => {
                 out::line(&json!({ "requestId": request_id, "answer": json }).to_string());
-                true
             }
-            Answer::Good { slip, .. } => {
-                out::line(&slip);
-                true
-            }
+            Answer::Good { slip, .. } | Answer::Barred { slip, .. } => out::line(&slip),
             Answer::Bad { told, json, .. } if self.json => {
                 let mut line = json!({ "requestId": request_id });
                 match json {
@@ -196,13 +205,12 @@ impl Shared {
                     None => line["refused"] = told.to_json(),
                 }
                 out::line(&line.to_string());
-                false
             }
             Answer::Bad { kind, told, .. } => {
                 out::line(&told.for_people(&format!("{request_id} {kind}")));
-                false
             }
         }
+        code
     }
 }
 
@@ -219,6 +227,8 @@ fn read(file: &std::path::Path) -> Result<Vec<SettleRequest>, Failure> {
 }
 
 fn parse(text: &str) -> Result<Vec<SettleRequest>, String> {
+    // Windows marks its files as UTF-8, which is not JSON.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let requests: Result<Vec<SettleRequest>, _> =
         serde_json::Deserializer::from_str(text).into_iter().collect();
     let requests = requests.map_err(|error| unread(text, &error))?;
@@ -241,13 +251,13 @@ fn unread(text: &str, error: &serde_json::Error) -> String {
     )
 }
 
-/// Settles one request; tells whether it is settled.
+/// Settles one request; gives the code to end with.
 async fn settle(
     client: &mut Client,
     mut request: SettleRequest,
     quote: bool,
     shared: &Shared,
-) -> Result<bool, Failure> {
+) -> Result<u8, Failure> {
     let id = request.request_id.clone();
     if quote {
         match quoted(client, request.bill.clone(), &id).await? {
@@ -262,16 +272,14 @@ async fn settle(
         }
     }
     let what = format!("settle {id}");
-    let response = client::patiently(&what, || {
+    let response = client::patiently((&what, client::SETTLES_ONCE), || {
         let (mut client, request) = (client.clone(), request.clone());
         async move { client.settle(request).await }
     });
     let answer = match response.await {
         Ok(response) => settled(&response, request.bill.as_ref(), shared)?,
         Err(Ended::Refused(told)) => refused(told),
-        Err(Ended::Unanswered(status)) => {
-            return Err(unanswered(&what, &status, &find_hint(&request)));
-        }
+        Err(ended) => return Err(unanswered(&what, &ended, &find_hint(&request))),
     };
     Ok(shared.show(&id, answer))
 }
@@ -283,7 +291,7 @@ async fn quoted(
     id: &str,
 ) -> Result<Result<Quoted, Answer>, Failure> {
     let what = format!("quote for {id}");
-    let response = client::patiently(&what, || {
+    let response = client::patiently((&what, client::RECORDS_NOTHING), || {
         let (mut client, bill) = (client.clone(), bill.clone());
         async move { client.quote(QuoteRequest { bill }).await }
     });
@@ -299,9 +307,7 @@ async fn quoted(
             })
         }
         Err(Ended::Refused(told)) => Ok(Err(refused(told))),
-        Err(Ended::Unanswered(status)) => {
-            Err(unanswered(&what, &status, "a quote records nothing; ask again"))
-        }
+        Err(ended) => Err(unanswered(&what, &ended, ASK_AGAIN)),
     }
 }
 
@@ -348,29 +354,31 @@ async fn reverse(
     client: &mut Client,
     request: ReverseRequest,
     shared: &Shared,
-) -> Result<bool, Failure> {
+) -> Result<u8, Failure> {
     let what = format!("reverse {}", request.request_id);
-    let response = client::patiently(&what, || {
+    let response = client::patiently((&what, client::REVERSES_ONCE), || {
         let (mut client, request) = (client.clone(), request.clone());
         async move { client.reverse(request).await }
     });
     let answer = match response.await {
         Ok(response) => {
             let json = to_json(&response)?;
-            let slip = match &response.outcome {
+            match &response.outcome {
                 Some(reverse_response::Outcome::Reversal(reversal)) => {
                     let subject = Subject::Settlement(reversal, response.repeat);
-                    slip::print(subject, None, shared.lang)
+                    Answer::Good { slip: slip::print(subject, None, shared.lang), json }
                 }
-                Some(reverse_response::Outcome::Tombstone(left)) => tombstone(left),
+                Some(reverse_response::Outcome::Tombstone(left)) => {
+                    Answer::Barred { slip: nothing_reversed(left), json }
+                }
                 None => return Err(no_outcome(&what)),
-            };
-            Answer::Good { slip, json }
+            }
         }
         Err(Ended::Refused(told)) => refused(told),
-        Err(Ended::Unanswered(status)) => {
-            let hint = "send the same reversal again: a request id reverses once";
-            return Err(unanswered(&what, &status, hint));
+        Err(ended) => {
+            let hint = "无法确定是否已撤销：请原样重发，同一请求号只撤销一次\n  \
+                        whether it was reversed is not known; send the same reversal again: a request id reverses once";
+            return Err(unanswered(&what, &ended, hint));
         }
     };
     Ok(shared.show(&request.request_id, answer))
@@ -380,14 +388,14 @@ async fn find(
     client: &mut Client,
     request: GetSettlementRequest,
     shared: &Shared,
-) -> Result<bool, Failure> {
+) -> Result<u8, Failure> {
     let name = match &request.key {
         Some(get_settlement_request::Key::SettlementId(id)) => id.clone(),
         Some(get_settlement_request::Key::Request(key)) => key.request_id.clone(),
         None => String::new(),
     };
     let what = format!("find {name}");
-    let response = client::patiently(&what, || {
+    let response = client::patiently((&what, client::RECORDS_NOTHING), || {
         let (mut client, request) = (client.clone(), request.clone());
         async move { client.get_settlement(request).await }
     });
@@ -404,9 +412,7 @@ async fn find(
             Answer::Good { slip, json }
         }
         Err(Ended::Refused(told)) => refused(told),
-        Err(Ended::Unanswered(status)) => {
-            return Err(unanswered(&what, &status, "a look-up changes nothing; ask again"));
-        }
+        Err(ended) => return Err(unanswered(&what, &ended, ASK_AGAIN)),
     };
     Ok(shared.show(&name, answer))
 }
@@ -420,6 +426,19 @@ fn tombstone(left: &Tombstone) -> String {
     )
 }
 
+/// Whoever mistyped an id must not go home in the belief that something was reversed.
+fn nothing_reversed(left: &Tombstone) -> String {
+    let Tombstone { hospital_code, original_request_id, .. } = left;
+    format!(
+        "【未撤销任何结算】医院 {hospital_code} 从未以请求号 {original_request_id} 结算；该请求号已永久作废（墓碑），此后以它结算一律拒绝。\n\
+         若请求号或医院写错，请核对后换一个新的撤销号，撤销正确的那一笔。\n\
+         NOTHING WAS REVERSED: hospital {hospital_code} never settled anything as {original_request_id}. The request id is barred for \
+         ever (a tombstone): a settle that still arrives under it is refused.\n\
+         If the id or the hospital was mistyped, reverse the right one, under a new reversal id.\n{}",
+        tombstone(left)
+    )
+}
+
 fn refused(told: Told) -> Answer {
     Answer::Bad { kind: "拒收 Refused", told, json: None }
 }
@@ -430,14 +449,24 @@ fn declined_answer(told: Told, json: Value) -> Answer {
 
 fn find_hint(request: &SettleRequest) -> String {
     let hospital = request.bill.as_ref().map_or("…", |bill| bill.hospital_code.as_str());
+    let request_id = &request.request_id;
+    let find = format!("onestop find --hospital {hospital} --request-id {request_id}");
     format!(
-        "whether it settled is not known; ask with `onestop find --hospital {hospital} --request-id {}`, or send it again unchanged",
-        request.request_id
+        "无法确定是否已结算：请用 `{find}` 查询，或原样重发，切勿更换请求号\n  \
+         whether it settled is not known; ask with `{find}`, or send it again unchanged"
     )
 }
 
-fn unanswered(what: &str, status: &tonic::Status, hint: &str) -> Failure {
-    Failure::Other(anyhow::anyhow!("{what}: {}; {hint}", client::describe(status)))
+/// A call without an answer; `hint` says what is not known, which is nothing where the server did nothing.
+fn unanswered(what: &str, ended: &Ended, hint: &str) -> Failure {
+    Failure::Other(match ended {
+        Ended::Refused(told) | Ended::NothingDone(told) => {
+            anyhow::anyhow!("{}", told.for_people(&format!("{what} 未办理 Not done")))
+        }
+        Ended::Unanswered(status) => {
+            anyhow::anyhow!("{what}: {}\n  {hint}", client::describe(status))
+        }
+    })
 }
 
 fn no_outcome(what: &str) -> Failure {
@@ -461,6 +490,7 @@ mod tests {
     fn one_request_or_many_are_read_and_faults_are_named() {
         let one = "{\n  \"requestId\": \"R1\",\n  \"bill\": { \"totalFen\": \"100\" }\n}";
         assert_eq!(parse(one).unwrap().len(), 1);
+        assert_eq!(parse(&format!("\u{feff}{one}")).unwrap().len(), 1);
         let many = "{\"requestId\":\"R1\"}\n{\"requestId\":\"R2\"}\n";
         let ids: Vec<_> = parse(many).unwrap().into_iter().map(|one| one.request_id).collect();
         assert_eq!(ids, ["R1", "R2"]);
@@ -479,5 +509,33 @@ mod tests {
             "{\"bill\":{\"lines\":[{},{\"amountFen\":\"x\"}]}}",
             "field bill.lines[1].amountFen: ",
         );
+    }
+
+    #[test]
+    fn who_has_no_answer_is_told_what_is_known() {
+        let bill = Bill { hospital_code: "H1".to_owned(), ..Bill::default() };
+        let request_id = "R1".to_owned();
+        let request = SettleRequest { request_id, bill: Some(bill), ..SettleRequest::default() };
+        let said = |ended: &Ended| {
+            let failure = unanswered("settle R1", ended, &find_hint(&request));
+            let Failure::Other(error) = failure else { panic!("{failure:?}") };
+            format!("{error:#}")
+        };
+        let lost = said(&Ended::Unanswered(tonic::Status::unknown("transport error")));
+        for part in
+            ["无法确定是否已结算", "not known", "onestop find --hospital H1 --request-id R1"]
+        {
+            assert!(lost.contains(part), "{part:?} is not in {lost}");
+        }
+        let moved = Told {
+            code: "RULES_MOVED".to_owned(),
+            zh: "本次未办理".to_owned(),
+            en: "nothing was done".to_owned(),
+            ..Told::default()
+        };
+        let moved = said(&Ended::NothingDone(moved));
+        assert!(moved.contains("本次未办理") && moved.contains("nothing was done"), "{moved}");
+        assert!(!moved.contains("not known") && !moved.contains("无法确定"), "{moved}");
+        assert!(!client::RECORDS_NOTHING.1.contains("settle") && !ASK_AGAIN.contains("settle"));
     }
 }

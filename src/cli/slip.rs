@@ -51,7 +51,7 @@ impl Tongue {
     }
 }
 
-/// The slip as text. `bill` adds what only the hospital knows, such as the days of the stay.
+/// The slip as text. `bill` adds to a quote what it does not say itself, such as the days of the stay.
 pub fn print(subject: Subject<'_>, bill: Option<&Bill>, lang: Lang) -> String {
     match lang {
         Lang::Zh => one(subject, bill, Tongue::Zh),
@@ -117,9 +117,15 @@ fn head(paper: &mut Paper, subject: Subject<'_>, bill: Option<&Bill>, tongue: To
             }
         }
     }
-    if let Some(bill) = bill {
-        let days = format!("{} … {}", bill.admission_date, bill.discharge_date);
-        field("入出院日期", "Stay from, to", &days);
+    // Of a settlement the record says it, so that whoever looks it up later prints the same paper.
+    let days = match subject {
+        Subject::Quoted(_) => bill.map(|bill| (&bill.admission_date, &bill.discharge_date)),
+        Subject::Settlement(settlement, _) => {
+            Some((&settlement.admission_date, &settlement.discharge_date))
+        }
+    };
+    if let Some((from, to)) = days {
+        field("入出院日期", "Stay from, to", &format!("{from} … {to}"));
     }
 }
 

@@ -67,6 +67,43 @@ fn all_faults_come_at_once_with_key_value_and_what_fits() {
 }
 
 #[test]
+fn what_fits_is_told_in_both_languages_and_by_key() {
+    check_fault(
+        "listen = 5\nrules_examples = 1\n",
+        &[],
+        &[
+            "`listen` in t.toml; what would fit: an address and a port in quotes, such as \"127.0.0.1:50051\" / 应为：带引号的地址和端口",
+            "`rules_examples` in t.toml; what would fit: true or false / 应为：true 或 false",
+        ],
+    );
+    let several = "data_dir = 'here'\nlog.filter = 'a=b=c'\notlp_endpoint = 'x'\ntls.key = '/k'\ncolour = 'red'";
+    let faults = from_parts(Some(("t.toml", several)), &outside(&[])).unwrap_err().to_string();
+    for line in faults.lines().skip(1) {
+        assert!(line.contains("what would fit: ") && line.contains(" / 应为："), "{line}");
+    }
+    assert!(faults.contains("配置有误，共 5 处"), "{faults}");
+}
+
+#[test]
+fn calls_and_metrics_need_an_address_each() {
+    let same = "listen = '127.0.0.1:7'\nmetrics_listen = '127.0.0.1:7'";
+    let fits =
+        "another address than that of listen, 127.0.0.1:7 / 应为：与 listen（127.0.0.1:7）不同";
+    check_fault(
+        same,
+        &[],
+        &[&format!("`metrics_listen` in t.toml is \"127.0.0.1:7\"; what would fit: {fits}")],
+    );
+    check_fault("metrics_listen = '0.0.0.0:50051'", &[], &["`metrics_listen` in t.toml"]);
+    let config = |metrics: &str| {
+        let file = format!("listen = '127.0.0.1:0'\nmetrics_listen = '{metrics}'");
+        from_parts(Some(("t.toml", &file)), &outside(&[])).unwrap()
+    };
+    assert!(!config("127.0.0.1:0").metrics_are_exposed());
+    assert!(config("192.0.2.1:9464").metrics_are_exposed());
+}
+
+#[test]
 fn no_open_address_without_tls() {
     check_fault("listen = '0.0.0.0:50051'", &[], &["`listen` in t.toml is \"0.0.0.0:50051\""]);
     check_fault("tls.cert = '/c.pem'", &[], &["`tls.key`; what would fit"]);

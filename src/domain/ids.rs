@@ -25,6 +25,11 @@ macro_rules! text_id {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
+
+            /// The text as logs and spans may show it.
+            pub fn logged(&self) -> Logged<'_> {
+                Logged(&self.0)
+            }
         }
 
         impl fmt::Display for $name {
@@ -33,6 +38,29 @@ macro_rules! text_id {
             }
         }
     };
+}
+
+/// Text of somebody else's, for logs and spans: some hospitals use their patient's identity number as an id. Shown are then the
+/// first six digits, which say where, and the last two characters; never who.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Logged<'a>(pub &'a str);
+
+impl fmt::Display for Logged<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0.get(..6), self.0.get(16..)) {
+            (Some(first), Some(last)) if names_a_person(self.0) => {
+                write!(f, "{first}**********{last}")
+            }
+            (Some(_) | None, Some(_) | None) => f.write_str(self.0),
+        }
+    }
+}
+
+/// An identity number with a day of birth: not merely any 18 digits whose last one happens to fit.
+fn names_a_person(text: &str) -> bool {
+    let part = |from, to| text.get(from..to).unwrap_or_default();
+    let day = format!("{}-{}-{}", part(6, 10), part(10, 12), part(12, 14));
+    identity_number_is_valid(text) && day.parse::<jiff::civil::Date>().is_ok()
 }
 
 text_id!(
@@ -88,6 +116,11 @@ impl RegionCode {
     /// The region of the first two digits: a province.
     pub const fn province(self) -> u32 {
         self.0 / 10_000
+    }
+
+    /// Do the first two digits name a province, a municipality, an autonomous or a special region (GB/T 2260)?
+    pub const fn is_of_a_province(self) -> bool {
+        matches!(self.province(), 11..=15 | 21..=23 | 31..=37 | 41..=46 | 50..=54 | 61..=65 | 71 | 81 | 82)
     }
 }
 
@@ -187,6 +220,9 @@ mod tests {
         }
         assert!(RegionCode::new("52020").is_none());
         assert_eq!(RegionCode::new("012345").unwrap().to_string(), "012345");
+        let of_a_province = |text: &str| RegionCode::new(text).unwrap().is_of_a_province();
+        assert!(["110000", "520201", "659001", "820000"].into_iter().all(of_a_province));
+        assert!(!["000000", "020252", "162000", "550000", "999999"].into_iter().any(of_a_province));
     }
 
     #[test]
@@ -203,6 +239,18 @@ mod tests {
         assert!(identity_number_is_valid("11010519491231002x"));
         assert!(!identity_number_is_valid("110105194912310021"));
         assert!(!identity_number_is_valid("11010519491231002"));
+    }
+
+    #[test]
+    fn an_identity_number_used_as_an_id_is_not_logged() {
+        let logged = |text: &str| RequestId::new(text).unwrap().logged().to_string();
+        assert_eq!(logged("11010519491231002X"), "110105**********2X");
+        assert_eq!(logged("11010519491231002x"), "110105**********2x");
+        // No such day; a wrong check digit; any other id.
+        for other in ["110105194913310021", "110105194912310021", "R1", "S7F0000000000"] {
+            assert_eq!(logged(other), other);
+        }
+        assert!(identity_number_is_valid("110105194913310021"));
     }
 
     #[test]

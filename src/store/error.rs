@@ -4,7 +4,7 @@ use std::fmt;
 
 use tokio_postgres::error::SqlState;
 
-use crate::domain::ids::{HospitalCode, PersonId, RequestId, SettlementId};
+use crate::domain::ids::{HospitalCode, Logged, PersonId, RequestId, SettlementId};
 
 /// We could not do what was asked; the cause is the source.
 #[derive(Debug, thiserror::Error)]
@@ -105,6 +105,8 @@ pub enum Operation {
     FindSettlement(SettlementId),
     /// Looking for a settlement by the hospital's request.
     FindRequest(HospitalCode, RequestId),
+    /// Looking for a hospital.
+    FindHospital(HospitalCode),
     /// Reading who a person is.
     Standing,
     /// Leaving a tombstone.
@@ -115,6 +117,8 @@ pub enum Operation {
     CheckIntegrity,
     /// Recording rule packages.
     Publish,
+    /// Seeing under which credential key the database is kept.
+    CredentialKey,
     /// Importing rows.
     Import(String),
 }
@@ -125,20 +129,24 @@ impl fmt::Display for Operation {
             Self::Migrate => f.write_str("migrate the database"),
             Self::Snapshot(hospital) => write!(f, "read a snapshot for hospital {hospital}"),
             Self::Commit(settlement) => write!(f, "commit settlement {settlement}"),
-            Self::FindSettlement(settlement) => write!(f, "find settlement {settlement}"),
-            Self::FindRequest(hospital, request) => {
-                write!(f, "find request {request} of hospital {hospital}")
+            Self::FindSettlement(settlement) => {
+                write!(f, "find settlement {}", settlement.logged())
             }
+            Self::FindRequest(hospital, request) => {
+                write!(f, "find request {} of hospital {hospital}", request.logged())
+            }
+            Self::FindHospital(hospital) => write!(f, "find hospital {hospital}"),
             Self::Standing => f.write_str("read a standing"),
             Self::Tombstone(hospital, request) => {
-                write!(f, "leave a tombstone for {request} of hospital {hospital}")
+                write!(f, "leave a tombstone for {} of hospital {hospital}", request.logged())
             }
             Self::Rebuild(person) => {
                 write!(f, "rebuild the accumulators of person {}", person.get())
             }
             Self::CheckIntegrity => f.write_str("compare accumulators with history"),
             Self::Publish => f.write_str("publish rule packages"),
-            Self::Import(import) => write!(f, "import {import}"),
+            Self::CredentialKey => f.write_str("compare the credential key with the database's"),
+            Self::Import(import) => write!(f, "import {}", Logged(import)),
         }
     }
 }
@@ -211,6 +219,27 @@ impl StoreError {
             | Self::Backlog { .. }
             | Self::DeadlinePassed { .. }
             | Self::NotRegistered { .. } => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_wrong_is_told_without_identity_numbers() {
+        let hospital = HospitalCode::new("H1").unwrap();
+        let number = "11010519491231002X";
+        let request = RequestId::new(number).unwrap();
+        for operation in [
+            Operation::FindSettlement(SettlementId::new(number).unwrap()),
+            Operation::FindRequest(hospital.clone(), request.clone()),
+            Operation::Tombstone(hospital, request),
+            Operation::Import(number.to_owned()),
+        ] {
+            let text = operation.to_string();
+            assert!(text.contains("110105**********2X") && !text.contains("19491231"), "{text}");
         }
     }
 }

@@ -125,6 +125,15 @@ pub async fn standing(
     rows.first().map_or(Ok(None), |row| snapshot::person_of(row, &operation))
 }
 
+/// Whether a hospital was ever registered.
+pub async fn is_hospital(pool: &Pool, hospital: &HospitalCode) -> Result<bool, StoreError> {
+    let operation = Operation::FindHospital(hospital.clone());
+    let connection = pool.take(&operation).await?;
+    let sql = "SELECT FROM hospital WHERE hospital_code = $1 LIMIT 1";
+    let rows = connection.query(sql, &[&hospital.as_str()], &operation).await?;
+    Ok(!rows.is_empty())
+}
+
 fn entry(reader: &Reader<'_>) -> Result<Entry, StoreError> {
     let person = reader.person("person_id")?;
     let package: [u8; 32] = reader.hash("package_hash")?;

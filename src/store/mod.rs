@@ -6,6 +6,7 @@
 mod accumulators;
 pub mod cluster;
 mod commit;
+mod credential_key;
 mod error;
 mod find;
 pub mod import;
@@ -21,8 +22,9 @@ mod value;
 
 pub use accumulators::{Fault, check_integrity, rebuild_accumulators};
 pub use commit::{Committed, commit};
+pub use credential_key::claim_credential_key;
 pub use error::{Operation, StoreError};
-pub use find::{Found, Key, Recorded, Versions, find_settlement, standing};
+pub use find::{Found, Key, Recorded, Versions, find_settlement, is_hospital, standing};
 pub use migrate::migrate;
 pub use packages::{Publication, PublishedPackage, find_package, publish_packages};
 pub use pipeline::CommitSettings;

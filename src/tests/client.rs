@@ -66,6 +66,10 @@ async fn a_desk_quotes_settles_asks_again_and_reverses() {
 
     let found = onestop(&gateway, &["find", "--hospital", HOSPITAL, "--request-id", "REQ-1"]).await;
     check(&found, 0, &["ONE-STOP SETTLEMENT", owed]);
+    // The paper of a look-up is the paper of the settlement, the days of the stay included.
+    let stay = ["入出院日期        2024-06-30 … 2024-06-30", "Stay from, to     2024-06-30 …"];
+    check(&found, 0, &stay);
+    check(&quoted, 0, &stay);
 
     let reverse = ["reverse", "--request-id", "REV-1", "--hospital", HOSPITAL];
     let reversed =
@@ -77,7 +81,15 @@ async fn a_desk_quotes_settles_asks_again_and_reverses() {
     let bars = ["reverse", "--request-id", "REV-2", "--hospital", HOSPITAL];
     let barred =
         onestop(&gateway, &[&bars[..], &["--original-request-id", "NEVER"]].concat()).await;
-    check(&barred, 0, &["已永久作废", "NEVER"]);
+    check(&barred, 3, &["【未撤销任何结算】", "NOTHING WAS REVERSED", "已永久作废", "NEVER"]);
+    let json = [&bars[..], &["--original-request-id", "NEVER", "--json"]].concat();
+    let parts = ["\"tombstone\":", "\"repeat\":true"];
+    check(&onestop(&gateway, &json).await, 3, &parts);
+    let nowhere = ["reverse", "--request-id", "REV-3", "--hospital", "H0"];
+    let nowhere = [&nowhere[..], &["--original-request-id", "REQ-1"]].concat();
+    let parts = ["拒收 Refused: HOSPITAL_UNKNOWN [hospital_code]"];
+    check(&onestop(&gateway, &nowhere).await, 1, &parts);
+    check(&onestop(&gateway, &["reverse", "--help"]).await, 0, &["Ends with 3"]);
 }
 
 #[tokio::test]
@@ -188,4 +200,23 @@ async fn a_list_is_imported_and_its_rejects_lie_beside_it() {
     );
     let missing = ["import", "hospital", "nowhere.csv"];
     check(&onestop(&gateway, &missing).await, 64, &["nowhere.csv"]);
+}
+
+#[tokio::test]
+async fn the_line_of_a_reject_is_the_one_that_excel_shows() {
+    let gateway = Gateway::bare().await;
+    let folder = Folder::new("client");
+    let mut wrong = identity_number(1);
+    wrong.replace_range(17.., if wrong.ends_with('1') { "2" } else { "1" });
+    // As Excel writes it, with a line left empty: the line that is named is the one that Excel shows.
+    let excel = format!(
+        "name,identity_number\r\n{},{}\r\n\r\n{},{wrong}\r\n",
+        NAMES[0],
+        identity_number(0),
+        NAMES[1]
+    );
+    let excel = write(&folder, "excel.csv", &excel);
+    check(&onestop(&gateway, &["import", "person", &excel]).await, 2, &["rejected 拒收 1"]);
+    let rejects = std::fs::read_to_string(format!("{excel}.rejects.csv")).unwrap();
+    assert!(rejects.contains("\n4,identity_number,IDENTITY_NUMBER_CHECK_DIGIT,"), "{rejects}");
 }

@@ -291,6 +291,24 @@ async fn what_was_reversed_before_it_was_seen_never_settles() {
     assert_eq!((had.code, had.reason.as_str()), (Code::FailedPrecondition, "REQUEST_REVERSED"));
     let found = asked(&gateway, "R1").await.unwrap();
     assert_eq!(found, wire::get_settlement_response::Outcome::Tombstone(left));
+    // A second reversal has nothing to do, and says so of what it names, not of itself.
+    let by = || By::Request("R1");
+    let had = refused(&reverse(&gateway, "V2", HOSPITAL, by()).await.unwrap_err());
+    assert_eq!(
+        (had.reason.as_str(), had.field.as_str()),
+        ("ALREADY_BARRED", "original_request_id")
+    );
+    let had = refused(&reverse(&gateway, "V2", HOSPITAL, By::Request("V1")).await.unwrap_err());
+    assert_eq!(had.reason, "REVERSES_A_REVERSAL");
+    // The reversal's own id was used, and was never reversed.
+    let had = refusal(&gateway, "V1", bill(0, "Z1", "2024-06-30"), Vec::new()).await;
+    assert_eq!((had.code, had.reason.as_str()), (Code::AlreadyExists, "REQUEST_ID_REUSED"));
+    // A hospital that nobody knows never sent anything: barring it there would reverse nothing.
+    let before = gateway.rows().await;
+    let had = refused(&reverse(&gateway, "V3", "H52020000009", by()).await.unwrap_err());
+    assert_eq!((had.code, had.reason.as_str()), (Code::NotFound, "HOSPITAL_UNKNOWN"));
+    assert_eq!(had.field, "hospital_code");
+    assert_eq!(gateway.rows().await, before);
     settle(&gateway, "R2", bill(0, "Z1", "2024-06-30")).await;
 }
 

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex};
 use onestop::door::wire::registry::v1::RowKind;
 use onestop::door::wire::registry::v1::import_row::Row;
 use onestop::door::wire::settlement::v1 as wire;
+use onestop::door::wire::settlement::v1::settlement_service_client::SettlementServiceClient;
+use tonic::transport::Channel;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
@@ -37,6 +39,35 @@ impl Seen {
     fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
+}
+
+/// A hospital that uses its patients' numbers as ids, in every call.
+async fn use_numbers_as_ids(desk: &mut SettlementServiceClient<Channel>) {
+    let [request_id, stay, operator_id] = [5, 6, 7].map(identity_number);
+    let named = wire::Bill { operator_id, ..bill(1, &stay, "2024-04-30") };
+    desk.quote(wire::QuoteRequest { bill: Some(named.clone()) }).await.unwrap();
+    let settle = wire::SettleRequest {
+        request_id: request_id.clone(),
+        bill: Some(named),
+        quote_token: Vec::new(),
+    };
+    desk.settle(settle).await.unwrap();
+    let key =
+        wire::RequestKey { hospital_code: HOSPITAL.to_owned(), request_id: request_id.clone() };
+    for key in [
+        wire::get_settlement_request::Key::Request(key),
+        wire::get_settlement_request::Key::SettlementId(identity_number(8)),
+    ] {
+        desk.get_settlement(wire::GetSettlementRequest { key: Some(key) }).await.ok();
+    }
+    let reverse = wire::ReverseRequest {
+        request_id: identity_number(9),
+        hospital_code: HOSPITAL.to_owned(),
+        target: Some(wire::reverse_request::Target::OriginalRequestId(request_id)),
+        operator_id: identity_number(7),
+        ..wire::ReverseRequest::default()
+    };
+    desk.reverse(reverse).await.unwrap();
 }
 
 /// On one thread, so that what the server's tasks log is seen too.
@@ -72,6 +103,7 @@ async fn a_call_is_one_span_tree_with_ids_and_without_personal_data() {
     desk.settle(settle("R2", wrong)).await.unwrap_err();
     desk.settle(settle("R3", bill(9, "Z3", "2024-05-30"))).await.unwrap();
     desk.settle(settle("R1", bill(1, "Z1", "2024-06-30"))).await.unwrap_err();
+    use_numbers_as_ids(&mut desk).await;
     let standing = wire::GetStandingRequest {
         credential: bill(0, "Z1", "2024-06-30").credential,
         on_date: String::new(),
@@ -94,6 +126,7 @@ async fn a_call_is_one_span_tree_with_ids_and_without_personal_data() {
         let telling: String = secret.chars().take(17).collect();
         assert!(!text.contains(&telling), "a log shows {telling}");
     }
+    assert!(text.contains("request.id=520201**********"), "what it was is still to be told");
     let commit = text.lines().find(|line| line.contains("read snapshot") && line.contains("R1"));
     let commit = commit.expect("the settle read its snapshot within its span");
     for part in ["call{", "settle{", "request.id", HOSPITAL, "rpc.method", "caller.name"] {

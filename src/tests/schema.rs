@@ -6,7 +6,7 @@ use tokio_postgres::NoTls;
 use crate::harness::{self, Database};
 use crate::ledger_fixture::{entry, furnish};
 
-const HISTORY: [&str; 9] = [
+const HISTORY: [&str; 10] = [
     "settlement",
     "request_key",
     "tombstone",
@@ -16,6 +16,7 @@ const HISTORY: [&str; 9] = [
     "registry_change",
     "reference_change",
     "rule_package",
+    "credential_key",
 ];
 
 async fn list(database: &Database, sql: &str) -> Vec<String> {
@@ -181,5 +182,5 @@ async fn three_instances_migrate_at_once() {
         tokio::join!(migrate(&config, NoTls), migrate(&config, NoTls), migrate(&config, NoTls));
     let mut applied = [first.unwrap(), second.unwrap(), third.unwrap()];
     applied.sort_unstable();
-    assert_eq!(applied, [0, 0, 4]);
+    assert_eq!(applied, [0, 0, 5]);
 }

@@ -14,6 +14,7 @@ use onestop::server::{self, Drained, ServeError, Services, Serving};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_postgres::config::Host;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use tonic_health::pb::HealthCheckRequest;
@@ -26,6 +27,7 @@ use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
 use crate::folder::Folder;
 use crate::gateway::{PACKAGE, refused, write_package};
+use crate::harness::Database;
 
 struct Running {
     address: SocketAddr,
@@ -271,6 +273,50 @@ fn without_keys_it_says_how_to_make_them() {
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("onestop keys init") && said.contains("密钥"), "{said}");
     assert!(!folder.path().join("postgres").exists(), "nothing was started");
+}
+
+#[test]
+fn metrics_that_others_can_read_are_warned_of() {
+    let folder = Folder::new("metrics");
+    let said = |metrics: &str| {
+        // Without keys it ends before it listens anywhere.
+        let output =
+            onestop(&folder).arg("serve").env("ONESTOP_METRICS_LISTEN", metrics).output().unwrap();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let exposed = said("192.0.2.1:9464");
+    assert!(exposed.contains("plain HTTP") && exposed.contains("明文 HTTP"), "{exposed}");
+    let own = said("127.0.0.1:0");
+    assert!(!own.contains("plain HTTP"), "{own}");
+}
+
+#[tokio::test]
+async fn other_keys_are_refused_on_a_database_that_knows_its_own() {
+    let database = Database::new().await;
+    let (ours, others) = (Folder::new("keys-ours"), Folder::new("keys-others"));
+    let [Host::Unix(socket)] = database.config.get_hosts() else { unreachable!("a socket") };
+    let socket = socket.to_str().unwrap().replace('/', "%2F");
+    let name = database.config.get_dbname().unwrap();
+    let url = format!("postgres://onestop@{socket}:5432/{name}");
+    let serve = |folder: &Folder| {
+        let mut command = onestop(folder);
+        command.env("ONESTOP_DATABASE_URL", &url);
+        command
+    };
+    for folder in [&ours, &others] {
+        assert!(onestop(folder).args(["keys", "init"]).output().unwrap().status.success());
+    }
+    assert!(Process::run(&mut serve(&ours)).end(Signal::TERM).success());
+
+    let output = serve(&others).arg("serve").output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let parts = ["CREDENTIAL_KEY_OF_ANOTHER_DATABASE", "registered twice", "证件散列密钥"];
+    for part in parts {
+        assert!(said.contains(part), "{part:?} is not in {said}");
+    }
+    assert!(!said.contains("Serving on"), "{said}");
+    assert!(Process::run(&mut serve(&ours)).end(Signal::TERM).success());
 }
 
 #[test]

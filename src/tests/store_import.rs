@@ -5,7 +5,8 @@ use onestop::domain::ids::{PersonId, RegionCode};
 use onestop::domain::standing::PersonSnapshot;
 use onestop::store::import::{
     Batch, Begin, Begun, CatalogueRow, Closed, CoverageRow, HospitalRow, IdentityRow, Line,
-    OpeningRow, PersonRow, Refused, RowKind, Rows, Secrets, Summary, Taken, begin, finish, take,
+    OpeningRow, PersonRow, Refused, RowKind, Rows, Rules, Secrets, Summary, Taken, begin, finish,
+    take,
 };
 use onestop::store::{check_integrity, rebuild_accumulators, standing};
 use sha2::{Digest, Sha256};
@@ -25,7 +26,10 @@ fn seal(name: &str, person: PersonId) -> Option<Vec<u8>> {
     (!name.is_empty()).then(|| format!("sealed {}", person.get()).into_bytes())
 }
 
-const SECRETS: Secrets<'_> = Secrets { credential_hash: &hash, seal_name: &seal };
+const KNOWN: (&Secrets<'_>, &Rules<'_>) = (
+    &Secrets { credential_hash: &hash, seal_name: &seal },
+    &Rules { knows_accumulator: &|_, _, _, _| true, knows_identity: &|_| true },
+);
 
 fn list(id: &str, kind: RowKind, full: bool, list_date: Date) -> Begin {
     let region = full.then(|| RegionCode::new("520200").unwrap());
@@ -55,7 +59,7 @@ fn lines<T: Clone>(rows: &[T]) -> Vec<Line<T>> {
 /// Takes a whole list and closes it.
 async fn import(database: &Database, list: &Begin, rows: &Rows) -> (Batch, Summary) {
     assert_eq!(begin(&database.pool, list, TODAY).await.unwrap(), Begun::From(0));
-    let Taken::Durable(batch) = take(&database.pool, &SECRETS, list, 0, rows).await.unwrap() else {
+    let Taken::Durable(batch) = take(&database.pool, KNOWN, list, 0, rows).await.unwrap() else {
         panic!()
     };
     (batch, close(database, list).await)
@@ -340,14 +344,14 @@ async fn a_killed_import_goes_on_where_it_was() {
     let persons = list("many", RowKind::Person, false, date(2024, 1, 1));
     assert_eq!(begin(&database.pool, &persons, TODAY).await.unwrap(), Begun::From(0));
     let batch = |from: usize, to: usize| Rows::Persons(lines(&all[from..to]));
-    let took = take(&database.pool, &SECRETS, &persons, 0, &batch(0, 100)).await.unwrap();
+    let took = take(&database.pool, KNOWN, &persons, 0, &batch(0, 100)).await.unwrap();
     assert!(matches!(took, Taken::Durable(Batch { rows_durable: 100, added: 100, .. })));
     // The second batch is killed ever later: at any moment, as many persons are there as the import says.
     let owner = database.owner().await;
     let sql = "SELECT rows_durable, (SELECT count(*) FROM person_head) FROM import_run WHERE import_id = 'many'";
     for killed_after_us in [0, 200, 500, 1_000, 2_000, 3_000, 4_000, 6_000, 8_000] {
         let rows = batch(100, 200);
-        let second = take(&database.pool, &SECRETS, &persons, 100, &rows);
+        let second = take(&database.pool, KNOWN, &persons, 100, &rows);
         drop(tokio::time::timeout(std::time::Duration::from_micros(killed_after_us), second).await);
         let row = owner.query_one(sql, &[]).await.unwrap();
         let (durable, there): (i64, i64) = (row.get(0), row.get(1));
@@ -358,11 +362,11 @@ async fn a_killed_import_goes_on_where_it_was() {
     };
     assert!(durable == 100 || durable == 200, "{durable}");
     // A stream that believes to be elsewhere is told where the import is.
-    let lost = take(&database.pool, &SECRETS, &persons, 0, &batch(0, 100)).await.unwrap();
+    let lost = take(&database.pool, KNOWN, &persons, 0, &batch(0, 100)).await.unwrap();
     let Taken::Elsewhere(durable) = lost else { panic!("{lost:?}") };
     for from in [100, 200].into_iter().filter(|from| durable <= *from) {
         let rows = batch(from as usize, (from as usize + 100).min(250));
-        let took = take(&database.pool, &SECRETS, &persons, from, &rows).await.unwrap();
+        let took = take(&database.pool, KNOWN, &persons, from, &rows).await.unwrap();
         assert!(matches!(took, Taken::Durable(_)), "{took:?}");
     }
     let summary = close(&database, &persons).await;
@@ -405,7 +409,7 @@ async fn a_full_list_ends_what_it_does_not_carry() {
     let full = list("full", RowKind::Identity, true, date(2024, 6, 30));
     assert_eq!(begin(&database.pool, &full, TODAY).await.unwrap(), Begun::From(0));
     let rows = Rows::Identities(lines(&rows));
-    take(&database.pool, &SECRETS, &full, 0, &rows).await.unwrap();
+    take(&database.pool, KNOWN, &full, 0, &rows).await.unwrap();
     assert_eq!(versions().await, before, "nothing ends before the last row");
     let summary = close(&database, &full).await;
     assert_eq!(counts(&summary), [0, 0, 1, 1, 1]);
@@ -493,7 +497,7 @@ async fn a_full_list_that_can_not_be_true_ends_nothing() {
     let strangers = full("strangers", date(2024, 7, 31));
     begun(&strangers).await;
     let nobody = Rows::Identities(lines(&[identity("P9", "low_income", ("2024-01-01", ""))]));
-    take(&database.pool, &SECRETS, &strangers, 0, &nobody).await.unwrap();
+    take(&database.pool, KNOWN, &strangers, 0, &nobody).await.unwrap();
     assert_eq!(closed(&strangers).await, Closed::Refused(Refused::Empty));
 
     let ahead = full("ahead", date(2025, 1, 1));
@@ -512,7 +516,7 @@ async fn a_full_list_that_can_not_be_true_ends_nothing() {
     let slow = full("slow", date(2024, 8, 31));
     assert_eq!(begun(&slow).await, Begun::From(0));
     let one = Rows::Identities(lines(&[open("low_income")]));
-    take(&database.pool, &SECRETS, &slow, 0, &one).await.unwrap();
+    take(&database.pool, KNOWN, &slow, 0, &one).await.unwrap();
     import(&database, &full("quick", date(2024, 9, 30)), &rows).await;
     assert_eq!(closed(&slow).await, Closed::Refused(Refused::Older));
     assert_eq!(begun(&slow).await, Begun::Refused(Refused::Older));

@@ -4,9 +4,10 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use csv::{ByteRecord, Position};
+use csv::ByteRecord;
 
 use super::List;
+use super::lines::Records;
 use super::rows::Header;
 
 /// Why a row was not taken.
@@ -35,8 +36,8 @@ pub struct Rejects {
 /// Finds rows by their line. Rejects come in the order of the file, so that it goes forward but after a broken stream.
 #[derive(Debug)]
 struct RowLookup {
-    reader: csv::Reader<File>,
-    first: Position,
+    file: PathBuf,
+    records: Records<File>,
     record: ByteRecord,
     line: u64,
 }
@@ -44,13 +45,9 @@ struct RowLookup {
 impl Rejects {
     /// Rejects of `file`, to be written to `path`.
     pub fn new(list: &List, path: PathBuf) -> Result<Rejects, anyhow::Error> {
-        let (file, header) = (&list.file, list.header.clone());
+        let header = list.header.clone();
         let import_id = list.begin.import_id.clone();
-        let reader = super::reader(File::open(file).with_context(|| super::reading(file))?);
-        let mut rows =
-            RowLookup { reader, first: Position::new(), record: ByteRecord::new(), line: 0 };
-        rows.reader.byte_headers().with_context(|| super::reading(file))?;
-        rows.first = rows.reader.position().clone();
+        let rows = RowLookup::new(list.file.clone())?;
         let lines = lines_of(&path, &import_id);
         Ok(Rejects { path, import_id, header, rows, writer: None, lines })
     }
@@ -126,16 +123,21 @@ fn open(path: &Path, header: &Header, continued: bool) -> Result<csv::Writer<Fil
 }
 
 impl RowLookup {
+    fn new(file: PathBuf) -> Result<RowLookup, anyhow::Error> {
+        let opened = File::open(&file).with_context(|| super::reading(&file))?;
+        let records = Records::new(opened);
+        Ok(RowLookup { file, records, record: ByteRecord::new(), line: 0 })
+    }
+
     fn find(&mut self, line: u64) -> Result<Option<&ByteRecord>, anyhow::Error> {
         if line < self.line {
-            self.reader.seek(self.first.clone()).context("read the file again")?;
-            self.line = 0;
+            *self = RowLookup::new(std::mem::take(&mut self.file))?;
         }
         while self.line < line {
-            if !self.reader.read_byte_record(&mut self.record).context("read the file again")? {
-                return Ok(None);
+            match self.records.read(&mut self.record).context("read the file again")? {
+                Some(line) => self.line = line,
+                None => return Ok(None),
             }
-            self.line = self.record.position().map_or(0, Position::line);
         }
         Ok((self.line == line).then_some(&self.record))
     }

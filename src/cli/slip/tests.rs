@@ -53,6 +53,8 @@ fn settlement() -> Settlement {
         stay_part: 2,
         settled_at: "2024-06-30T10:00:00.000123+08:00".to_owned(),
         accounting_day: "2024-06-30".to_owned(),
+        admission_date: "2024-06-20".to_owned(),
+        discharge_date: "2024-06-30".to_owned(),
         state: SettlementState::Settled.into(),
         breakdown: Some(Breakdown {
             total_fen: 5_200_000,

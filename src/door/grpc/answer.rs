@@ -33,6 +33,8 @@ pub(super) fn settlement(answer: &Answer) -> Result<wire::Settlement, AppError> 
         reverses_settlement_id: text(&entry.reverses),
         breakdown: Some(breakdown(record.outcome(), package, entry.year)?),
         record_sha256: entry.record_sha256.to_vec(),
+        admission_date: entry.admission.to_string(),
+        discharge_date: entry.discharge.to_string(),
     })
 }
 

@@ -137,7 +137,7 @@ async fn settle(
     let request = convert::settle(&|kind, number| app.credential(kind, number), message)?;
     let span = Span::current();
     span.record("hospital.code", request.claim.bill.hospital.as_str());
-    span.record("request.id", request.request.as_str());
+    span.record("request.id", request.request.logged().to_string().as_str());
     let (outcome, repeat) = match app.settle(caller, &request).await? {
         Settled::Answer(answered) => {
             span.record("settlement.id", answered.entry.settlement.as_str());
@@ -158,7 +158,7 @@ async fn reverse(
     let request = convert::reverse(message)?;
     let span = Span::current();
     span.record("hospital.code", request.hospital.as_str());
-    span.record("request.id", request.request.as_str());
+    span.record("request.id", request.request.logged().to_string().as_str());
     let (outcome, repeat) = match app.reverse(caller, &request).await? {
         Reversal::Answer(answered) => {
             span.record("settlement.id", answered.entry.settlement.as_str());
@@ -180,12 +180,12 @@ async fn get_settlement(
     let span = Span::current();
     let (found, hospital) = match convert::wanted(message)? {
         Wanted::Settlement(settlement) => {
-            span.record("settlement.id", settlement.as_str());
+            span.record("settlement.id", settlement.logged().to_string().as_str());
             (app.settlement(caller, &settlement).await?, None)
         }
         Wanted::Request(hospital, request) => {
             span.record("hospital.code", hospital.as_str());
-            span.record("request.id", request.as_str());
+            span.record("request.id", request.logged().to_string().as_str());
             (app.settlement_of_request(caller, &hospital, &request).await?, Some(hospital))
         }
     };

@@ -150,15 +150,17 @@ fn code_of(refusal: &Refusal) -> Code {
         }
         Refusal::RequestIdReused => Code::AlreadyExists,
         Refusal::RequestReversed
+        | Refusal::AlreadyBarred
         | Refusal::StaySettled(_)
         | Refusal::TokenStale
         | Refusal::OtherHospital
         | Refusal::ReversesAReversal
         | Refusal::AlreadyReversed(_)
         | Refusal::NotNewest(_) => Code::FailedPrecondition,
-        Refusal::SettlementUnknown | Refusal::RequestUnknown | Refusal::PersonUnknown => {
-            Code::NotFound
-        }
+        Refusal::SettlementUnknown
+        | Refusal::RequestUnknown
+        | Refusal::HospitalUnknown
+        | Refusal::PersonUnknown => Code::NotFound,
     }
 }
 

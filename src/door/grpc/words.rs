@@ -44,8 +44,8 @@ const TABLE: &[(&str, &str, &str)] = &[
     // === Declines: the bill was read and cannot be settled ===
     (
         "HOSPITAL_UNKNOWN",
-        "该医院在出院日期未登记为定点医疗机构，请核对医院编码，或联系医保经办机构登记。",
-        "The hospital is not registered on the discharge date; check its code, or have the agency register it.",
+        "该医院未登记为定点医疗机构（结算时以出院日期为准），请核对医院编码，或联系医保经办机构登记。",
+        "The hospital is not registered (for a bill: on its discharge date); check its code, or have the agency register it.",
     ),
     (
         "PERSON_UNKNOWN",
@@ -151,8 +151,8 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("NO_LINES", "单据没有费用明细，请补传明细。", "The bill has no charge lines; send them."),
     (
         "TOO_MANY_LINES",
-        "费用明细超过一万条，请按中途结算分段上传。",
-        "The bill has more than 10 000 lines; settle the stay in parts.",
+        "费用明细超过一万条，每张单据最多受理一万条；可将同一项目、同一天的明细合并后重传。",
+        "At most 10 000 lines are taken; the hospital may add up lines of one item and day, then send the bill again.",
     ),
     (
         "DUPLICATE_LINE",
@@ -204,6 +204,11 @@ const TABLE: &[(&str, &str, &str)] = &[
         "REQUEST_REVERSED",
         "该报文编号已被冲正，不能再结算，请使用新的编号。",
         "This request was reversed before, and will never settle; use a new request id.",
+    ),
+    (
+        "ALREADY_BARRED",
+        "该报文编号从未结算，且已被先前的冲正永久作废，无需再次冲正。",
+        "Nothing was ever settled under that request id, and an earlier reversal barred it; nothing is left to do.",
     ),
     (
         "STAY_SETTLED",

@@ -22,6 +22,7 @@ use super::error::{Operation, StoreError};
 use super::pool::{Connection, Pool, READ_EVERYTHING};
 use super::row::Reader;
 use crate::domain::ids::{PersonId, RegionCode};
+use crate::domain::standing::Scheme;
 use crate::limits;
 
 pub use parse::normalize_credential;
@@ -40,6 +41,15 @@ pub struct Secrets<'a> {
     pub credential_hash: &'a (dyn Fn(u8, &str) -> [u8; 32] + Sync),
     /// Seals a name for one person; nothing where it can not.
     pub seal_name: &'a (dyn Fn(&str, PersonId) -> Option<Vec<u8>> + Sync),
+}
+
+/// What the rules count and favour; a row that names anything else would never matter, whatever it was meant to say.
+#[derive(Clone, Copy)]
+pub struct Rules<'a> {
+    /// Whether the rules of a region and scheme count this over a policy year, or over a lifetime (0).
+    pub knows_accumulator: &'a (dyn Fn(RegionCode, Scheme, i16, &str) -> bool + Sync),
+    /// Whether any rules know this identity.
+    pub knows_identity: &'a (dyn Fn(&str) -> bool + Sync),
 }
 
 /// What a list is.
@@ -144,6 +154,12 @@ impl std::fmt::Debug for Secrets<'_> {
     }
 }
 
+impl std::fmt::Debug for Rules<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Rules")
+    }
+}
+
 /// Opens an import, or finds how far it is.
 pub async fn begin(pool: &Pool, list: &Begin, today: Date) -> Result<Begun, StoreError> {
     if let Some(refused) = refused(list, today) {
@@ -199,7 +215,7 @@ pub async fn begin(pool: &Pool, list: &Begin, today: Date) -> Result<Begun, Stor
 /// Takes the rows after the first `position` of an import that was opened.
 pub async fn take(
     pool: &Pool,
-    secrets: &Secrets<'_>,
+    (secrets, rules): (&Secrets<'_>, &Rules<'_>),
     list: &Begin,
     position: u64,
     rows: &Rows,
@@ -218,10 +234,10 @@ pub async fn take(
     let mut batch = match rows {
         Rows::Persons(rows) => persons::take(&work, secrets, rows).await?,
         Rows::Coverage(rows) => standing::take_coverage(&work, secrets, rows).await?,
-        Rows::Identities(rows) => standing::take_identities(&work, secrets, rows).await?,
+        Rows::Identities(rows) => standing::take_identities(&work, (secrets, rules), rows).await?,
         Rows::Hospitals(rows) => reference::take_hospitals(&work, rows).await?,
         Rows::Catalogue(rows) => reference::take_catalogue(&work, rows).await?,
-        Rows::Openings(rows) => openings::take(&work, secrets, rows).await?,
+        Rows::Openings(rows) => openings::take(&work, (secrets, rules), rows).await?,
     };
     batch.rows_durable = unsigned(work.rows_durable);
     let rejected = u64::try_from(batch.rejects.len()).unwrap_or(u64::MAX);

@@ -1,11 +1,11 @@
 //! Opening and outside consumption: entries that are appended once and never changed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use super::parse::{self, Refusal};
+use super::parse::{self, Refusal, Shown};
 use super::rows::{Line, OpeningRow, RejectReason};
 use super::work::{Work, keys};
-use super::{Batch, Secrets};
+use super::{Batch, Rules, Secrets};
 use crate::domain::ids::{PersonId, RegionCode};
 use crate::domain::money::Fen;
 use crate::domain::standing::Scheme;
@@ -23,24 +23,20 @@ struct Opening {
 
 pub(super) async fn take(
     work: &Work<'_>,
-    secrets: &Secrets<'_>,
+    (secrets, rules): (&Secrets<'_>, &Rules<'_>),
     rows: &[Line<OpeningRow>],
 ) -> Result<Batch, StoreError> {
-    let candidates: Vec<_> =
-        rows.iter().map(|line| parse::candidates(secrets, &line.row.credential)).collect();
-    let known = work.resolve(&candidates.iter().flatten().copied().collect()).await?;
+    let shown: Vec<_> =
+        rows.iter().map(|line| Shown::read(secrets, &line.row.credential)).collect();
+    let known = work.resolve(&shown.iter().flat_map(Shown::candidates).collect()).await?;
     work.lock(&known.values().copied().collect()).await?;
     let mut recorded = load(work, rows).await?;
     let mut batch = Batch::default();
     let mut fresh: Vec<(String, PersonId, Opening)> = Vec::new();
-    for (Line { line, row }, candidates) in rows.iter().zip(&candidates) {
-        let found: BTreeSet<_> =
-            candidates.iter().filter_map(|candidate| known.get(candidate)).copied().collect();
-        let read = match (found.first(), found.len()) {
-            (Some(person), 1) => read(row).map(|(id, opening)| (id, *person, opening)),
-            (Some(_), _) => Err((RejectReason::CredentialsConflict, "credential")),
-            (None, _) => Err(parse::unknown(&row.credential)),
-        };
+    for (Line { line, row }, shown) in rows.iter().zip(&shown) {
+        let read = shown
+            .person(&known)
+            .and_then(|person| read(rules, row).map(|(id, opening)| (id, person, opening)));
         let (id, person, opening) = match read {
             Ok(read) => read,
             Err(refusal) => {
@@ -63,7 +59,7 @@ pub(super) async fn take(
     Ok(batch)
 }
 
-fn read(row: &OpeningRow) -> Result<(String, Opening), Refusal> {
+fn read(rules: &Rules<'_>, row: &OpeningRow) -> Result<(String, Opening), Refusal> {
     let OpeningRow { entry_id, credential: _, insured_region, scheme, policy_year, name, amount } =
         row;
     let id = parse::text("entry_id", entry_id, 64)?.to_owned();
@@ -78,6 +74,10 @@ fn read(row: &OpeningRow) -> Result<(String, Opening), Refusal> {
             .ok_or((RejectReason::CodeUnreadable, "name"))?,
         amount: Fen::parse_yuan(amount).ok_or((RejectReason::AmountUnreadable, "amount"))?,
     };
+    let Opening { region, scheme, year, name, amount: _ } = &opening;
+    if !(rules.knows_accumulator)(*region, *scheme, *year, name) {
+        return Err((RejectReason::AccumulatorUnknown, "name"));
+    }
     Ok((id, opening))
 }
 

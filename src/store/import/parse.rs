@@ -1,11 +1,13 @@
 //! Fields of rows to values, each with the reason it is refused for.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::civil::Date;
 
 use super::Secrets;
 use super::rows::RejectReason;
 use super::spans::Span;
-use crate::domain::ids::{RegionCode, identity_number_is_valid};
+use crate::domain::ids::{PersonId, RegionCode, identity_number_is_valid};
 use crate::domain::standing::Scheme;
 
 /// Why, and which column.
@@ -13,6 +15,19 @@ pub(super) type Refusal = (RejectReason, &'static str);
 
 pub(super) const IDENTITY_NUMBER: u8 = 1;
 pub(super) const PERSON_NUMBER: u8 = 2;
+pub(super) const CARD_TOKEN: u8 = 3;
+pub(super) const PASSPORT: u8 = 4;
+/// A newborn is known by it until it has a credential of its own.
+pub(super) const MOTHERS_IDENTITY_NUMBER: u8 = 5;
+
+/// Kinds by the column of a person's row; before a number they say which kind it is.
+const KINDS: [(&str, u8); 5] = [
+    ("identity_number:", IDENTITY_NUMBER),
+    ("person_number:", PERSON_NUMBER),
+    ("card_token:", CARD_TOKEN),
+    ("passport:", PASSPORT),
+    ("mother_identity_number:", MOTHERS_IDENTITY_NUMBER),
+];
 
 const CREDENTIAL_LENGTH_MAX: usize = 100;
 
@@ -111,21 +126,58 @@ pub(super) fn credential(
     Ok(Some(Credential { kind: kind.into(), hash: (secrets.credential_hash)(kind, &normalized) }))
 }
 
-/// What a row's only credential may be: a person number, or an identity number where its check digit says so.
-pub(super) fn candidates(secrets: &Secrets<'_>, number: &str) -> Vec<Credential> {
-    let kinds: &[u8] = if identity_number_is_valid(&normalize_credential(number)) {
-        &[IDENTITY_NUMBER, PERSON_NUMBER]
-    } else {
-        &[PERSON_NUMBER]
-    };
-    kinds
-        .iter()
-        .filter_map(|kind| credential(secrets, ("credential", *kind), number).ok().flatten())
-        .collect()
+/// A row's only credential, of whatever kind: what it may be.
+pub(super) struct Shown<'a> {
+    number: &'a str,
+    candidates: Vec<Credential>,
+    /// Does the row say that it is the mother's?
+    newborn: bool,
+}
+
+impl<'a> Shown<'a> {
+    pub(super) fn read(secrets: &Secrets<'_>, text: &'a str) -> Self {
+        let text = text.trim();
+        let said = KINDS.iter().find_map(|(name, kind)| Some((text.strip_prefix(name)?, *kind)));
+        let (number, kinds) = match said {
+            Some((number, kind)) => (number, vec![kind]),
+            None if identity_number_is_valid(&normalize_credential(text)) => {
+                (text, KINDS.iter().map(|(_, kind)| *kind).collect())
+            }
+            None => (text, vec![PERSON_NUMBER, CARD_TOKEN, PASSPORT]),
+        };
+        let candidates = kinds
+            .iter()
+            .filter_map(|kind| credential(secrets, ("credential", *kind), number).ok().flatten())
+            .collect();
+        Self { number, candidates, newborn: said.is_some() }
+    }
+
+    pub(super) fn candidates(&self) -> impl Iterator<Item = Credential> {
+        self.candidates.iter().copied()
+    }
+
+    /// Whose it is. A bare number is its holder's own: the mother's row must not go to her newborn.
+    pub(super) fn person(
+        &self,
+        known: &BTreeMap<Credential, PersonId>,
+    ) -> Result<PersonId, Refusal> {
+        let of = |newborn: bool| -> BTreeSet<PersonId> {
+            let mothers = i16::from(MOTHERS_IDENTITY_NUMBER);
+            let kind = self.candidates().filter(|one| newborn || one.kind != mothers);
+            kind.filter_map(|candidate| known.get(&candidate)).copied().collect()
+        };
+        let found = of(self.newborn);
+        match (found.first(), found.len()) {
+            (Some(person), 1) => Ok(*person),
+            (Some(_), _) => Err((RejectReason::CredentialsConflict, "credential")),
+            (None, _) if !of(true).is_empty() => Err((RejectReason::NewbornNotNamed, "credential")),
+            (None, _) => Err(unknown(self.number)),
+        }
+    }
 }
 
 /// Why nobody was found: what looks like an identity number with a wrong check digit is called that.
-pub(super) fn unknown(number: &str) -> Refusal {
+fn unknown(number: &str) -> Refusal {
     let normalized = normalize_credential(number);
     if normalized.is_empty() {
         return (RejectReason::CredentialMissing, "credential");

@@ -6,7 +6,10 @@ use jiff::civil::Date;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::json;
 
-use super::parse::{self, Credential, IDENTITY_NUMBER, PERSON_NUMBER, Refusal};
+use super::parse::{
+    self, CARD_TOKEN, Credential, IDENTITY_NUMBER, MOTHERS_IDENTITY_NUMBER, PASSPORT,
+    PERSON_NUMBER, Refusal,
+};
 use super::rows::{Line, PersonRow, RejectReason};
 use super::work::{Change, Work, keys};
 use super::{Batch, RowKind, Secrets};
@@ -17,15 +20,12 @@ use crate::store::error::StoreError;
 /// Kind under which a name is hashed to its mark.
 const NAME_MARK: u8 = 0;
 
-/// A newborn is known by it until it has a credential of its own.
-const MOTHERS_IDENTITY_NUMBER: u8 = 5;
-
 /// What a row says.
 struct Read {
     credentials: Vec<Credential>,
     birth: Option<Date>,
-    name: String,
-    mark: [u8; 32],
+    /// With its mark. A newborn may not have one yet.
+    name: Option<(String, [u8; 32])>,
 }
 
 /// A person as the batch goes on.
@@ -112,8 +112,8 @@ fn read(secrets: &Secrets<'_>, row: &PersonRow) -> Result<Read, Refusal> {
     let given = [
         (("identity_number", IDENTITY_NUMBER), identity_number),
         (("person_number", PERSON_NUMBER), person_number),
-        (("card_token", 3), card_token),
-        (("passport", 4), passport),
+        (("card_token", CARD_TOKEN), card_token),
+        (("passport", PASSPORT), passport),
         (("mother_identity_number", MOTHERS_IDENTITY_NUMBER), mother_identity_number),
     ];
     let mut credentials = Vec::new();
@@ -135,9 +135,15 @@ fn read(secrets: &Secrets<'_>, row: &PersonRow) -> Result<Read, Refusal> {
     if said.is_some() && birth.is_some() && said != birth {
         return Err((RejectReason::BirthDateContradicts, "birth_date"));
     }
-    let name = parse::text("name", name, 100)?.to_owned();
-    let mark = (secrets.credential_hash)(NAME_MARK, &name);
-    Ok(Read { credentials, birth, name, mark })
+    let unnamed = name.trim().is_empty() && !mother_identity_number.trim().is_empty();
+    let name = if unnamed {
+        None
+    } else {
+        let name = parse::text("name", name, 100)?.to_owned();
+        let mark = (secrets.credential_hash)(NAME_MARK, &name);
+        Some((name, mark))
+    };
+    Ok(Read { credentials, birth, name })
 }
 
 async fn load(work: &Work<'_>, credentials: &BTreeSet<Credential>) -> Result<State, StoreError> {
@@ -217,9 +223,11 @@ fn place(
         known.birth = says.birth;
         changed = true;
     }
-    if known.mark.as_deref() != Some(says.mark.as_slice()) {
-        known.mark = Some(says.mark.to_vec());
-        known.name = Some(says.name);
+    if let Some((name, mark)) = says.name
+        && known.mark.as_deref() != Some(mark.as_slice())
+    {
+        known.mark = Some(mark.to_vec());
+        known.name = Some(name);
         changed = true;
     }
     known.changed |= changed;
@@ -239,9 +247,10 @@ fn is_sibling(owner: &BTreeMap<Credential, PersonId>, known: &Known, says: &Read
         says.credentials.iter().filter(|credential| owner.contains_key(credential)).peekable();
     let by_mother = found.peek().is_some()
         && found.all(|credential| credential.kind == i16::from(MOTHERS_IDENTITY_NUMBER));
+    let mark = says.name.as_ref().map(|(_, mark)| mark.as_slice());
     let differs = |held: bool, same: bool| held && !same;
     by_mother
-        && (differs(known.mark.is_some(), known.mark.as_deref() == Some(says.mark.as_slice()))
+        && (differs(known.mark.is_some() && says.name.is_some(), known.mark.as_deref() == mark)
             || differs(known.birth.is_some() && says.birth.is_some(), known.birth == says.birth))
 }
 

@@ -56,7 +56,7 @@ pub struct PersonRow {
     pub passport: String,
     /// For a newborn: the mother's identity number.
     pub mother_identity_number: String,
-    /// Kept sealed.
+    /// Kept sealed; may be empty for a newborn.
     pub name: String,
     /// ISO 8601; empty: from the identity number.
     pub birth_date: String,
@@ -65,7 +65,7 @@ pub struct PersonRow {
 /// Coverage of a person. Does not print itself.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct CoverageRow {
-    /// The person, by identity number or person number.
+    /// The person, by a credential of any kind; "mother_identity_number:…" for a newborn.
     pub credential: String,
     /// "resident" or "employee".
     pub scheme: String,
@@ -82,7 +82,7 @@ pub struct CoverageRow {
 /// An aid identity of a person. Does not print itself.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct IdentityRow {
-    /// The person, by identity number or person number.
+    /// The person, by a credential of any kind; "mother_identity_number:…" for a newborn.
     pub credential: String,
     /// Its code in the rule packages.
     pub code: String,
@@ -139,7 +139,7 @@ pub struct CatalogueRow {
 pub struct OpeningRow {
     /// Names this entry at its source.
     pub entry_id: String,
-    /// The person, by identity number or person number.
+    /// The person, by a credential of any kind; "mother_identity_number:…" for a newborn.
     pub credential: String,
     /// Six digits.
     pub insured_region: String,
@@ -177,6 +177,8 @@ pub enum RejectReason {
     NewbornOfMother,
     /// Nobody with this credential is registered.
     PersonUnknown,
+    /// Only a newborn is known by this number, which is the mother's: whose row is it?
+    NewbornNotNamed,
     /// Not a date of the calendar.
     DateUnreadable,
     /// The identity number, whose check digit is right, says another day of birth.
@@ -187,10 +189,16 @@ pub enum RejectReason {
     SpanOverlaps,
     /// Not six digits.
     RegionUnreadable,
+    /// Begins with the digits of no province.
+    RegionUnknown,
     /// Neither "resident" nor "employee".
     SchemeUnknown,
     /// Not a code: small letters, digits and underscores.
     CodeUnreadable,
+    /// No rule package that is loaded knows this identity.
+    CodeUnknown,
+    /// No rule package of the region and scheme that is loaded counts this, or not over such a span.
+    AccumulatorUnknown,
     /// Not "name=value;name=value".
     FactsUnreadable,
     /// Neither 1, 2 nor 3.
@@ -220,13 +228,17 @@ impl RejectReason {
             Self::CredentialsConflict => "CREDENTIALS_CONFLICT",
             Self::NewbornOfMother => "NEWBORN_OF_MOTHER",
             Self::PersonUnknown => "PERSON_UNKNOWN",
+            Self::NewbornNotNamed => "NEWBORN_NOT_NAMED",
             Self::DateUnreadable => "DATE_UNREADABLE",
             Self::BirthDateContradicts => "BIRTH_DATE_CONTRADICTS",
             Self::EndsBeforeStart => "ENDS_BEFORE_START",
             Self::SpanOverlaps => "SPAN_OVERLAPS",
             Self::RegionUnreadable => "REGION_UNREADABLE",
+            Self::RegionUnknown => "REGION_UNKNOWN",
             Self::SchemeUnknown => "SCHEME_UNKNOWN",
             Self::CodeUnreadable => "CODE_UNREADABLE",
+            Self::CodeUnknown => "CODE_UNKNOWN",
+            Self::AccumulatorUnknown => "ACCUMULATOR_UNKNOWN",
             Self::FactsUnreadable => "FACTS_UNREADABLE",
             Self::LevelUnknown => "LEVEL_UNKNOWN",
             Self::ClassUnknown => "CLASS_UNKNOWN",
@@ -254,6 +266,10 @@ impl RejectReason {
                 "another newborn (by name or birth date) is registered by this mother's number; use a credential of its own",
             ),
             Self::PersonUnknown => ("该人员未登记", "nobody with this credential is registered"),
+            Self::NewbornNotNamed => (
+                "只有一名新生儿以该号码（母亲身份证号）登记；若指新生儿，请写作 mother_identity_number:号码，若指母亲，请先登记母亲",
+                "only a newborn is known by this number, the mother's; for the newborn write mother_identity_number:NUMBER, else register the mother first",
+            ),
             Self::DateUnreadable => ("日期无效", "not a date"),
             Self::BirthDateContradicts => {
                 ("出生日期与身份证号不符", "the birth date is not that of the identity number")
@@ -263,8 +279,20 @@ impl RejectReason {
                 ("有效期与已有记录重叠", "overlaps a span that is recorded already")
             }
             Self::RegionUnreadable => ("行政区划代码应为六位数字", "a region has six digits"),
+            Self::RegionUnknown => (
+                "行政区划代码的前两位不是任何省份，请更正",
+                "the region's first two digits are no province; correct it",
+            ),
             Self::SchemeUnknown => ("险种无法识别", "the scheme is not known"),
             Self::CodeUnreadable => ("身份代码无效", "not an identity code"),
+            Self::CodeUnknown => (
+                "已加载的政策包都没有这个身份代码，不会产生任何待遇，请核对",
+                "no loaded rule package knows this identity, so that it would never count; check the code",
+            ),
+            Self::AccumulatorUnknown => (
+                "该参保地和险种的已加载政策包没有这个累计项（终身累计的年度为0，其余须写年度），不会被计入，请核对",
+                "no loaded rule package of this region and scheme counts this (year 0 is for a lifetime, and only for that); check it",
+            ),
             Self::FactsUnreadable => ("附加事实格式无效", "facts are name=value;name=value"),
             Self::LevelUnknown => ("医院等级应为1、2或3", "a level is 1, 2 or 3"),
             Self::ClassUnknown => ("目录类别应为A、B或C", "a class is A, B or C"),

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::parse::{self, Credential, Refusal};
+use super::parse::{self, Credential, Refusal, Shown};
 use super::rows::{CoverageRow, IdentityRow, Line, RejectReason};
 use super::spans::{Placed, Span, Spans};
 use super::work::{Change, Work, keys};
-use super::{Batch, RowKind, Secrets};
+use super::{Batch, RowKind, Rules, Secrets};
 use crate::domain::ids::{PersonId, RegionCode};
 use crate::domain::standing::Scheme;
 use crate::store::error::StoreError;
@@ -20,11 +20,10 @@ struct Covered {
     facts: String,
 }
 
-/// A row whose person may be found by one of these, and what it says, or why it can not be read.
+/// A row with what its person is found by, and what it says, or why it can not be read.
 struct Read<'a, T> {
     line: u64,
-    number: &'a str,
-    candidates: Vec<Credential>,
+    shown: Shown<'a>,
     says: Result<T, Refusal>,
 }
 
@@ -37,8 +36,7 @@ pub(super) async fn take_coverage(
         .iter()
         .map(|Line { line, row }| Read {
             line: *line,
-            number: &row.credential,
-            candidates: parse::candidates(secrets, &row.credential),
+            shown: Shown::read(secrets, &row.credential),
             says: read_coverage(row),
         })
         .collect();
@@ -60,16 +58,15 @@ pub(super) async fn take_coverage(
 
 pub(super) async fn take_identities(
     work: &Work<'_>,
-    secrets: &Secrets<'_>,
+    (secrets, rules): (&Secrets<'_>, &Rules<'_>),
     rows: &[Line<IdentityRow>],
 ) -> Result<Batch, StoreError> {
     let read: Vec<_> = rows
         .iter()
         .map(|Line { line, row }| Read {
             line: *line,
-            number: &row.credential,
-            candidates: parse::candidates(secrets, &row.credential),
-            says: read_identity(row),
+            shown: Shown::read(secrets, &row.credential),
+            says: read_identity(rules, row),
         })
         .collect();
     let known = resolve(work, &read).await?;
@@ -96,12 +93,21 @@ fn read_coverage(row: &CoverageRow) -> Result<(Scheme, Span<Covered>), Refusal> 
     Ok((scheme, parse::span(valid_from, valid_to, what)?))
 }
 
-fn read_identity(row: &IdentityRow) -> Result<((String, RegionCode), Span<()>), Refusal> {
+fn read_identity(
+    rules: &Rules<'_>,
+    row: &IdentityRow,
+) -> Result<((String, RegionCode), Span<()>), Refusal> {
     let IdentityRow { credential: _, code, region, valid_from, valid_to } = row;
     if !parse::is_code(code, false) {
         return Err((RejectReason::CodeUnreadable, "code"));
     }
     let region = parse::region("region", region)?;
+    if !region.is_of_a_province() {
+        return Err((RejectReason::RegionUnknown, "region"));
+    }
+    if !(rules.knows_identity)(code) {
+        return Err((RejectReason::CodeUnknown, "code"));
+    }
     Ok(((code.clone(), region), parse::span(valid_from, valid_to, ())?))
 }
 
@@ -109,7 +115,7 @@ async fn resolve<T>(
     work: &Work<'_>,
     read: &[Read<'_, T>],
 ) -> Result<BTreeMap<Credential, PersonId>, StoreError> {
-    let all: BTreeSet<_> = read.iter().flat_map(|row| &row.candidates).copied().collect();
+    let all: BTreeSet<_> = read.iter().flat_map(|row| row.shown.candidates()).collect();
     let known = work.resolve(&all).await?;
     work.lock(&known.values().copied().collect()).await?;
     Ok(known)
@@ -128,17 +134,11 @@ where
     A: Clone + PartialEq,
 {
     let mut batch = Batch::default();
-    for Read { line, number, candidates, says } in read {
-        let found: BTreeSet<_> =
-            candidates.iter().filter_map(|candidate| known.get(candidate)).copied().collect();
-        let person = match (found.first(), found.len()) {
-            (Some(person), 1) => *person,
-            (Some(_), _) => {
-                batch.reject(*line, (RejectReason::CredentialsConflict, "credential"));
-                continue;
-            }
-            (None, _) => {
-                batch.reject(*line, parse::unknown(number));
+    for Read { line, shown, says } in read {
+        let person = match shown.person(known) {
+            Ok(person) => person,
+            Err(refusal) => {
+                batch.reject(*line, refusal);
                 continue;
             }
         };

@@ -101,6 +101,8 @@ fn refusals() -> Vec<Refusal> {
             Refusal::Bill(_)
             | Refusal::RequestIdReused
             | Refusal::RequestReversed
+            | Refusal::AlreadyBarred
+            | Refusal::HospitalUnknown
             | Refusal::StaySettled(_)
             | Refusal::TokenForged
             | Refusal::TokenStale
@@ -118,6 +120,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::Bill(Faulty { fault: BillFault::Total, field: "bill.total_fen".to_owned() }),
         Refusal::RequestIdReused,
         Refusal::RequestReversed,
+        Refusal::AlreadyBarred,
         Refusal::StaySettled(None),
         Refusal::TokenForged,
         Refusal::TokenStale,
@@ -155,4 +158,13 @@ fn what_no_core_tells_is_settled_the_old_way() {
     let (_, zh, en) = words.unwrap();
     assert!(zh.contains("按原有方式结算") && !zh.contains("重试"), "{zh}");
     assert!(en.contains("settle it the old way") && !en.contains("again"), "{en}");
+}
+
+/// Parts of a stay are refused, so that nobody may be sent there.
+#[test]
+fn too_many_lines_is_no_dead_end() {
+    let words = of("TOO_MANY_LINES");
+    assert!(words.en.contains("10 000") && words.en.contains("one item and day"), "{}", words.en);
+    assert!(words.zh.contains("合并") && !words.zh.contains("分段"), "{}", words.zh);
+    assert!(!words.en.contains("parts"), "{}", words.en);
 }
