@@ -99,6 +99,12 @@ pub const POOL_CONNECTIONS_MAX: usize = 32;
 /// Connections that the private cluster takes: the pool, and some for people and tests.
 pub const CLUSTER_CONNECTIONS_MAX: usize = 200;
 
+/// Rows of the catalogue that are held in memory, at about 600 bytes each. The national lists have some 300 000 items.
+pub const CATALOGUE_ROWS_HELD_MAX: usize = 1_000_000;
+
+/// How often the catalogue is read again, at most, while lists of items come in batch by batch.
+pub const CATALOGUE_READ_INTERVAL: Duration = Duration::from_millis(500);
+
 /// Entries of one group: what a disk that takes 2 ms to sync makes worth waiting for.
 pub const COMMIT_GROUP_MAX: usize = 512;
 

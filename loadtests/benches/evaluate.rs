@@ -4,6 +4,7 @@
 //! Run it with `cargo bench -p loadtests`.
 use std::hint::black_box;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use criterion::Criterion;
@@ -38,7 +39,7 @@ struct Case {
     bill: Bill,
     person: PersonSnapshot,
     hospital: Hospital,
-    catalogue: Vec<Option<CatalogueEntry>>,
+    catalogue: Vec<Option<Arc<CatalogueEntry>>>,
 }
 
 impl Case {
@@ -60,7 +61,7 @@ fn package(folder: &str) -> Result<Package, anyhow::Error> {
 }
 
 /// The charges, what the catalogue says of them, and their sum in fen.
-type Charges = (Vec<ChargeLine>, Vec<Option<CatalogueEntry>>, i64);
+type Charges = (Vec<ChargeLine>, Vec<Option<Arc<CatalogueEntry>>>, i64);
 
 fn charges() -> Result<Charges, anyhow::Error> {
     let item = |number: usize| ItemCode::new(&format!("ITEM{number:04}")).context("an item");
@@ -84,7 +85,7 @@ fn charges() -> Result<Charges, anyhow::Error> {
             refund_of: None,
             charged_on: DISCHARGE,
         });
-        catalogue.push(Some(CatalogueEntry {
+        catalogue.push(Some(Arc::new(CatalogueEntry {
             item: item(number)?,
             valid_from: ALWAYS,
             valid_to: None,
@@ -93,7 +94,7 @@ fn charges() -> Result<Charges, anyhow::Error> {
             // Every fifth is dearer than its ceiling price.
             ceiling_price_e6: number.is_multiple_of(5).then_some(fen * 9_000),
             amount_name: None,
-        }));
+        })));
     }
     Ok((lines, catalogue, total))
 }

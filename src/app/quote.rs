@@ -78,15 +78,23 @@ impl App {
         }
         match self.decide(claim, &snapshot, now.day)? {
             Decision::Declined(decline) => Ok(Outcome::Declined(decline)),
-            Decision::Decided(decided) => Ok(Outcome::Decided(self.bind(claim, *decided, now.at))),
+            Decision::Decided(decided) => {
+                let seen = (snapshot.reference_sha256(), now.at);
+                Ok(Outcome::Decided(self.bind(claim, *decided, seen)))
+            }
         }
     }
 
-    /// Signs a decision.
-    pub(super) fn bind(&self, claim: &Claim, decided: Decided, at: Timestamp) -> Quote {
+    /// Signs a decision, with the hospital and the catalogue that it saw, and when.
+    pub(super) fn bind(
+        &self,
+        claim: &Claim,
+        decided: Decided,
+        (reference_sha256, at): ([u8; 32], Timestamp),
+    ) -> Quote {
         let valid_s = i64::try_from(limits::QUOTE_VALID.as_secs()).unwrap_or(0);
         let valid_until_s = at.as_second().saturating_add(valid_s);
-        let token = token_of(claim, &decided, valid_until_s);
+        let token = token_of(claim, &decided, reference_sha256, valid_until_s);
         let mut bytes = token.to_bytes();
         let signature = self.keys.sign_token(&bytes);
         bytes.extend_from_slice(&signature);
@@ -127,9 +135,9 @@ impl App {
         claim: &Claim,
         token: &Token,
         decided: &Decided,
-        at: Timestamp,
+        (reference_sha256, at): ([u8; 32], Timestamp),
     ) -> Option<Moved> {
-        let now = token_of(claim, decided, token.valid_until_s);
+        let now = token_of(claim, decided, reference_sha256, token.valid_until_s);
         if now.outcome_sha256 == token.outcome_sha256 && now.person == token.person {
             return None;
         }
@@ -139,12 +147,17 @@ impl App {
             package: now.package != token.package,
             catalogue: now.reference_sha256 != token.reference_sha256,
             quoted_patient_pay: Fen::new(token.patient_pay_fen),
-            now: Box::new(self.bind(claim, decided.clone(), at)),
+            now: Box::new(self.bind(claim, decided.clone(), (reference_sha256, at))),
         })
     }
 }
 
-fn token_of(claim: &Claim, decided: &Decided, valid_until_s: i64) -> Token {
+fn token_of(
+    claim: &Claim,
+    decided: &Decided,
+    reference_sha256: [u8; 32],
+    valid_until_s: i64,
+) -> Token {
     let person: PersonId = decided.person;
     let package: PackageHash = decided.package.hash;
     Token {
@@ -154,7 +167,7 @@ fn token_of(claim: &Claim, decided: &Decided, valid_until_s: i64) -> Token {
         standing_version: decided.standing_version,
         ledger_version: decided.ledger_version,
         package: package.0,
-        reference_sha256: decided.reference_sha256,
+        reference_sha256,
         outcome_sha256: sha256(&breakdown_of(decided)),
         patient_pay_fen: decided.outcome.breakdown.patient().unwrap_or_default().get(),
     }

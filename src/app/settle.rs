@@ -1,6 +1,5 @@
 //! Read, decide, record; again from a fresh snapshot when something moved in between.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::civil::Date;
@@ -55,7 +54,6 @@ pub(super) struct Decided {
     pub(super) person: PersonId,
     pub(super) standing_version: i64,
     pub(super) ledger_version: i64,
-    pub(super) reference_sha256: [u8; 32],
     pub(super) package: Arc<Package>,
     pub(super) scheme: Scheme,
     pub(super) hospital: Hospital,
@@ -136,7 +134,8 @@ impl App {
         };
         if let Some(token) = token {
             let token = token.as_ref().map_err(|refusal| refusal.clone())?;
-            if let Some(moved) = self.moved(claim, token, &decided, now.at) {
+            let seen = (snapshot.reference_sha256(), now.at);
+            if let Some(moved) = self.moved(claim, token, &decided, seen) {
                 return Ok(Attempt::Done(Settled::QuoteMoved(Box::new(moved))));
             }
         }
@@ -187,9 +186,10 @@ impl App {
         request: Option<&RequestId>,
     ) -> Result<Snapshot, AppError> {
         let bill = &claim.bill;
-        let items: BTreeSet<_> =
-            bill.lines.iter().map(|line| (line.item.clone(), line.charged_on)).collect();
-        let items: Vec<_> = items.into_iter().collect();
+        let mut items: Vec<_> =
+            bill.lines.iter().map(|line| (&line.item, line.charged_on)).collect();
+        items.sort_unstable();
+        items.dedup();
         let wanted = ReadSnapshot {
             credential_hash: claim.credential.hash,
             credential_kind: claim.credential.kind,
@@ -256,7 +256,6 @@ impl App {
             person: person.standing.person,
             standing_version: person.standing.version,
             ledger_version: person.ledger_version,
-            reference_sha256: snapshot.reference_sha256,
             scheme: coverage.scheme,
             year: policy_year(bill, &package),
             hospital: hospital.clone(),

@@ -3,6 +3,7 @@
 //! The guards stand in the order of [`Reason`], which is their precedence; past them nothing here declines.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::civil::Date;
 
@@ -27,7 +28,7 @@ pub struct Frozen<'a> {
     /// Whose coverage decides.
     pub coverage: &'a Coverage,
     /// The catalogue's entries for the bill's items, in any order; nothing for an item that it does not know.
-    pub catalogue: &'a [Option<CatalogueEntry>],
+    pub catalogue: &'a [Option<Arc<CatalogueEntry>>],
     /// The rules.
     pub package: &'a Package,
 }
@@ -139,7 +140,8 @@ fn identities_on(frozen: Frozen<'_>, day: Date) -> Vec<u16> {
 
 fn split_lines(frozen: Frozen<'_>) -> Result<Vec<Fen>, Decline> {
     let Frozen { bill, catalogue, package, .. } = frozen;
-    let mut entries: Vec<&CatalogueEntry> = catalogue.iter().flatten().collect();
+    let mut entries: Vec<&CatalogueEntry> =
+        catalogue.iter().flatten().map(|entry| &**entry).collect();
     entries.sort_by(|one, other| one.item.cmp(&other.item));
     let charges = bill.net_charges().map_err(|_| Decline::new(Reason::Overflow, "bill.lines"))?;
     let mut split = Split::new(package);

@@ -107,6 +107,8 @@ pub enum Operation {
     FindRequest(HospitalCode, RequestId),
     /// Looking for a hospital.
     FindHospital(HospitalCode),
+    /// Reading the catalogue into memory.
+    ReadCatalogue,
     /// Reading who a person is.
     Standing,
     /// Leaving a tombstone.
@@ -136,6 +138,7 @@ impl fmt::Display for Operation {
                 write!(f, "find request {} of hospital {hospital}", request.logged())
             }
             Self::FindHospital(hospital) => write!(f, "find hospital {hospital}"),
+            Self::ReadCatalogue => f.write_str("read the catalogue into memory"),
             Self::Standing => f.write_str("read a standing"),
             Self::Tombstone(hospital, request) => {
                 write!(f, "leave a tombstone for {} of hospital {hospital}", request.logged())

@@ -15,6 +15,7 @@ mod pace;
 mod packages;
 mod pipeline;
 mod pool;
+mod reference;
 mod row;
 mod snapshot;
 mod tombstone;

@@ -14,6 +14,7 @@ use tokio_postgres::{Config, Row, Socket};
 
 use super::error::{Operation, StoreError};
 use super::pipeline::{CommitSettings, Pipeline};
+use super::reference::Held;
 use super::{commit, snapshot};
 
 /// Limits of the pool.
@@ -41,6 +42,7 @@ pub struct Pool {
     connections: deadpool_postgres::Pool,
     round_trips: Arc<AtomicU64>,
     pipeline: Arc<Pipeline>,
+    reference: Arc<Held>,
 }
 
 /// One connection, for one call.
@@ -99,7 +101,8 @@ impl Pool {
                 .build()
                 .map_err(|source| StoreError::Build { source })?;
         let pipeline = Arc::new(Pipeline::new(settings.commits));
-        Ok(Self { connections, round_trips: Arc::default(), pipeline })
+        let (round_trips, reference) = (Arc::default(), Arc::default());
+        Ok(Self { connections, round_trips, pipeline, reference })
     }
 
     /// How many times a statement went to the database and its answer came back, since the pool was made. Preparing a statement,
@@ -111,6 +114,11 @@ impl Pool {
     /// How many groups of commits were written, and how many entries in them.
     pub fn groups(&self) -> (u64, u64) {
         self.pipeline.counts()
+    }
+
+    /// Which version of the catalogue is held in memory, if one is.
+    pub fn catalogue_held(&self) -> Option<i64> {
+        self.reference.catalogue().map(|held| held.version)
     }
 
     /// How many entries wait for the next group.
@@ -134,6 +142,10 @@ impl Pool {
     /// Closes every connection; later calls fail at once.
     pub fn close(&self) {
         self.connections.close();
+    }
+
+    pub(super) fn reference(&self) -> &Held {
+        &self.reference
     }
 
     pub(super) fn pipeline(&self) -> &Pipeline {

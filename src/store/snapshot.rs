@@ -1,5 +1,7 @@
 //! Everything that a decision may look at, read at one moment, in one statement and one round trip.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
 use sha2::{Digest, Sha256};
@@ -7,7 +9,7 @@ use tokio_postgres::Row;
 
 use super::credential_bucket;
 use super::error::{Operation, StoreError};
-use super::pool::Pool;
+use super::pool::{Connection, Pool};
 use super::row::{self, Reader};
 use super::tombstone::Tombstone;
 use crate::domain::bill::CatalogueEntry;
@@ -39,7 +41,7 @@ pub struct ReadSnapshot<'a> {
     /// Last day of the stay: which span of the hospital counts.
     pub discharge: Date,
     /// The items and the day of each; every pair once.
-    pub items: &'a [(ItemCode, Date)],
+    pub items: &'a [(&'a ItemCode, Date)],
 }
 
 /// What was read.
@@ -50,13 +52,11 @@ pub struct Snapshot {
     /// The hospital on the discharge date.
     pub hospital: Option<Hospital>,
     /// What the catalogue says of each item asked for, in the order asked.
-    pub catalogue: Vec<Option<CatalogueEntry>>,
+    pub catalogue: Vec<Option<Arc<CatalogueEntry>>>,
     /// What used up the request id before.
     pub earlier: Option<Earlier>,
     /// The settlement in force of this very stay, and whose it is.
     pub stay_in_force: Option<(SettlementId, PersonId)>,
-    /// SHA-256 over the hospital and the catalogue entries: changes when one of them does.
-    pub reference_sha256: [u8; 32],
 }
 
 /// What used up a request id.
@@ -83,13 +83,40 @@ pub struct EarlierSettlement {
     pub reversed_by: Option<SettlementId>,
 }
 
-/// Reads it.
+/// Reads it: in one round trip, but for the first time after the catalogue changed.
 pub async fn snapshot(pool: &Pool, wanted: &ReadSnapshot<'_>) -> Result<Snapshot, StoreError> {
     let operation = Operation::Snapshot(wanted.hospital.clone());
     let connection = pool.take(&operation).await?;
+    if let Some(held) = pool.reference().catalogue() {
+        let row = read(&connection, wanted, &[], &operation).await?;
+        let reader = Reader { row: &row, operation: &operation };
+        if reader.get::<i64>("reference_version")? == held.version {
+            let hospital = hospital(&reader, wanted.hospital)?;
+            let entry = |(item, day): &(&ItemCode, Date)| {
+                hospital.as_ref().and_then(|hospital| held.entry(item, hospital, *day))
+            };
+            let catalogue = wanted.items.iter().map(entry).collect();
+            return whole(&reader, hospital, catalogue);
+        }
+    }
+    pool.reference().read_again(pool);
+    let row = read(&connection, wanted, wanted.items, &operation).await?;
+    let reader = Reader { row: &row, operation: &operation };
+    let hospital = hospital(&reader, wanted.hospital)?;
+    let catalogue = catalogue(&reader, wanted.items)?;
+    whole(&reader, hospital, catalogue)
+}
+
+/// One round trip, for these items.
+async fn read(
+    connection: &Connection,
+    wanted: &ReadSnapshot<'_>,
+    items: &[(&ItemCode, Date)],
+    operation: &Operation,
+) -> Result<Row, StoreError> {
     let kind = i16::from(wanted.credential_kind);
     let (codes, days): (Vec<&str>, Vec<Date>) =
-        wanted.items.iter().map(|(code, day)| (code.as_str(), *day)).unzip();
+        items.iter().map(|(code, day)| (code.as_str(), *day)).unzip();
     let rows = connection
         .query(
             SQL,
@@ -105,21 +132,23 @@ pub async fn snapshot(pool: &Pool, wanted: &ReadSnapshot<'_>) -> Result<Snapshot
                 &codes,
                 &days,
             ],
-            &operation,
+            operation,
         )
         .await?;
-    let read = rows
-        .first()
-        .ok_or(StoreError::Stored { operation: operation.clone(), field: "snapshot" })?;
-    let reader = Reader { row: read, operation: &operation };
-    let hospital = hospital(&reader, wanted.hospital)?;
-    let catalogue = catalogue(&reader, wanted.items)?;
+    let row = rows.into_iter().next();
+    row.ok_or(StoreError::Stored { operation: operation.clone(), field: "snapshot" })
+}
+
+fn whole(
+    reader: &Reader<'_>,
+    hospital: Option<Hospital>,
+    catalogue: Vec<Option<Arc<CatalogueEntry>>>,
+) -> Result<Snapshot, StoreError> {
     Ok(Snapshot {
-        person: person(&reader)?,
-        reference_sha256: reference_sha256(hospital.as_ref(), &catalogue),
+        person: person(reader)?,
         hospital,
         catalogue,
-        earlier: earlier(&reader)?,
+        earlier: earlier(reader)?,
         stay_in_force: reader
             .settlement("same_stay_settlement")?
             .zip(reader.person("same_stay_person")?),
@@ -268,8 +297,8 @@ fn hospital(reader: &Reader<'_>, code: &HospitalCode) -> Result<Option<Hospital>
 
 fn catalogue(
     reader: &Reader<'_>,
-    items: &[(ItemCode, Date)],
-) -> Result<Vec<Option<CatalogueEntry>>, StoreError> {
+    items: &[(&ItemCode, Date)],
+) -> Result<Vec<Option<Arc<CatalogueEntry>>>, StoreError> {
     let froms = reader.ends("item_from")?;
     let tos = reader.ends("item_to")?;
     let classes: Vec<Option<String>> = reader.list("item_class")?;
@@ -286,15 +315,15 @@ fn catalogue(
             entries.push(None);
             continue;
         };
-        entries.push(Some(CatalogueEntry {
-            item: item.clone(),
+        entries.push(Some(Arc::new(CatalogueEntry {
+            item: (*item).clone(),
             valid_from,
             valid_to,
             class: reader.parse("item_class", row::class(&letter))?,
             advance_ratio: ratio.map(Rate::from_billionths),
             ceiling_price_e6,
             amount_name,
-        }));
+        })));
     }
     if entries.len() == items.len() { Ok(entries) } else { reader.parse("item_from", None) }
 }
@@ -324,31 +353,58 @@ pub(super) fn tombstone(reader: &Reader<'_>) -> Result<Option<Tombstone>, StoreE
     Ok(Some(Tombstone { original, reversal, left_at }))
 }
 
-/// Every field by a separator that no field holds, so that two different readings never hash alike.
-fn reference_sha256(hospital: Option<&Hospital>, catalogue: &[Option<CatalogueEntry>]) -> [u8; 32] {
-    let mut hasher = Sha256::new();
-    if let Some(Hospital { code, region, level, valid_from, valid_to }) = hospital {
-        hasher.update(format!("{code}\0{region}\0{level}\0{valid_from}\0{valid_to:?}\n"));
+impl Snapshot {
+    /// SHA-256 over the hospital and the catalogue entries: changes when one of them does.
+    pub fn reference_sha256(&self) -> [u8; 32] {
+        let mut bytes = Vec::with_capacity(64 * (self.catalogue.len() + 1));
+        if let Some(Hospital { code, region, level, valid_from, valid_to }) = &self.hospital {
+            text(&mut bytes, code.as_str());
+            bytes.extend_from_slice(&region.get().to_be_bytes());
+            bytes.extend_from_slice(&level.to_be_bytes());
+            span(&mut bytes, *valid_from, *valid_to);
+        }
+        for entry in &self.catalogue {
+            let Some(entry) = entry else {
+                bytes.push(0);
+                continue;
+            };
+            let CatalogueEntry {
+                item,
+                valid_from,
+                valid_to,
+                class,
+                advance_ratio,
+                ceiling_price_e6,
+                amount_name,
+            } = &**entry;
+            bytes.push(1);
+            text(&mut bytes, item.as_str());
+            span(&mut bytes, *valid_from, *valid_to);
+            text(&mut bytes, row::class_letter(*class));
+            number(&mut bytes, advance_ratio.map(Rate::billionths));
+            number(&mut bytes, *ceiling_price_e6);
+            text(&mut bytes, amount_name.as_deref().unwrap_or_default());
+        }
+        Sha256::digest(&bytes).into()
     }
-    for entry in catalogue {
-        let Some(entry) = entry else {
-            hasher.update("-\n");
-            continue;
-        };
-        let CatalogueEntry {
-            item,
-            valid_from,
-            valid_to,
-            class,
-            advance_ratio,
-            ceiling_price_e6,
-            amount_name,
-        } = entry;
-        let ratio = advance_ratio.map(Rate::billionths);
-        hasher.update(format!(
-            "{item}\0{valid_from}\0{valid_to:?}\0{class:?}\0{ratio:?}\0{ceiling_price_e6:?}\0"
-        ));
-        hasher.update(format!("{amount_name:?}\n"));
+}
+
+/// With a closing zero, which no text holds.
+fn text(bytes: &mut Vec<u8>, text: &str) {
+    bytes.extend_from_slice(text.as_bytes());
+    bytes.push(0);
+}
+
+fn number(bytes: &mut Vec<u8>, number: Option<i64>) {
+    bytes.push(u8::from(number.is_some()));
+    bytes.extend_from_slice(&number.unwrap_or_default().to_be_bytes());
+}
+
+fn span(bytes: &mut Vec<u8>, from: Date, to: Option<Date>) {
+    bytes.push(u8::from(to.is_some()));
+    for day in [from, to.unwrap_or(from)] {
+        bytes.extend_from_slice(&day.year().to_be_bytes());
+        bytes.extend_from_slice(&day.month().to_be_bytes());
+        bytes.extend_from_slice(&day.day().to_be_bytes());
     }
-    hasher.finalize().into()
 }

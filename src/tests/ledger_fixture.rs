@@ -103,7 +103,8 @@ pub(crate) async fn read(
     request: Option<&RequestId>,
 ) -> Snapshot {
     let (hospital, stay) = (hospital(), StayId::new(stay).unwrap());
-    let items = [(ItemCode::new("X01").unwrap(), DISCHARGE)];
+    let item = ItemCode::new("X01").unwrap();
+    let items = [(&item, DISCHARGE)];
     let wanted = ReadSnapshot {
         credential_hash: credential(person),
         credential_kind: 1,

@@ -76,7 +76,7 @@ async fn a_snapshot_is_everything_of_the_person() {
     );
     assert_eq!(person.stays[0].deductible, Fen::new(10_000));
     assert_eq!(person.used, rebuild_accumulators(&database.pool, written.person).await.unwrap());
-    assert_eq!(seen.reference_sha256, fresh.reference_sha256);
+    assert_eq!(seen.reference_sha256(), fresh.reference_sha256());
 
     assert_eq!(standing(&database.pool, &credential(7), 1).await.unwrap(), Some(person));
     assert_eq!(standing(&database.pool, &credential(7), 2).await.unwrap(), None);
@@ -93,7 +93,7 @@ async fn the_narrowest_catalogue_entry_of_the_day_wins() {
     furnish(&database, &[]).await;
     let (known, unknown) = (ItemCode::new("X01").unwrap(), ItemCode::new("Y").unwrap());
     let day = |day| jiff::civil::date(2024, 6, day);
-    let items = [(known.clone(), day(15)), (unknown, day(15)), (known, day(16))];
+    let items = [(&known, day(15)), (&unknown, day(15)), (&known, day(16))];
     let (hospital, stay) = (hospital(), StayId::new("S").unwrap());
     let wanted = onestop::store::ReadSnapshot {
         credential_hash: credential(1),
@@ -106,6 +106,13 @@ async fn the_narrowest_catalogue_entry_of_the_day_wins() {
         items: &items,
     };
     let seen = onestop::store::snapshot(&database.pool, &wanted).await.unwrap();
+    // From the catalogue in memory the same, in one round trip.
+    while database.pool.catalogue_held().is_none() {
+        tokio::task::yield_now().await;
+    }
+    let before = database.pool.round_trips();
+    assert_eq!(onestop::store::snapshot(&database.pool, &wanted).await.unwrap(), seen);
+    assert_eq!(database.pool.round_trips() - before, 1);
     assert_eq!(seen.catalogue[0].as_ref().map(|entry| entry.class), Some(A));
     assert_eq!(seen.catalogue[1], None);
     let province = seen.catalogue[2].as_ref().unwrap();
@@ -118,9 +125,17 @@ async fn the_narrowest_catalogue_entry_of_the_day_wins() {
     moved.batch_execute(changed).await.unwrap();
     moved = database.owner().await;
     assert_ne!(
-        onestop::store::snapshot(&database.pool, &wanted).await.unwrap().reference_sha256,
-        seen.reference_sha256
+        onestop::store::snapshot(&database.pool, &wanted).await.unwrap().reference_sha256(),
+        seen.reference_sha256()
     );
+    // What is held is no longer what is recorded: read at once, and held again soon.
+    let held = database.pool.catalogue_held();
+    let truth = onestop::store::snapshot(&database.pool, &wanted).await.unwrap();
+    assert_eq!(truth.catalogue[2].as_ref().unwrap().ceiling_price_e6, Some(2_000_001));
+    while database.pool.catalogue_held() == held {
+        assert_eq!(onestop::store::snapshot(&database.pool, &wanted).await.unwrap(), truth);
+    }
+    assert_eq!(onestop::store::snapshot(&database.pool, &wanted).await.unwrap(), truth);
     moved.batch_execute("UPDATE hospital SET valid_to = '2024-06-15'").await.unwrap();
     assert_eq!(onestop::store::snapshot(&database.pool, &wanted).await.unwrap().hospital, None);
 }

@@ -45,6 +45,29 @@ COMMENT ON TABLE catalogue_item IS
     'What an item counts as in a treatment region (six digits, a prefecture, a province, or 000000 for everywhere; the '
     'narrowest wins), span by span. Prices in millionths of a yuan, the ratio in billionths.';
 
+CREATE TABLE reference_state (
+    only_row boolean NOT NULL DEFAULT true,
+    version bigint NOT NULL,
+    CONSTRAINT reference_state_pkey PRIMARY KEY (only_row),
+    CONSTRAINT reference_state_only_row CHECK (only_row)
+);
+COMMENT ON TABLE reference_state IS
+    'One row: grows with each change of a hospital or an item, whoever makes it, so that whoever holds them in memory knows when '
+    'they no longer are what is recorded.';
+INSERT INTO reference_state (version) VALUES (1);
+
+CREATE FUNCTION reference_moved() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE reference_state SET version = version + 1;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION reference_moved() IS 'Tells that a hospital or an item changed.';
+CREATE TRIGGER hospital_moved AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON hospital
+    FOR EACH STATEMENT EXECUTE FUNCTION reference_moved();
+CREATE TRIGGER catalogue_item_moved AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON catalogue_item
+    FOR EACH STATEMENT EXECUTE FUNCTION reference_moved();
+
 CREATE TABLE reference_change (
     import_id text NOT NULL,
     rows_durable bigint NOT NULL,
@@ -89,4 +112,5 @@ CREATE TRIGGER rule_package_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON r
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 GRANT SELECT, INSERT, UPDATE ON hospital, catalogue_item TO onestop_service;
+GRANT SELECT, UPDATE ON reference_state TO onestop_service;
 GRANT SELECT, INSERT ON reference_change, rule_package TO onestop_service;

@@ -1,10 +1,11 @@
 -- Everything that a decision may look at, read at one moment in one statement.
 --
 -- $1 bucket of the credential, $2 its hash, $3 its kind, $4 hospital, $5 request id or null, $6 stay, $7 its part,
--- $8 discharge date, $9 item codes, $10 the day of each.
+-- $8 discharge date, $9 item codes, $10 the day of each; none where whoever asks holds the catalogue of `reference_version`.
 SELECT
     head.person_id, head.birth_date, head.standing_version, head.ledger_version, head.newest_settlement_id,
-    coverage.*, identity.*, used.*, stays.*, hospital.*, catalogue.*, earlier.*, tombstone.*, same_stay.*
+    coverage.*, identity.*, used.*, stays.*, hospital.*, catalogue.*, earlier.*, tombstone.*, same_stay.*,
+    (SELECT version FROM reference_state WHERE only_row) AS reference_version
 FROM (SELECT 1) AS always
 LEFT JOIN LATERAL (
     SELECT h.bucket, h.person_id, h.birth_date, h.standing_version, h.ledger_version, h.newest_settlement_id
