@@ -12,6 +12,9 @@ const MEMORY: i64 = 32;
 /// What an entry takes at least, so that a quiet start does not ask for endless groups.
 const EACH_MIN_NS: i64 = 10_000;
 
+/// Below a variance of one entry squared, in thousandths, sizes tell nothing.
+const VARIANCE_MIN: i64 = 1_000;
+
 /// What was learned.
 #[derive(Debug)]
 pub(super) struct Pace {
@@ -60,12 +63,12 @@ impl Pace {
     }
 
     fn wanted(&self) -> usize {
-        // Nanoseconds for one entry: the slope, or where all groups were alike, the mean.
-        let slope =
-            self.covariance.saturating_mul(1_000).checked_div(self.variance.max(1)).unwrap_or(0);
-        let mean =
-            self.took_ns.saturating_mul(1_000).checked_div(self.entries_e3.max(1)).unwrap_or(0);
-        let each_ns = slope.clamp(EACH_MIN_NS, mean.max(EACH_MIN_NS));
+        // Nanoseconds for one entry: the slope; where groups were all alike there is none, and the mean says the most.
+        let mean = self.took_ns.saturating_mul(1_000).checked_div(self.entries_e3.max(1));
+        let mean = mean.unwrap_or(0).max(EACH_MIN_NS);
+        let slope = self.covariance.saturating_mul(1_000).checked_div(self.variance.max(1));
+        let alike = self.variance < VARIANCE_MIN;
+        let each_ns = if alike { mean } else { slope.unwrap_or(0).clamp(EACH_MIN_NS, mean) };
         let all_ns = each_ns.saturating_mul(self.entries_e3).checked_div(1_000).unwrap_or(0);
         let fixed_ns = self.took_ns.saturating_sub(all_ns).max(0);
         self.bounded(fixed_ns.saturating_mul(4).checked_div(each_ns).unwrap_or(0))
