@@ -48,24 +48,24 @@ async fn a_snapshot_is_everything_of_the_person() {
     let database = Database::new().await;
     furnish(&database, &[7]).await;
     let fresh = read(&database, 7, "S1", Some(&request("R1"))).await;
-    let person = fresh.person.unwrap();
+    let person = fresh.person.clone().unwrap();
     assert_eq!(person.standing.person, PersonId::new(7).unwrap());
     assert_eq!(person.standing.coverage[0].facts[1], ("years".to_owned(), "6".to_owned()));
     assert_eq!(person.standing.identities[0].source, "bureau");
     assert_eq!((person.used.len(), person.stays.len(), person.newest), (0, 0, None));
-    assert_eq!((fresh.earlier, fresh.stay_in_force), (None, None));
-    assert_eq!(fresh.hospital.unwrap().level, 2);
+    assert_eq!((&fresh.earlier, &fresh.stay_in_force), (&None, &None));
+    assert_eq!(fresh.hospital.as_ref().unwrap().level, 2);
 
     let written = entry(7, "S1", "R1", (1, 1));
     commit(&database.pool, written.clone(), None).await.unwrap();
     let seen = read(&database, 7, "S1", Some(&request("R1"))).await;
-    let Some(Earlier::Settlement(earlier)) = seen.earlier else { panic!() };
+    let Some(Earlier::Settlement(earlier)) = seen.earlier.clone() else { panic!() };
     assert_eq!(
         (earlier.settlement, earlier.body_sha256),
         (written.settlement.clone(), written.body_sha256)
     );
     assert_eq!(seen.stay_in_force, Some((written.settlement.clone(), written.person)));
-    let person = seen.person.unwrap();
+    let person = seen.person.clone().unwrap();
     assert_eq!(person.ledger_version, 2);
     assert_eq!(person.newest, Some(written.settlement));
     let used: Vec<_> =
