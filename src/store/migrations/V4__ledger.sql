@@ -72,58 +72,80 @@ CREATE TABLE settlement (
     record_sha256 bytea NOT NULL,
     lines_sha256 bytea NOT NULL,
     CONSTRAINT settlement_pkey PRIMARY KEY (bucket, person_id, settlement_id),
-    CONSTRAINT settlement_id_of_bucket UNIQUE (bucket, settlement_id),
-    CONSTRAINT settlement_bucket CHECK (bucket BETWEEN 0 AND 127),
-    CONSTRAINT settlement_id CHECK (length(settlement_id) = 30
-        AND substr(settlement_id, 2, 2) = lpad(upper(to_hex(bucket::integer)), 2, '0')),
-    CONSTRAINT settlement_hashes CHECK (octet_length(body_sha256) = 32 AND octet_length(record_sha256) = 32
-        AND octet_length(lines_sha256) = 32 AND octet_length(package_hash) = 32),
-    CONSTRAINT settlement_state CHECK (state IN ('final', 'provisional')),
-    CONSTRAINT settlement_words CHECK (scheme IN ('resident', 'employee') AND door IN ('grpc', 'national')
-        AND care_type IN ('inpatient', 'outpatient', 'outpatient_chronic')
-        AND referral IN ('none', 'filed', 'unfiled', 'emergency', 'long_term')),
-    CONSTRAINT settlement_regions CHECK (insured_region ~ '^[0-9]{6}$' AND treatment_region ~ '^[0-9]{6}$'),
-    CONSTRAINT settlement_days CHECK (admission_date <= discharge_date
-        AND accounting_day = (settled_at AT TIME ZONE 'Asia/Shanghai')::date),
-    CONSTRAINT settlement_not_itself CHECK (reverses_settlement_id <> settlement_id),
-    CONSTRAINT settlement_charges_add_up CHECK (
-        total_fen = out_of_catalogue_fen + over_limit_fen + advance_self_pay_fen + in_scope_fen),
-    CONSTRAINT settlement_shares_add_up CHECK (total_fen = fund_pay_total_fen + patient_pay_fen + hospital_borne_fen),
-    CONSTRAINT settlement_patient_adds_up CHECK (patient_pay_fen = account_pay_fen + cash_pay_fen),
-    CONSTRAINT settlement_funds_add_up CHECK (fund_pay_total_fen = basic_pool_pay_fen + civil_servant_pay_fen
-        + enterprise_supplement_pay_fen + critical_illness_pay_fen + large_amount_pay_fen + disabled_soldier_pay_fen
-        + medical_aid_pay_fen + tilted_aid_pay_fen + other_pay_fen),
-    -- Nothing below zero; in a reversal, nothing above. An amount above ten billion yuan does not fit.
-    CONSTRAINT settlement_signs CHECK (
-        CASE WHEN reverses_settlement_id IS NULL THEN
-            0 <= least(total_fen, out_of_catalogue_fen, over_limit_fen, advance_self_pay_fen, in_scope_fen,
-                deductible_paid_fen, basic_pool_pay_fen, civil_servant_pay_fen, enterprise_supplement_pay_fen,
-                critical_illness_pay_fen, large_amount_pay_fen, disabled_soldier_pay_fen, medical_aid_pay_fen,
-                tilted_aid_pay_fen, other_pay_fen, fund_pay_total_fen, hospital_borne_fen, patient_pay_fen,
-                account_pay_fen, cash_pay_fen)
-            AND total_fen <= 1000000000000
-        ELSE
-            greatest(total_fen, out_of_catalogue_fen, over_limit_fen, advance_self_pay_fen, in_scope_fen,
-                deductible_paid_fen, basic_pool_pay_fen, civil_servant_pay_fen, enterprise_supplement_pay_fen,
-                critical_illness_pay_fen, large_amount_pay_fen, disabled_soldier_pay_fen, medical_aid_pay_fen,
-                tilted_aid_pay_fen, other_pay_fen, fund_pay_total_fen, hospital_borne_fen, patient_pay_fen,
-                account_pay_fen, cash_pay_fen) <= 0
-            AND -1000000000000 <= total_fen
-        END),
-    -- The package's own layers are what the national columns say, so a new payer is no migration.
-    CONSTRAINT settlement_layers_are_booked CHECK (booked_fen(books_to, pay_fen) = ARRAY[basic_pool_pay_fen,
-        civil_servant_pay_fen, enterprise_supplement_pay_fen, critical_illness_pay_fen, large_amount_pay_fen,
-        disabled_soldier_pay_fen, medical_aid_pay_fen, tilted_aid_pay_fen, other_pay_fen, hospital_borne_fen,
-        account_pay_fen]),
-    CONSTRAINT settlement_arrays_match CHECK (cardinality(payer) = cardinality(pay_fen)
-        AND cardinality(books_to) = cardinality(pay_fen) AND cardinality(payer_identity) = cardinality(pay_fen)
-        AND cardinality(fixed_payer) = cardinality(fixed_pay_fen)
-        AND cardinality(fixed_books_to) = cardinality(fixed_pay_fen)
-        AND cardinality(fixed_identity) = cardinality(fixed_pay_fen)
-        AND cardinality(moved_name) = cardinality(moved_fen) AND cardinality(moved_life_name) = cardinality(moved_life_fen)
-        AND array_position(fixed_pay_fen, NULL) IS NULL AND array_position(moved_fen, NULL) IS NULL
-        AND array_position(moved_life_fen, NULL) IS NULL)
+    CONSTRAINT settlement_id_of_bucket UNIQUE (bucket, settlement_id)
 );
+
+-- What every row must satisfy, as one CHECK on the whole row. Written as conditions of their own they were read from the catalogue
+-- anew for each statement, which cost a lone settlement more than all its inserts; a function is compiled once a session. It names
+-- the rule that a row breaks as a constraint's name.
+CREATE FUNCTION settlement_is_sound(s settlement) RETURNS boolean LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+    broken text;
+    amounts CONSTANT bigint[] := ARRAY[s.basic_pool_pay_fen, s.civil_servant_pay_fen, s.enterprise_supplement_pay_fen,
+        s.critical_illness_pay_fen, s.large_amount_pay_fen, s.disabled_soldier_pay_fen, s.medical_aid_pay_fen,
+        s.tilted_aid_pay_fen, s.other_pay_fen, s.hospital_borne_fen, s.account_pay_fen];
+BEGIN
+    IF NOT (s.bucket BETWEEN 0 AND 127 AND length(s.settlement_id) = 30
+        AND substr(s.settlement_id, 2, 2) = lpad(upper(to_hex(s.bucket::integer)), 2, '0')) THEN
+        broken := 'settlement_id';
+    ELSIF NOT (octet_length(s.body_sha256) = 32 AND octet_length(s.record_sha256) = 32
+        AND octet_length(s.lines_sha256) = 32 AND octet_length(s.package_hash) = 32) THEN
+        broken := 'settlement_hashes';
+    ELSIF NOT s.state IN ('final', 'provisional') THEN
+        broken := 'settlement_state';
+    ELSIF NOT (s.scheme IN ('resident', 'employee') AND s.door IN ('grpc', 'national')
+        AND s.care_type IN ('inpatient', 'outpatient', 'outpatient_chronic')
+        AND s.referral IN ('none', 'filed', 'unfiled', 'emergency', 'long_term')) THEN
+        broken := 'settlement_words';
+    ELSIF NOT (s.insured_region ~ '^[0-9]{6}$' AND s.treatment_region ~ '^[0-9]{6}$') THEN
+        broken := 'settlement_regions';
+    ELSIF NOT (s.admission_date <= s.discharge_date
+        AND s.accounting_day = (s.settled_at AT TIME ZONE 'Asia/Shanghai')::date) THEN
+        broken := 'settlement_days';
+    ELSIF s.reverses_settlement_id = s.settlement_id THEN
+        broken := 'settlement_not_itself';
+    ELSIF NOT (cardinality(s.payer) = cardinality(s.pay_fen) AND cardinality(s.books_to) = cardinality(s.pay_fen)
+        AND cardinality(s.payer_identity) = cardinality(s.pay_fen)
+        AND cardinality(s.fixed_payer) = cardinality(s.fixed_pay_fen)
+        AND cardinality(s.fixed_books_to) = cardinality(s.fixed_pay_fen)
+        AND cardinality(s.fixed_identity) = cardinality(s.fixed_pay_fen)
+        AND cardinality(s.moved_name) = cardinality(s.moved_fen)
+        AND cardinality(s.moved_life_name) = cardinality(s.moved_life_fen)
+        AND array_position(s.fixed_pay_fen, NULL) IS NULL AND array_position(s.moved_fen, NULL) IS NULL
+        AND array_position(s.moved_life_fen, NULL) IS NULL) THEN
+        broken := 'settlement_arrays_match';
+    ELSIF s.total_fen <> s.out_of_catalogue_fen + s.over_limit_fen + s.advance_self_pay_fen + s.in_scope_fen THEN
+        broken := 'settlement_charges_add_up';
+    ELSIF s.patient_pay_fen <> s.account_pay_fen + s.cash_pay_fen THEN
+        broken := 'settlement_patient_adds_up';
+    ELSIF s.fund_pay_total_fen <> s.basic_pool_pay_fen + s.civil_servant_pay_fen + s.enterprise_supplement_pay_fen
+        + s.critical_illness_pay_fen + s.large_amount_pay_fen + s.disabled_soldier_pay_fen + s.medical_aid_pay_fen
+        + s.tilted_aid_pay_fen + s.other_pay_fen THEN
+        broken := 'settlement_funds_add_up';
+    -- The package's own layers are what the national columns say, so a new payer is no migration.
+    ELSIF booked_fen(s.books_to, s.pay_fen) <> amounts THEN
+        broken := 'settlement_layers_are_booked';
+    ELSIF s.total_fen <> s.fund_pay_total_fen + s.patient_pay_fen + s.hospital_borne_fen THEN
+        broken := 'settlement_shares_add_up';
+    -- Nothing below zero; in a reversal, nothing above. An amount above ten billion yuan does not fit.
+    ELSIF s.reverses_settlement_id IS NULL AND NOT (s.total_fen <= 1000000000000 AND 0 <= least(s.out_of_catalogue_fen,
+        s.over_limit_fen, s.advance_self_pay_fen, s.in_scope_fen, s.deductible_paid_fen, s.cash_pay_fen)
+        AND 0 <= ALL (amounts)) THEN
+        broken := 'settlement_signs';
+    ELSIF s.reverses_settlement_id IS NOT NULL AND NOT (-1000000000000 <= s.total_fen
+        AND greatest(s.out_of_catalogue_fen, s.over_limit_fen, s.advance_self_pay_fen, s.in_scope_fen,
+            s.deductible_paid_fen, s.cash_pay_fen) <= 0
+        AND 0 >= ALL (amounts)) THEN
+        broken := 'settlement_signs';
+    ELSE
+        RETURN true;
+    END IF;
+    RAISE EXCEPTION 'settlement % breaks %', s.settlement_id, broken
+        USING ERRCODE = 'check_violation', CONSTRAINT = broken, TABLE = 'settlement';
+END
+$$;
+COMMENT ON FUNCTION settlement_is_sound(settlement) IS 'Does a row balance, and is it well formed? Refuses by the name of what it breaks.';
+ALTER TABLE settlement ADD CONSTRAINT settlement_is_sound CHECK (settlement_is_sound(settlement));
 -- A record is about 700 bytes and does not shrink.
 ALTER TABLE settlement SET (toast_tuple_target = 8160);
 ALTER TABLE settlement ALTER COLUMN record SET STORAGE EXTERNAL;
