@@ -1,0 +1,125 @@
+//! Puts load on a gateway and says what came of it: `cargo run --release -p loadtests --bin load -- --help`.
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::rc::Rc;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use loadtests::load::drive::{self, Driver};
+use loadtests::load::machine::Memory;
+use loadtests::load::processor::Since;
+use loadtests::load::results::{self, Place, Run};
+use loadtests::load::scenario::Scenario;
+use loadtests::load::{echo, populate, run_name};
+
+/// The product's allocator, so that client and echo are not slower for want of it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Fills an empty database with persons, hospitals and a catalogue.
+    Populate {
+        /// Of the database's owner, such as "host=/run/postgresql user=postgres dbname=onestop".
+        #[arg(long)]
+        database: String,
+        /// The keys that the server will have.
+        #[arg(long)]
+        keys: PathBuf,
+        #[arg(long, default_value_t = 4_137_000)]
+        persons: u32,
+    },
+    /// Runs a scenario against a server.
+    Run {
+        scenario: PathBuf,
+        #[arg(long, default_value = "http://127.0.0.1:50051")]
+        server: String,
+        /// Where to write the result as JSON.
+        #[arg(long)]
+        out: Option<PathBuf>,
+        /// The first stay; a further run on one database goes on at the "next_serial" of the last.
+        #[arg(long, default_value_t = 0)]
+        first: u64,
+        /// The server's process, where it is on this machine, so that its time and memory are ours.
+        #[arg(long)]
+        server_pid: Vec<u32>,
+    },
+    /// Serves the same messages and does nothing, until it is stopped.
+    Echo {
+        #[arg(long, default_value = "127.0.0.1:50052")]
+        listen: SocketAddr,
+        /// How large an answer is.
+        #[arg(long, default_value_t = 4_000)]
+        reply_bytes: usize,
+        /// A real answer, to be given back; its size is then that of the answer.
+        #[arg(long)]
+        reply: Option<PathBuf>,
+    },
+}
+
+fn main() -> Result<ExitCode, anyhow::Error> {
+    match Arguments::parse().what {
+        What::Populate { database, keys, persons } => {
+            let database = database.parse().context("read the address of the database")?;
+            one_thread()?.block_on(populate::populate(&database, &keys, persons))?;
+        }
+        What::Run { scenario, server, out, first, server_pid } => {
+            let scenario = Scenario::read(&scenario)?;
+            let local = tokio::task::LocalSet::new();
+            let running = run(scenario, &server, first, &server_pid);
+            let run = one_thread()?.block_on(local.run_until(running))?;
+            write!(std::io::stdout(), "{}", run.text())?;
+            if let Some(out) = out {
+                results::write(&out, &run)?;
+            }
+            if !run.is_clean() {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
+        What::Echo { listen, reply_bytes, reply } => {
+            let reply = match reply {
+                Some(file) => {
+                    std::fs::read(&file).with_context(|| format!("read {}", file.display()))?.into()
+                }
+                None => echo::reply_of(reply_bytes),
+            };
+            echo::serve(listen, reply)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn one_thread() -> Result<tokio::runtime::Runtime, anyhow::Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.context("start the runtime")
+}
+
+async fn run(
+    scenario: Scenario,
+    server: &str,
+    first: u64,
+    server_pids: &[u32],
+) -> Result<Run, anyhow::Error> {
+    let place = Place::here();
+    let driver = Driver::connect(&scenario, server, (&run_name(), first)).await?;
+    let driver = Rc::new(driver);
+    let mut ours = vec![std::process::id()];
+    ours.extend(server_pids);
+    let mut steps = Vec::new();
+    for load in scenario.load.steps() {
+        let since = Since::now(&ours);
+        let mut step = drive::run(&driver, &load).await?;
+        step.processor = since.shares();
+        step.memory = server_pids.first().map(|pid| Memory::of(*pid));
+        steps.push(step);
+    }
+    Ok(Run { place, scenario, steps })
+}
