@@ -3,18 +3,25 @@
 //! Everything is drawn from a serial number, so that the same run asks the same. Nobody in it exists.
 pub mod answers;
 pub mod arrivals;
+pub mod bench;
 pub mod bills;
 pub mod codec;
+pub mod copies;
 pub mod drive;
 pub mod echo;
+pub mod faults;
+pub mod history;
+pub mod judge;
 pub mod latency;
 pub mod machine;
+pub mod pgbench;
 pub mod populate;
 pub mod population;
 pub mod processor;
 pub mod progress;
 pub mod results;
 pub mod scenario;
+pub mod site;
 
 /// A name for a run that no other has: the second in which it began, in seven characters.
 pub fn run_name() -> String {

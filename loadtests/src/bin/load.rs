@@ -1,18 +1,20 @@
 //! Puts load on a gateway and says what came of it: `cargo run --release -p loadtests --bin load -- --help`.
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use loadtests::load::bench::{self, Part, Plan};
 use loadtests::load::drive::{self, Driver};
+use loadtests::load::judge::Bench;
 use loadtests::load::machine::Memory;
 use loadtests::load::processor::Since;
 use loadtests::load::results::{self, Place, Run};
 use loadtests::load::scenario::Scenario;
-use loadtests::load::{echo, populate, run_name};
+use loadtests::load::{echo, faults, populate, run_name};
 
 /// The product's allocator, so that client and echo are not slower for want of it.
 #[global_allocator]
@@ -63,6 +65,41 @@ enum What {
         #[arg(long)]
         reply: Option<PathBuf>,
     },
+    /// Starts everything itself, and measures the published set.
+    Bench {
+        /// A folder for the result.
+        #[arg(long)]
+        out: PathBuf,
+        #[arg(long, default_value_t = 5)]
+        repeats: u32,
+        /// Only these parts.
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<Part>,
+        /// Two minutes: enough to see that it works, too short for figures.
+        #[arg(long)]
+        quick: bool,
+        /// The server has no settings for grouping.
+        #[arg(long)]
+        without_grouping_off: bool,
+        #[arg(long)]
+        persons: Option<u32>,
+        /// Persons of the part "big".
+        #[arg(long)]
+        big_persons: Option<u32>,
+        /// Settlements stored in the part "big".
+        #[arg(long)]
+        big_settlements: Option<u64>,
+    },
+    /// Ends gateway, database and connections under load, and compares what was answered with what is stored.
+    Faults {
+        /// A folder for the result.
+        #[arg(long)]
+        out: PathBuf,
+        #[arg(long, default_value_t = 100_000)]
+        persons: u32,
+    },
+    /// Prints a bench's result as Markdown.
+    Table { results: PathBuf },
 }
 
 fn main() -> Result<ExitCode, anyhow::Error> {
@@ -93,8 +130,67 @@ fn main() -> Result<ExitCode, anyhow::Error> {
             };
             echo::serve(listen, reply)?;
         }
+        What::Bench {
+            out,
+            repeats,
+            only,
+            quick,
+            without_grouping_off,
+            persons,
+            big_persons,
+            big_settlements,
+        } => {
+            let mut plan = if quick { Plan::quick() } else { Plan::published(repeats) };
+            if !only.is_empty() {
+                plan.parts = only;
+            }
+            plan.grouping_can_be_off = !without_grouping_off;
+            plan.persons = persons.unwrap_or(plan.persons);
+            plan.big_persons = big_persons.unwrap_or(plan.big_persons);
+            plan.big_settlements = big_settlements.unwrap_or(plan.big_settlements);
+            return bench(&plan, &out);
+        }
+        What::Faults { out, persons } => return faults(persons, &out),
+        What::Table { results } => {
+            let bench: Bench = results::read(&results)?;
+            write!(std::io::stdout(), "{}", bench.markdown())?;
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn bench(plan: &Plan, out: &Path) -> Result<ExitCode, anyhow::Error> {
+    let found = until_ctrl_c(bench::run(plan))?;
+    write!(std::io::stdout(), "{}", found.markdown())?;
+    keep(&found, &out.join("bench.json"))?;
+    Ok(if found.met() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn faults(persons: u32, out: &Path) -> Result<ExitCode, anyhow::Error> {
+    let found = until_ctrl_c(faults::run(persons))?;
+    write!(std::io::stdout(), "{}", found.markdown())?;
+    keep(&found, &out.join("faults.json"))?;
+    Ok(if found.held() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Ctrl-C drops everything that was started, which stops it.
+fn until_ctrl_c<T>(
+    running: impl Future<Output = Result<T, anyhow::Error>>,
+) -> Result<T, anyhow::Error> {
+    let local = tokio::task::LocalSet::new();
+    one_thread()?.block_on(local.run_until(async {
+        tokio::select! {
+            found = running => found,
+            _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("told to stop")),
+        }
+    }))
+}
+
+fn keep(found: &impl serde::Serialize, file: &Path) -> Result<(), anyhow::Error> {
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
+    }
+    results::write(file, found)
 }
 
 fn one_thread() -> Result<tokio::runtime::Runtime, anyhow::Error> {

@@ -23,7 +23,7 @@ use super::codec::Encoded;
 use super::latency::Latencies;
 use super::progress::Progress;
 use super::results::{Step, Unexpected};
-use super::scenario::{Arrivals, Ask, Load, Mix, Scenario};
+use super::scenario::{Arrivals, Ask, Load, Scenario};
 
 /// Settlements that may still be repeated or reversed.
 const RECENT_MAX: usize = 4_096;
@@ -44,6 +44,7 @@ pub struct Span {
 /// An answer as a client got it, for who compares it with what is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Heard {
+    pub asked_at: Instant,
     pub at: Instant,
     pub ask: Ask,
     pub request_id: String,
@@ -116,9 +117,18 @@ impl Driver {
         Driver { journal: Some(RefCell::default()), ..self }
     }
 
-    /// Asks for something else from now on.
-    pub fn with_mix(self, mix: &Mix) -> Driver {
-        Driver { round: mix.round(), ..self }
+    /// The same, and this answer is no error either.
+    pub fn expecting(mut self, word: &str) -> Driver {
+        self.expected.push(word.to_owned());
+        self
+    }
+
+    /// Goes on with the stays from here.
+    pub fn go_on_from(&self, serial: u64) {
+        let mut state = self.state.borrow_mut();
+        if state.serial != serial {
+            state.serial = serial;
+        }
     }
 
     /// All answers that were kept.
@@ -217,8 +227,9 @@ impl Driver {
         self.count((ask, took), (serial, &stay), &class);
         if let Some(journal) = &self.journal {
             let Stay { request_id, hospital_code, .. } = stay;
-            let at = Instant::now();
-            journal.borrow_mut().push(Heard { at, ask, request_id, hospital_code, class });
+            let (asked_at, at) = (begun, Instant::now());
+            let heard = Heard { asked_at, at, ask, request_id, hospital_code, class };
+            journal.borrow_mut().push(heard);
         }
     }
 
