@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use loadtests::load::bench::{self, Part, Plan};
 use loadtests::load::drive::{self, Driver};
+use loadtests::load::faults::Drill;
 use loadtests::load::judge::Bench;
 use loadtests::load::machine::Memory;
 use loadtests::load::processor::Since;
@@ -78,9 +79,6 @@ enum What {
         /// Two minutes: enough to see that it works, too short for figures.
         #[arg(long)]
         quick: bool,
-        /// The server has no settings for grouping.
-        #[arg(long)]
-        without_grouping_off: bool,
         #[arg(long)]
         persons: Option<u32>,
         /// Persons of the part "big".
@@ -98,8 +96,13 @@ enum What {
         #[arg(long, default_value_t = 100_000)]
         persons: u32,
     },
-    /// Prints a bench's result as Markdown.
-    Table { results: PathBuf },
+    /// Prints results as a Markdown document.
+    Table {
+        results: PathBuf,
+        /// Of `load faults`.
+        #[arg(long)]
+        faults: Option<PathBuf>,
+    },
 }
 
 fn main() -> Result<ExitCode, anyhow::Error> {
@@ -130,40 +133,40 @@ fn main() -> Result<ExitCode, anyhow::Error> {
             };
             echo::serve(listen, reply)?;
         }
-        What::Bench {
-            out,
-            repeats,
-            only,
-            quick,
-            without_grouping_off,
-            persons,
-            big_persons,
-            big_settlements,
-        } => {
+        What::Bench { out, repeats, only, quick, persons, big_persons, big_settlements } => {
             let mut plan = if quick { Plan::quick() } else { Plan::published(repeats) };
             if !only.is_empty() {
                 plan.parts = only;
             }
-            plan.grouping_can_be_off = !without_grouping_off;
             plan.persons = persons.unwrap_or(plan.persons);
             plan.big_persons = big_persons.unwrap_or(plan.big_persons);
             plan.big_settlements = big_settlements.unwrap_or(plan.big_settlements);
-            return bench(&plan, &out);
+            return bench(&plan, (quick, &out));
         }
         What::Faults { out, persons } => return faults(persons, &out),
-        What::Table { results } => {
+        What::Table { results, faults } => {
             let bench: Bench = results::read(&results)?;
-            write!(std::io::stdout(), "{}", bench.markdown())?;
+            let mut told = std::io::stdout();
+            write!(told, "# Results\n\nMeasured by `deploy/bench`.\n\n{}", bench.markdown())?;
+            if let Some(faults) = faults {
+                let drill: Drill = results::read(&faults)?;
+                write!(
+                    told,
+                    "\n## Faults under load\n\nBy `deploy/bench --faults`.\n\n{}",
+                    drill.markdown()
+                )?;
+            }
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn bench(plan: &Plan, out: &Path) -> Result<ExitCode, anyhow::Error> {
+/// A quick run is too short to be judged.
+fn bench(plan: &Plan, (quick, out): (bool, &Path)) -> Result<ExitCode, anyhow::Error> {
     let found = until_ctrl_c(bench::run(plan))?;
     write!(std::io::stdout(), "{}", found.markdown())?;
     keep(&found, &out.join("bench.json"))?;
-    Ok(if found.met() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if quick || found.met() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn faults(persons: u32, out: &Path) -> Result<ExitCode, anyhow::Error> {

@@ -60,8 +60,6 @@ pub struct Plan {
     pub persons: u32,
     pub big_persons: u32,
     pub big_settlements: u64,
-    /// The server knows how to commit one by one.
-    pub grouping_can_be_off: bool,
 }
 
 impl Plan {
@@ -76,7 +74,6 @@ impl Plan {
             persons: 200_000,
             big_persons: 4_137_000,
             big_settlements: 10_000_000,
-            grouping_can_be_off: true,
         }
     }
 
@@ -171,10 +168,16 @@ impl Running<'_> {
         }
         if self.plan.parts.contains(&Part::Soak) {
             let day = self.driver(DAY, &ours, used).await?;
-            let (span, begun) = (self.plan.soak, Memory::of(process(&ours)?));
+            let (span, server) = (self.plan.soak, process(&ours)?);
+            // Whether memory is flat shows only once everything has run for a while.
+            let settled_in = span.warm_up + span.measured / 6;
+            let begun = tokio::task::spawn_local(async move {
+                tokio::time::sleep(settled_in).await;
+                Memory::of(server)
+            });
             let step = self.step(&day, used, (Load::Open(Arrivals::Poisson, 2_000), span)).await?;
-            let ended = Memory::of(process(&ours)?);
-            self.bench.soak_memory = Some((begun, ended));
+            let ended = Memory::of(server);
+            self.bench.soak_memory = Some((begun.await.context("look at memory")?, ended));
             self.bench.add("a day", None, Sample { memory: Some(ended), ..Sample::of(&step) });
         }
         drop(ours);
@@ -199,12 +202,7 @@ impl Running<'_> {
         let driver = Rc::new(driver.expecting("repeat"));
         let echo = Target { driver, server: Some(echo) };
         let quotes = self.driver(QUOTES, ours, used).await?;
-        let off = if self.plan.grouping_can_be_off {
-            Some(self.target(("grouping off", &settings(&GROUPING_OFF)), SETTLE, used).await?)
-        } else {
-            self.bench.left_out.push("grouping off: this server has no such setting".to_owned());
-            None
-        };
+        let off = self.grouping_off("grouping off", used).await;
         let pgbench = self.pgbench(database, used).await?;
         for repeat in 1..=self.plan.repeats {
             say(&format!("repeat {repeat} of {}", self.plan.repeats));
@@ -251,11 +249,6 @@ impl Running<'_> {
 
     /// The whole comparison on a disk that takes 2 ms more to sync.
     async fn slow(&mut self) -> Result<(), anyhow::Error> {
-        if !self.plan.grouping_can_be_off {
-            self.bench
-                .left_out
-                .push("a slow disk with grouping off: this server has no such setting".to_owned());
-        }
         let database = match self.site.slow_cluster("slow").await {
             Ok(database) => database,
             Err(error) => {
@@ -267,14 +260,7 @@ impl Running<'_> {
         populate::populate(&connection, &self.site.keys, self.plan.persons).await?;
         let mut used = Used { connection, persons: self.plan.persons, serial: 0 };
         let ours = self.target(("slow", &BTreeMap::new()), SETTLE, &used).await?;
-        let off = if self.plan.grouping_can_be_off {
-            Some(
-                self.target(("slow, grouping off", &settings(&GROUPING_OFF)), SETTLE, &used)
-                    .await?,
-            )
-        } else {
-            None
-        };
+        let off = self.grouping_off("slow, grouping off", &used).await;
         for _ in 0..self.plan.repeats {
             self.sample("settle on a slow disk", (&ours, &mut used), Load::Closed(256)).await?;
             if let Some(off) = &off {
@@ -331,6 +317,17 @@ impl Running<'_> {
         let driver =
             Driver::connect(&scenario, &server.address, (&run_name(), used.serial)).await?;
         Ok(Target { driver: Rc::new(driver), server: Some(server) })
+    }
+
+    /// Our server as it would be if it committed each settlement by itself; nothing where it cannot be told to.
+    async fn grouping_off(&mut self, name: &str, used: &Used) -> Option<Target> {
+        match self.target((name, &settings(&GROUPING_OFF)), SETTLE, used).await {
+            Ok(target) => Some(target),
+            Err(error) => {
+                self.bench.left_out.push(format!("{name}: {error:#}"));
+                None
+            }
+        }
     }
 
     /// Another driver for a server that is there.

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio_postgres::{Config, NoTls};
 
 use super::drive::{self, Driver, Heard, Span};
+use super::machine::sync_us;
 use super::populate::{self, connect};
 use super::progress::say;
 use super::results::Place;
@@ -123,6 +124,7 @@ pub async fn run(persons: u32) -> Result<Drill, anyhow::Error> {
     let site = Site::new("faults")?;
     let mut drill = Drill { place: Place::here(), ..Drill::default() };
     let data = site.folder.join("data");
+    fs::create_dir_all(&data).context("make the data folder")?;
     // Held until the gateway and its cluster are gone.
     let small_disk = match SmallDisk::mount(&data) {
         Ok(disk) => Some(disk),
@@ -131,6 +133,11 @@ pub async fn run(persons: u32) -> Result<Drill, anyhow::Error> {
             None
         }
     };
+    if small_disk.is_some() {
+        let small = "a file system of its own, in memory, so that it can be filled".to_owned();
+        drill.place.settings.insert("data folder".to_owned(), small);
+    }
+    drill.place.sync_us = Some(sync_us(&data)?);
     let mut kinds = vec![Kind::Gateway, Kind::Postgres, Kind::Connection];
     if small_disk.is_some() {
         kinds.push(Kind::DiskFull);

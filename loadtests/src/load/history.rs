@@ -2,6 +2,9 @@
 //!
 //! Each has its own ids, person and stay, and all rows that a settlement writes, so that tables and indexes are as large as they
 //! would be. Amounts are those of the one that was copied, so history and accumulators do not agree here, and are not checked.
+use std::cell::Cell;
+use std::ops::Range;
+
 use anyhow::{Context as _, ensure};
 use tokio_postgres::Config;
 
@@ -34,22 +37,44 @@ pub async fn fill(
     has_room(&client, settlements).await?;
     let settlements = i64::try_from(settlements).context("so many settlements")?;
     let progress = Progress::rows("history", settlements.unsigned_abs());
-    let sql = statement(written);
-    let mut done = 0;
-    while done < settlements {
-        let (round, place) = (done / persons, done % persons);
-        let count = BATCH.min(persons - place).min(settlements - done);
-        let round = i32::try_from(round).context("too many stays in one year")?;
-        client
-            .execute(&sql, &[&round, &place, &(place + count)])
-            .await
-            .context("copy settlements")?;
-        done += count;
-        progress.done(done.unsigned_abs());
-    }
+    let done = Cell::new(0);
+    // Two halves of the persons at once: one connection keeps one core busy.
+    let half = persons / 2;
+    let halves = [(0..half, settlements / 2), (half..persons, settlements - settlements / 2)];
+    let copies = halves.map(|(persons, settlements)| {
+        copy(database, written, (persons, settlements), || {
+            done.set(done.get() + 1);
+            progress.done(done.get() * BATCH.unsigned_abs());
+        })
+    });
+    futures_util::future::try_join_all(copies).await?;
     drop(progress);
     client.batch_execute("DROP TABLE load_person; ANALYZE; CHECKPOINT").await.context("analyze")?;
     say(&format!("stored {settlements} settlements of {persons} persons"));
+    Ok(())
+}
+
+/// Goes through some persons, round by round, until there are so many settlements.
+async fn copy(
+    database: &Config,
+    written: &Written,
+    (persons, settlements): (Range<i64>, i64),
+    batch_done: impl Fn(),
+) -> Result<(), anyhow::Error> {
+    let client = connect(database).await?;
+    client.batch_execute("SET synchronous_commit = off").await?;
+    let statement = client.prepare(&statement(written)).await.context("prepare to copy")?;
+    let count = (persons.end - persons.start).max(1);
+    let mut done = 0;
+    while done < settlements {
+        let (round, place) = (done / count, persons.start + done % count);
+        let batch = BATCH.min(persons.end - place).min(settlements - done);
+        let round = i32::try_from(round).context("too many stays in one year")?;
+        let copied = client.execute(&statement, &[&round, &place, &(place + batch)]).await;
+        copied.context("copy settlements")?;
+        done += batch;
+        batch_done();
+    }
     Ok(())
 }
 

@@ -207,3 +207,39 @@ async fn hospitals_and_catalogue(client: &Client) -> Result<(), anyhow::Error> {
     copy.finish().await.context("copy the catalogue")?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(table: &impl Table, index: u32) -> String {
+        let mut text = String::new();
+        table.row(&person(index, 100), &mut text).unwrap();
+        text
+    }
+
+    #[test]
+    fn rows_have_a_field_for_each_column() {
+        let folder = std::env::temp_dir().join(format!("onestop-load-keys-{}", std::process::id()));
+        onestop::keys::init(&folder).unwrap();
+        let keys = Keys::load(&folder).unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+        let fields = |columns: &str| columns.split(',').count();
+        let check = |columns: &str, row: &str| {
+            assert_eq!(row.split('\t').count(), fields(columns), "{columns}: {row}");
+        };
+        for index in [0, 1, 100] {
+            check(Heads::COLUMNS, &row(&Heads, index));
+            check(Credentials::COLUMNS, &row(&Credentials(&keys), index));
+            check(Coverage::COLUMNS, &row(&Coverage, index));
+        }
+        // The hot person has a class; of the others one in six has none.
+        check(Classes::COLUMNS, &row(&Classes, 100));
+        let without = (0..100).filter(|index| row(&Classes, *index).is_empty()).count();
+        assert!((5..30).contains(&without), "{without}");
+        let Person { number, .. } = person(3, 100);
+        let hash = keys.credential_hash(IDENTITY_NUMBER, &number);
+        let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert!(row(&Credentials(&keys), 3).contains(&format!("\\\\x{hex}")));
+    }
+}

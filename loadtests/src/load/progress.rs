@@ -1,4 +1,5 @@
 //! How it goes, on standard error: a bar in a terminal, a line now and then elsewhere.
+use std::cell::Cell;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,9 @@ const TICK: Duration = Duration::from_millis(500);
 pub struct Progress {
     label: String,
     bar: Option<ProgressBar>,
+    length: u64,
+    /// Where there is no terminal: when the last line was.
+    line_at: Cell<Instant>,
 }
 
 impl Progress {
@@ -34,13 +38,16 @@ impl Progress {
                 Err(_) => bar,
             }
         });
-        Progress { label: label.to_owned(), bar }
+        Progress { label: label.to_owned(), bar, length, line_at: Cell::new(Instant::now()) }
     }
 
     /// So many rows are done.
     pub fn done(&self, rows: u64) {
         if let Some(bar) = &self.bar {
             bar.set_position(rows);
+        } else if LINE_INTERVAL < self.line_at.get().elapsed() {
+            self.line_at.set(Instant::now());
+            say(&format!("  {}: {rows} of {}", self.label, self.length));
         }
     }
 
