@@ -11,7 +11,7 @@ use loadtests::load::bench::{self, Part, Plan};
 use loadtests::load::drive::{self, Driver};
 use loadtests::load::faults::Drill;
 use loadtests::load::judge::Bench;
-use loadtests::load::machine::Memory;
+use loadtests::load::machine::{Memory, sync_us};
 use loadtests::load::processor::Since;
 use loadtests::load::results::{self, Place, Run};
 use loadtests::load::scenario::Scenario;
@@ -54,6 +54,9 @@ enum What {
         /// The server's process, where it is on this machine, so that its time and memory are ours.
         #[arg(long)]
         server_pid: Vec<u32>,
+        /// The folder of PostgreSQL's data, where it is on this machine, in which to measure how long a sync takes.
+        #[arg(long)]
+        data: Option<PathBuf>,
     },
     /// Serves the same messages and does nothing, until it is stopped.
     Echo {
@@ -111,11 +114,12 @@ fn main() -> Result<ExitCode, anyhow::Error> {
             let database = database.parse().context("read the address of the database")?;
             one_thread()?.block_on(populate::populate(&database, &keys, persons))?;
         }
-        What::Run { scenario, server, out, first, server_pid } => {
+        What::Run { scenario, server, out, first, server_pid, data } => {
             let scenario = Scenario::read(&scenario)?;
             let local = tokio::task::LocalSet::new();
             let running = run(scenario, &server, first, &server_pid);
-            let run = one_thread()?.block_on(local.run_until(running))?;
+            let mut run = one_thread()?.block_on(local.run_until(running))?;
+            run.place.sync_us = data.as_deref().map(sync_us).transpose()?;
             write!(std::io::stdout(), "{}", run.text())?;
             if let Some(out) = out {
                 results::write(&out, &run)?;

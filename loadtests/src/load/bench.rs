@@ -216,7 +216,7 @@ impl Running<'_> {
             }
             for script in [Script::Transaction, Script::Statement] {
                 for clients in [1, 8, 32] {
-                    self.run_pgbench(&pgbench, script, clients)?;
+                    self.run_pgbench(&pgbench, script, clients).await?;
                 }
             }
             for clients in [16, 256] {
@@ -233,7 +233,7 @@ impl Running<'_> {
         Pgbench::prepare((&self.site.folder, &programs), &used.connection, &written).await
     }
 
-    fn run_pgbench(
+    async fn run_pgbench(
         &mut self,
         pgbench: &Pgbench,
         script: Script,
@@ -241,7 +241,7 @@ impl Running<'_> {
     ) -> Result<(), anyhow::Error> {
         let since = Since::now(&[std::process::id()]);
         let seconds = self.plan.span.measured.as_secs().max(1);
-        let per_second = pgbench.run(script, clients, seconds)?;
+        let per_second = pgbench.run(script, clients, seconds).await?;
         let sample = Sample { per_second, processor: since.shares(), ..Sample::default() };
         self.bench.add(script.word(), Some(clients), sample);
         Ok(())

@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use super::latency::ms;
+use super::latency::{Summary, ms};
 use super::machine::Memory;
 use super::processor::Shares;
 use super::results::{Place, Step, Unexpected, percent};
@@ -35,10 +35,8 @@ pub struct Cell {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sample {
     pub per_second: u64,
-    pub p50_ns: u64,
-    pub p99_ns: u64,
-    pub p999_ns: u64,
-    pub max_ns: u64,
+    /// Nothing where pgbench measured.
+    pub latency: Summary,
     pub unexpected: Vec<Unexpected>,
     pub processor: Shares,
     pub memory: Option<Memory>,
@@ -58,13 +56,9 @@ impl Sample {
     pub fn of(step: &Step) -> Sample {
         // One kind of request each, but for the day, of which the settlements count.
         let latency = step.latencies.get("settle").or(step.latencies.values().next());
-        let latency = latency.cloned().unwrap_or_default();
         Sample {
             per_second: step.answered_per_second,
-            p50_ns: latency.p50_ns,
-            p99_ns: latency.p99_ns,
-            p999_ns: latency.p999_ns,
-            max_ns: latency.max_ns,
+            latency: latency.cloned().unwrap_or_default(),
             unexpected: step.unexpected.clone(),
             processor: step.processor,
             memory: step.memory,
@@ -82,6 +76,18 @@ impl Cell {
     fn range(&self) -> (u64, u64) {
         let rates = || self.samples.iter().map(|sample| sample.per_second);
         (rates().min().unwrap_or(0), rates().max().unwrap_or(0))
+    }
+
+    /// The latencies of all repeats in one picture.
+    fn drawn(&self) -> String {
+        let mut all = Summary::default();
+        for sample in &self.samples {
+            all.picture.resize(all.picture.len().max(sample.latency.picture.len()), 0);
+            for (sum, count) in all.picture.iter_mut().zip(&sample.latency.picture) {
+                *sum += count;
+            }
+        }
+        all.drawn()
     }
 
     fn unexpected(&self) -> u64 {
@@ -133,8 +139,8 @@ impl Bench {
             self.request_bytes, self.reply_bytes
         )
         .ok();
-        text.push_str("\n| what | clients | a second, median (least–most) | p50 | p99 | p99.9 | most | unexpected | foreign processor time |\n");
-        text.push_str("|---|---|---|---|---|---|---|---|---|\n");
+        text.push_str("\n| what | clients | a second, median (least–most) | p50 | p99 | p99.9 | most | picture | unexpected | foreign processor time |\n");
+        text.push_str("|---|---|---|---|---|---|---|---|---|---|\n");
         for cell in &self.cells {
             let (least, most) = cell.range();
             let clients = cell.clients.map_or("open".to_owned(), |clients| clients.to_string());
@@ -144,18 +150,20 @@ impl Bench {
             };
             writeln!(
                 text,
-                "| {} | {clients} | {} ({least}–{most}) | {} | {} | {} | {} | {} | {} |",
+                "| {} | {clients} | {} ({least}–{most}) | {} | {} | {} | {} | `{}` | {} | {} |",
                 cell.name,
                 cell.middle(|sample| sample.per_second),
-                time(|sample| sample.p50_ns),
-                time(|sample| sample.p99_ns),
-                time(|sample| sample.p999_ns),
-                time(|sample| sample.max_ns),
+                time(|sample| sample.latency.p50_ns),
+                time(|sample| sample.latency.p99_ns),
+                time(|sample| sample.latency.p999_ns),
+                time(|sample| sample.latency.max_ns),
+                cell.drawn(),
                 cell.unexpected(),
                 percent(cell.middle(|sample| sample.processor.foreign_permille)),
             )
             .ok();
         }
+        writeln!(text, "\nIn the picture {}.", Summary::scale()).ok();
         text.push_str("\n| bar | wanted | reached | met |\n|---|---|---|---|\n");
         for Bar { what, reached, wanted, met } in &self.bars {
             writeln!(
@@ -216,7 +224,8 @@ pub fn judge(bench: &Bench) -> Vec<Bar> {
             met: wanted <= reached,
         })
     };
-    let p50 = |name| bench.cell(name, Some(1)).map(|cell| cell.middle(|sample| sample.p50_ns));
+    let p50 =
+        |name| bench.cell(name, Some(1)).map(|cell| cell.middle(|sample| sample.latency.p50_ns));
     let single = p50("settle").zip(p50("echo")).map(|(ours, echo)| {
         let reached = ours * 1_000 / echo.max(1);
         let what = "one client's median ÷ the bare echo's".to_owned();
@@ -276,7 +285,8 @@ pub fn judge(bench: &Bench) -> Vec<Bar> {
 }
 
 fn half(bench: &Bench) -> Option<Bar> {
-    let p99_ns = bench.cell("half of the saturated rate", None)?.middle(|sample| sample.p99_ns);
+    let p99_ns =
+        bench.cell("half of the saturated rate", None)?.middle(|sample| sample.latency.p99_ns);
     let what = "p99 at half of the saturated rate, open loop".to_owned();
     Some(Bar {
         what,
@@ -288,7 +298,7 @@ fn half(bench: &Bench) -> Option<Bar> {
 
 fn day(bench: &Bench) -> Option<Bar> {
     let cell = bench.cell("a day", None)?;
-    let p999_ns = cell.middle(|sample| sample.p999_ns);
+    let p999_ns = cell.middle(|sample| sample.latency.p999_ns);
     let (begun, ended) = bench.soak_memory?;
     let (errors, grown) = (cell.unexpected(), ended.now_kib.saturating_sub(begun.now_kib) / 1_024);
     Some(Bar {

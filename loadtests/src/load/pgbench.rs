@@ -15,7 +15,7 @@ pub const DATABASE: &str = "pgbench";
 pub const PERSONS: u32 = 400_000;
 
 /// The scripts, and where to run them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Pgbench {
     program: PathBuf,
     socket: String,
@@ -68,8 +68,19 @@ impl Pgbench {
         Ok(pgbench)
     }
 
-    /// Settlements a second, with so many clients for so long.
-    pub fn run(&self, script: Script, clients: usize, seconds: u64) -> Result<u64, anyhow::Error> {
+    /// Settlements a second, with so many clients for so long. Our own connections stay alive meanwhile.
+    pub async fn run(
+        &self,
+        script: Script,
+        clients: usize,
+        seconds: u64,
+    ) -> Result<u64, anyhow::Error> {
+        let pgbench = self.clone();
+        let running = move || pgbench.run_now(script, clients, seconds);
+        tokio::task::spawn_blocking(running).await.context("wait for pgbench")?
+    }
+
+    fn run_now(&self, script: Script, clients: usize, seconds: u64) -> Result<u64, anyhow::Error> {
         let file = match script {
             Script::Transaction => &self.transaction,
             Script::Statement => &self.statement,
