@@ -178,7 +178,7 @@ impl Summary {
 }
 
 /// What must hold in every answer, by name.
-fn identities(breakdown: &Breakdown) -> [(&'static str, bool); 4] {
+pub fn identities(breakdown: &Breakdown) -> [(&'static str, bool); 4] {
     let parts = breakdown.out_of_catalogue_fen
         + breakdown.over_limit_fen
         + breakdown.advance_self_pay_fen

@@ -1,0 +1,228 @@
+//! Puts load on a gateway and says what came of it: `cargo run --release -p loadtests --bin load -- --help`.
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::rc::Rc;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use loadtests::load::bench::{self, Part, Plan};
+use loadtests::load::drive::{self, Driver};
+use loadtests::load::faults::Drill;
+use loadtests::load::judge::Bench;
+use loadtests::load::machine::{Memory, sync_us};
+use loadtests::load::processor::Since;
+use loadtests::load::results::{self, Place, Run};
+use loadtests::load::scenario::Scenario;
+use loadtests::load::{echo, faults, populate, run_name};
+
+/// The product's allocator, so that client and echo are not slower for want of it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Fills an empty database with persons, hospitals and a catalogue.
+    Populate {
+        /// Of the database's owner, such as "host=/run/postgresql user=postgres dbname=onestop".
+        #[arg(long)]
+        database: String,
+        /// The keys that the server will have.
+        #[arg(long)]
+        keys: PathBuf,
+        #[arg(long, default_value_t = 4_137_000)]
+        persons: u32,
+    },
+    /// Runs a scenario against a server.
+    Run {
+        scenario: PathBuf,
+        #[arg(long, default_value = "http://127.0.0.1:50051")]
+        server: String,
+        /// Where to write the result as JSON.
+        #[arg(long)]
+        out: Option<PathBuf>,
+        /// The first stay; a further run on one database goes on at the "next_serial" of the last.
+        #[arg(long, default_value_t = 0)]
+        first: u64,
+        /// The server's process, where it is on this machine, so that its time and memory are ours.
+        #[arg(long)]
+        server_pid: Vec<u32>,
+        /// The folder of PostgreSQL's data, where it is on this machine, in which to measure how long a sync takes.
+        #[arg(long)]
+        data: Option<PathBuf>,
+    },
+    /// Serves the same messages and does nothing, until it is stopped.
+    Echo {
+        #[arg(long, default_value = "127.0.0.1:50052")]
+        listen: SocketAddr,
+        /// How large an answer is.
+        #[arg(long, default_value_t = 4_000)]
+        reply_bytes: usize,
+        /// A real answer, to be given back; its size is then that of the answer.
+        #[arg(long)]
+        reply: Option<PathBuf>,
+    },
+    /// Starts everything itself, and measures the published set.
+    Bench {
+        /// A folder for the result.
+        #[arg(long)]
+        out: PathBuf,
+        #[arg(long, default_value_t = 5)]
+        repeats: u32,
+        /// Only these parts.
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<Part>,
+        /// Two minutes: enough to see that it works, too short for figures.
+        #[arg(long)]
+        quick: bool,
+        #[arg(long)]
+        persons: Option<u32>,
+        /// Persons of the part "big".
+        #[arg(long)]
+        big_persons: Option<u32>,
+        /// Settlements stored in the part "big".
+        #[arg(long)]
+        big_settlements: Option<u64>,
+    },
+    /// Ends gateway, database and connections under load, and compares what was answered with what is stored.
+    Faults {
+        /// A folder for the result.
+        #[arg(long)]
+        out: PathBuf,
+        #[arg(long, default_value_t = 100_000)]
+        persons: u32,
+    },
+    /// Prints results as a Markdown document.
+    Table {
+        results: PathBuf,
+        /// Of `load faults`.
+        #[arg(long)]
+        faults: Option<PathBuf>,
+    },
+}
+
+fn main() -> Result<ExitCode, anyhow::Error> {
+    match Arguments::parse().what {
+        What::Populate { database, keys, persons } => {
+            let database = database.parse().context("read the address of the database")?;
+            one_thread()?.block_on(populate::populate(&database, &keys, persons))?;
+        }
+        What::Run { scenario, server, out, first, server_pid, data } => {
+            let scenario = Scenario::read(&scenario)?;
+            let local = tokio::task::LocalSet::new();
+            let running = run(scenario, &server, first, &server_pid);
+            let mut run = one_thread()?.block_on(local.run_until(running))?;
+            run.place.sync_us = data.as_deref().map(sync_us).transpose()?;
+            write!(std::io::stdout(), "{}", run.text())?;
+            if let Some(out) = out {
+                results::write(&out, &run)?;
+            }
+            if !run.is_clean() {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
+        What::Echo { listen, reply_bytes, reply } => {
+            let reply = match reply {
+                Some(file) => {
+                    std::fs::read(&file).with_context(|| format!("read {}", file.display()))?.into()
+                }
+                None => echo::reply_of(reply_bytes),
+            };
+            echo::serve(listen, reply)?;
+        }
+        What::Bench { out, repeats, only, quick, persons, big_persons, big_settlements } => {
+            let mut plan = if quick { Plan::quick() } else { Plan::published(repeats) };
+            if !only.is_empty() {
+                plan.parts = only;
+            }
+            plan.persons = persons.unwrap_or(plan.persons);
+            plan.big_persons = big_persons.unwrap_or(plan.big_persons);
+            plan.big_settlements = big_settlements.unwrap_or(plan.big_settlements);
+            return bench(&plan, (quick, &out));
+        }
+        What::Faults { out, persons } => return faults(persons, &out),
+        What::Table { results, faults } => {
+            let bench: Bench = results::read(&results)?;
+            let mut told = std::io::stdout();
+            write!(told, "# Results\n\nMeasured by `deploy/bench`.\n\n{}", bench.markdown())?;
+            if let Some(faults) = faults {
+                let drill: Drill = results::read(&faults)?;
+                write!(
+                    told,
+                    "\n## Faults under load\n\nBy `deploy/bench --faults`.\n\n{}",
+                    drill.markdown()
+                )?;
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A quick run is too short to be judged.
+fn bench(plan: &Plan, (quick, out): (bool, &Path)) -> Result<ExitCode, anyhow::Error> {
+    let found = until_ctrl_c(bench::run(plan))?;
+    write!(std::io::stdout(), "{}", found.markdown())?;
+    keep(&found, &out.join("bench.json"))?;
+    Ok(if quick || found.met() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn faults(persons: u32, out: &Path) -> Result<ExitCode, anyhow::Error> {
+    let found = until_ctrl_c(faults::run(persons))?;
+    write!(std::io::stdout(), "{}", found.markdown())?;
+    keep(&found, &out.join("faults.json"))?;
+    Ok(if found.held() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Ctrl-C drops everything that was started, which stops it.
+fn until_ctrl_c<T>(
+    running: impl Future<Output = Result<T, anyhow::Error>>,
+) -> Result<T, anyhow::Error> {
+    let local = tokio::task::LocalSet::new();
+    one_thread()?.block_on(local.run_until(async {
+        tokio::select! {
+            found = running => found,
+            _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("told to stop")),
+        }
+    }))
+}
+
+fn keep(found: &impl serde::Serialize, file: &Path) -> Result<(), anyhow::Error> {
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
+    }
+    results::write(file, found)
+}
+
+fn one_thread() -> Result<tokio::runtime::Runtime, anyhow::Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.context("start the runtime")
+}
+
+async fn run(
+    scenario: Scenario,
+    server: &str,
+    first: u64,
+    server_pids: &[u32],
+) -> Result<Run, anyhow::Error> {
+    let place = Place::here();
+    let driver = Driver::connect(&scenario, server, (&run_name(), first)).await?;
+    let driver = Rc::new(driver);
+    let mut ours = vec![std::process::id()];
+    ours.extend(server_pids);
+    let mut steps = Vec::new();
+    for load in scenario.load.steps() {
+        let since = Since::now(&ours);
+        let mut step = drive::run(&driver, &load).await?;
+        step.processor = since.shares();
+        step.memory = server_pids.first().map(|pid| Memory::of(*pid));
+        steps.push(step);
+    }
+    Ok(Run { place, scenario, steps })
+}

@@ -1,0 +1,152 @@
+//! Rows like a real one: statements that write what one settlement wrote, for other persons and under other ids.
+//!
+//! Columns and values are read from the database, so that a changed schema changes the statements; what a settlement writes, by
+//! table, stands in [`TABLES`].
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use anyhow::{Context as _, ensure};
+use tokio_postgres::Client;
+
+/// The tables that a settlement writes a row into, how to find that of a settlement, and what to do where one is there.
+const TABLES: [(&str, &str, &str); 6] = [
+    ("request_key", "settlement_id = $1", ""),
+    ("settlement", "settlement_id = $1", ""),
+    (
+        "charge_lines",
+        "(bucket, person_id, lines_sha256) IN (SELECT bucket, person_id, lines_sha256 FROM settlement WHERE settlement_id = $1)",
+        "ON CONFLICT ON CONSTRAINT charge_lines_pkey DO NOTHING",
+    ),
+    ("stay", "settlement_id = $1", ""),
+    (
+        "accumulator",
+        "(bucket, person_id) IN (SELECT bucket, person_id FROM settlement WHERE settlement_id = $1)",
+        "ON CONFLICT ON CONSTRAINT accumulator_pkey DO UPDATE SET name = excluded.name, amount_fen = excluded.amount_fen",
+    ),
+    ("outbox", "settlement_id = $1", ""),
+];
+
+/// What differs from copy to copy, as SQL.
+#[derive(Debug, Clone)]
+pub struct Differs {
+    pub bucket: String,
+    pub person: String,
+    /// A number as text, of at most 27 digits, that no other copy has.
+    pub serial: String,
+    /// The first day of the stay; nothing where it stays what it was.
+    pub admission: Option<String>,
+}
+
+/// What one settlement wrote: by table, columns with their types and values as SQL.
+#[derive(Debug, Clone)]
+pub struct Written(BTreeMap<&'static str, Vec<(String, String, String)>>);
+
+impl Written {
+    /// What this settlement wrote.
+    pub async fn by(client: &Client, settlement_id: &str) -> Result<Written, anyhow::Error> {
+        let mut written = BTreeMap::new();
+        for (table, found, _) in TABLES {
+            let columns = client
+                .query(
+                    "SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute \
+                     WHERE attrelid = $1::text::regclass AND 0 < attnum AND NOT attisdropped AND attgenerated = '' ORDER BY attnum",
+                    &[&table],
+                )
+                .await?;
+            let columns: Vec<(String, String)> =
+                columns.iter().map(|row| (row.get(0), row.get(1))).collect();
+            let values: Vec<_> = columns
+                .iter()
+                .map(|(column, _)| format!("quote_nullable({column}::text)"))
+                .collect();
+            let sql = format!("SELECT {} FROM {table} WHERE {found} LIMIT 1", values.join(", "));
+            let rows = client.query(&sql, &[&settlement_id]).await;
+            let rows = rows.with_context(|| format!("read what is in {table}"))?;
+            let row = rows.first().with_context(|| format!("nothing was written into {table}"))?;
+            let row =
+                columns.into_iter().enumerate().map(|(at, (column, of))| (column, of, row.get(at)));
+            written.insert(table, row.collect());
+        }
+        ensure!(written.len() == TABLES.len(), "a table is missing");
+        Ok(Written(written))
+    }
+
+    /// The statements of one copy, a table each; `from` stands behind the values.
+    pub fn inserts(&self, differs: &Differs, from: &str) -> Vec<String> {
+        TABLES
+            .iter()
+            .map(|(table, _, conflict)| {
+                let (mut columns, mut values) = (String::new(), String::new());
+                for (column, of, value) in self.0.get(table).into_iter().flatten() {
+                    let value = differs.value(column).unwrap_or_else(|| format!("{value}::{of}"));
+                    let comma = if columns.is_empty() { "" } else { ", " };
+                    // Writing to a String cannot fail.
+                    write!(columns, "{comma}{column}").ok();
+                    write!(values, "{comma}{value}").ok();
+                }
+                format!("INSERT INTO {table} ({columns}) SELECT {values} {from} {conflict}")
+                    .trim_end()
+                    .to_owned()
+            })
+            .collect()
+    }
+}
+
+impl Differs {
+    fn value(&self, column: &str) -> Option<String> {
+        let Differs { bucket, person, serial, admission } = self;
+        let numbered = |head: &str| format!("'{head}' || lpad({serial}, 27, '0')");
+        Some(match column {
+            "bucket" => bucket.clone(),
+            "person_id" => person.clone(),
+            "settlement_id" => self.settlement_id(),
+            "request_id" => numbered("MS"),
+            "stay_id" => numbered("ST"),
+            // No time of day is written out: a colon would name a variable.
+            "settled_at" | "created_at" => "now()".to_owned(),
+            "accounting_day" => "(now() AT TIME ZONE 'Asia/Shanghai')::date".to_owned(),
+            "admission_date" => admission.clone()?,
+            "discharge_date" => format!("{} + 4", admission.as_ref()?),
+            "policy_year" => format!("extract(year FROM {})::smallint", admission.as_ref()?),
+            _ => return None,
+        })
+    }
+
+    /// The settlement's id, which carries its bucket.
+    pub fn settlement_id(&self) -> String {
+        let Differs { bucket, serial, .. } = self;
+        format!("'S' || lpad(upper(to_hex({bucket}::integer)), 2, '0') || lpad({serial}, 27, '0')")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_differs_where_it_must() {
+        let column =
+            |name: &str, of: &str, value: &str| (name.to_owned(), of.to_owned(), value.to_owned());
+        let outbox = vec![
+            column("bucket", "smallint", "'7'"),
+            column("settlement_id", "text", "'S07'"),
+            column("created_at", "timestamp with time zone", "'2024-01-01 10:00:00+08'"),
+            column("kept", "integer", "'5'"),
+        ];
+        let written = Written([("outbox", outbox)].into());
+        let differs = Differs {
+            bucket: ":bucket::smallint".to_owned(),
+            person: ":person::bigint".to_owned(),
+            serial: ":serial::text".to_owned(),
+            admission: None,
+        };
+        let inserts = written.inserts(&differs, "");
+        let outbox = inserts.last().unwrap();
+        assert_eq!(
+            outbox,
+            "INSERT INTO outbox (bucket, settlement_id, created_at, kept) SELECT :bucket::smallint, 'S' || \
+             lpad(upper(to_hex(:bucket::smallint::integer)), 2, '0') || lpad(:serial::text, 27, '0'), now(), '5'::integer"
+        );
+        assert!(differs.value("admission_date").is_none() && differs.value("kept").is_none());
+    }
+}

@@ -1,0 +1,114 @@
+//! Fills a database with settlements of the year before, by SQL, as copies of a real one: what is stored, not what is settled.
+//!
+//! Each has its own ids, person and stay, and all rows that a settlement writes, so that tables and indexes are as large as they
+//! would be. Amounts are those of the one that was copied, so history and accumulators do not agree here, and are not checked.
+use std::cell::Cell;
+use std::ops::Range;
+
+use anyhow::{Context as _, ensure};
+use tokio_postgres::Config;
+
+use super::copies::{Differs, Written};
+use super::populate::connect;
+use super::progress::{Progress, say};
+
+/// Settlements of one statement.
+const BATCH: i64 = 50_000;
+/// What one settlement takes on disk, with its lines, keys and log, about.
+const BYTES_EACH: u64 = 6_000;
+
+/// Spreads so many settlements over all persons of a database.
+pub async fn fill(
+    database: &Config,
+    written: &Written,
+    settlements: u64,
+) -> Result<(), anyhow::Error> {
+    let client = connect(database).await?;
+    client
+        .batch_execute(
+            "SET synchronous_commit = off; \
+             CREATE TABLE load_person AS SELECT row_number() OVER () - 1 AS place, bucket, person_id FROM person_head; \
+             CREATE UNIQUE INDEX ON load_person (place); ANALYZE load_person",
+        )
+        .await
+        .context("number the persons")?;
+    let persons: i64 = client.query_one("SELECT count(*) FROM load_person", &[]).await?.get(0);
+    ensure!(0 < persons, "there are no persons");
+    has_room(&client, settlements).await?;
+    let settlements = i64::try_from(settlements).context("so many settlements")?;
+    let progress = Progress::rows("history", settlements.unsigned_abs());
+    let done = Cell::new(0);
+    // Two halves of the persons at once: one connection keeps one core busy.
+    let half = persons / 2;
+    let halves = [(0..half, settlements / 2), (half..persons, settlements - settlements / 2)];
+    let copies = halves.map(|(persons, settlements)| {
+        copy(database, written, (persons, settlements), || {
+            done.set(done.get() + 1);
+            progress.done(done.get() * BATCH.unsigned_abs());
+        })
+    });
+    futures_util::future::try_join_all(copies).await?;
+    drop(progress);
+    client.batch_execute("DROP TABLE load_person; ANALYZE; CHECKPOINT").await.context("analyze")?;
+    say(&format!("stored {settlements} settlements of {persons} persons"));
+    Ok(())
+}
+
+/// Goes through some persons, round by round, until there are so many settlements.
+async fn copy(
+    database: &Config,
+    written: &Written,
+    (persons, settlements): (Range<i64>, i64),
+    batch_done: impl Fn(),
+) -> Result<(), anyhow::Error> {
+    let client = connect(database).await?;
+    client.batch_execute("SET synchronous_commit = off").await?;
+    let statement = client.prepare(&statement(written)).await.context("prepare to copy")?;
+    let count = (persons.end - persons.start).max(1);
+    let mut done = 0;
+    while done < settlements {
+        let (round, place) = (done / count, persons.start + done % count);
+        let batch = BATCH.min(persons.end - place).min(settlements - done);
+        let round = i32::try_from(round).context("too many stays in one year")?;
+        let copied = client.execute(&statement, &[&round, &place, &(place + batch)]).await;
+        copied.context("copy settlements")?;
+        done += batch;
+        batch_done();
+    }
+    Ok(())
+}
+
+async fn has_room(client: &tokio_postgres::Client, settlements: u64) -> Result<(), anyhow::Error> {
+    let folder: String = client.query_one("SHOW data_directory", &[]).await?.get(0);
+    let disk = rustix::fs::statvfs(folder.as_str()).context("look at the disk")?;
+    let free = disk.f_bavail * disk.f_frsize;
+    let wanted = settlements * BYTES_EACH;
+    ensure!(
+        wanted < free,
+        "{settlements} settlements take about {} GB, and {} are free",
+        wanted / 1_000_000_000,
+        free / 1_000_000_000
+    );
+    Ok(())
+}
+
+/// $1 the round (a stay each), $2 and $3 from which person to before which.
+fn statement(written: &Written) -> String {
+    let differs = Differs {
+        bucket: "p.bucket".to_owned(),
+        person: "p.person_id".to_owned(),
+        serial: "(p.person_id::text || lpad($1::integer::text, 4, '0'))".to_owned(),
+        admission: Some("(DATE '2023-01-01' + 10 * $1::integer)".to_owned()),
+    };
+    let mut sql = format!(
+        "WITH p AS MATERIALIZED (SELECT bucket, person_id FROM load_person WHERE $2::bigint <= place AND place < $3::bigint), \
+         head AS (UPDATE person_head h SET ledger_version = h.ledger_version + 1, newest_settlement_id = {} \
+         FROM p WHERE h.bucket = p.bucket AND h.person_id = p.person_id)",
+        differs.settlement_id()
+    );
+    for (number, insert) in (1..).zip(written.inserts(&differs, "FROM p WHERE true")) {
+        sql.push_str(&format!(", w{number} AS ({insert})"));
+    }
+    sql.push_str(" SELECT");
+    sql
+}

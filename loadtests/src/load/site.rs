@@ -1,0 +1,338 @@
+//! What a bench starts for itself, on loopback and in a folder of its own: PostgreSQL as the product starts it, servers, an echo.
+//! All of it is stopped, by process id, when it is dropped, and the folder is removed.
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+use onestop::store::cluster::{Cluster, DATABASE, Settings};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio_postgres::{Config, NoTls};
+
+use super::progress::say;
+
+/// How long something may take to come up, and to end when it is told to.
+const START_MAX: Duration = Duration::from_secs(60);
+const STOP_MAX: Duration = Duration::from_secs(40);
+const POLL: Duration = Duration::from_millis(50);
+
+/// Delays each sync of a file by 2 ms, as a slow disk does.
+const SLOW_SYNC: &str = r#"
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <time.h>
+static void wait_2_ms(void) {
+    struct timespec left = {0, 2000000};
+    while (nanosleep(&left, &left) != 0) {}
+}
+int fdatasync(int file) {
+    int (*real)(int) = (int (*)(int)) dlsym(RTLD_NEXT, "fdatasync");
+    wait_2_ms();
+    return real(file);
+}
+int fsync(int file) {
+    int (*real)(int) = (int (*)(int)) dlsym(RTLD_NEXT, "fsync");
+    wait_2_ms();
+    return real(file);
+}
+"#;
+
+/// A folder, its keys, and where the programs are.
+#[derive(Debug)]
+pub struct Site {
+    pub folder: PathBuf,
+    pub keys: PathBuf,
+    onestop: PathBuf,
+    load: PathBuf,
+    rules: PathBuf,
+}
+
+/// A process that ends with us.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    what: String,
+    end: Signal,
+    /// Where it listens, as a client names it.
+    pub address: String,
+}
+
+/// PostgreSQL, as fast as the disk is or with a slow one.
+#[derive(Debug)]
+pub enum Database {
+    Plain(Cluster),
+    Slow { postgres: Process, connection: Config },
+}
+
+impl Site {
+    /// Makes a folder that vanishes again. The product's binary lies beside our own.
+    pub fn new(name: &str) -> Result<Site, anyhow::Error> {
+        let folder = PathBuf::from(format!("/var/tmp/onestop-{name}-{}", std::process::id()));
+        fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+        let load = std::env::current_exe().context("find our own program")?;
+        let onestop = load.with_file_name("onestop");
+        ensure!(
+            onestop.exists(),
+            "{} is missing: cargo build --release --workspace --bins",
+            onestop.display()
+        );
+        let keys = folder.join("keys");
+        let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../settlement-rules");
+        let site = Site { folder, keys, onestop, load, rules };
+        onestop::keys::init(&site.keys).context("make keys")?;
+        Ok(site)
+    }
+
+    /// A cluster as the product makes and starts its own.
+    pub async fn cluster(&self, name: &str) -> Result<Database, anyhow::Error> {
+        let settings = Settings::lasting(&self.folder.join(name), Vec::new());
+        Ok(Database::Plain(Cluster::start(&settings).await.context("start a cluster")?))
+    }
+
+    /// The same on a disk that takes 2 ms more for each sync.
+    pub async fn slow_cluster(&self, name: &str) -> Result<Database, anyhow::Error> {
+        let shim = self.build_shim()?;
+        let settings = Settings::lasting(&self.folder.join(name), Vec::new());
+        let cluster = Cluster::start(&settings).await.context("start a cluster")?;
+        let connection = cluster.connection(DATABASE);
+        let pid = cluster.pid().context("find PostgreSQL")?;
+        // The product's own command line, whatever its settings are.
+        let line =
+            fs::read(format!("/proc/{pid}/cmdline")).context("read PostgreSQL's command line")?;
+        let line = String::from_utf8(line).context("read PostgreSQL's command line")?;
+        let owner = fs::metadata(self.folder.join(name).join("postgres/data"))?;
+        cluster.stop().await.context("stop the cluster")?;
+        let mut words = line.split_terminator('\0');
+        let mut command = Command::new(words.next().context("PostgreSQL has no command line")?);
+        command
+            .args(words)
+            .env_clear()
+            .env("LC_ALL", "C")
+            .env("LD_PRELOAD", &shim)
+            .current_dir("/");
+        if rustix::process::geteuid().is_root() {
+            command.gid(owner.gid()).uid(owner.uid());
+        }
+        let log = self.folder.join(format!("{name}.log"));
+        let postgres = Process::start(command, "PostgreSQL on a slow disk", (&log, Signal::INT))?;
+        let database = Database::Slow { postgres, connection };
+        let begun = Instant::now();
+        while database.connection(DATABASE).connect(NoTls).await.is_err() {
+            ensure!(
+                begun.elapsed() < START_MAX,
+                "PostgreSQL on a slow disk did not come up: {}",
+                tail(&log)
+            );
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(database)
+    }
+
+    fn build_shim(&self) -> Result<PathBuf, anyhow::Error> {
+        let (source, shim) = (self.folder.join("slow_sync.c"), self.folder.join("slow_sync.so"));
+        fs::write(&source, SLOW_SYNC).context("write the shim")?;
+        let built = Command::new("cc")
+            .args(["-shared", "-fPIC", "-O2", "-o"])
+            .args([&shim, &source])
+            .arg("-ldl")
+            .output()
+            .context("run cc")?;
+        ensure!(built.status.success(), "cc: {}", String::from_utf8_lossy(&built.stderr));
+        Ok(shim)
+    }
+
+    /// A server on a database, told what is given beside its defaults.
+    pub fn serve(
+        &self,
+        name: &str,
+        database: Option<&Config>,
+        settings: &BTreeMap<String, String>,
+    ) -> Result<Process, anyhow::Error> {
+        let (mut server, listen, log) = self.start_server(name, database, settings)?;
+        server.wait_until_up(listen, &log)?;
+        Ok(server)
+    }
+
+    fn start_server(
+        &self,
+        name: &str,
+        database: Option<&Config>,
+        settings: &BTreeMap<String, String>,
+    ) -> Result<(Process, SocketAddr, PathBuf), anyhow::Error> {
+        let metrics = free_address()?;
+        let listen = match settings.get("ONESTOP_LISTEN") {
+            Some(address) => address.parse().context("read an address")?,
+            None => free_address()?,
+        };
+        let mut command = Command::new(&self.onestop);
+        command.arg("serve").env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin");
+        command.env("ONESTOP_LISTEN", listen.to_string());
+        command.env("ONESTOP_METRICS_LISTEN", metrics.to_string());
+        command.env("ONESTOP_DATA_DIR", self.folder.join("data"));
+        command.env("ONESTOP_KEYS_DIR", &self.keys).env("ONESTOP_RULES_DIR", &self.rules);
+        command.env("ONESTOP_LOG_FILTER", "warn");
+        if let Some(database) = database {
+            command.env("ONESTOP_DATABASE_URL", words(database)?);
+        }
+        command.envs(settings);
+        let log = self.folder.join(format!("{name}.log"));
+        let server = Process::start(command, name, (&log, Signal::TERM))?;
+        Ok((server, listen, log))
+    }
+
+    /// The same again at the address it had, while others go on in this thread; on its own private cluster.
+    pub async fn serve_soon(
+        &self,
+        name: &str,
+        settings: &BTreeMap<String, String>,
+    ) -> Result<Process, anyhow::Error> {
+        let (mut server, listen, log) = self.start_server(name, None, settings)?;
+        let begun = Instant::now();
+        while TcpStream::connect(listen).is_err() {
+            ensure!(begun.elapsed() < START_MAX, "{name} did not come up: {}", tail(&log));
+            tokio::time::sleep(POLL).await;
+        }
+        server.address = format!("http://{listen}");
+        Ok(server)
+    }
+
+    /// An address that is free now, for a server that is started more than once.
+    pub fn free_listen(&self) -> Result<String, anyhow::Error> {
+        free_address().map(|address| address.to_string())
+    }
+
+    /// A bare server of the same messages, which answers these bytes.
+    pub fn echo(&self, reply: &[u8]) -> Result<Process, anyhow::Error> {
+        let (listen, file) = (free_address()?, self.folder.join("reply"));
+        fs::write(&file, reply).context("write an answer")?;
+        let mut command = Command::new(&self.load);
+        command.args(["echo", "--listen", &listen.to_string(), "--reply"]).arg(&file);
+        let log = self.folder.join("echo.log");
+        let mut echo = Process::start(command, "echo", (&log, Signal::TERM))?;
+        echo.wait_until_up(listen, &log)?;
+        Ok(echo)
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.folder) {
+            say(&format!("could not remove {}: {error}", self.folder.display()));
+        }
+    }
+}
+
+impl Process {
+    fn start(
+        mut command: Command,
+        what: &str,
+        (log, end): (&Path, Signal),
+    ) -> Result<Process, anyhow::Error> {
+        let file = File::options().create(true).append(true).open(log).context("open a log")?;
+        command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).process_group(0);
+        let child = command.spawn().with_context(|| format!("start {what}"))?;
+        Ok(Process { child, what: what.to_owned(), end, address: String::new() })
+    }
+
+    fn wait_until_up(&mut self, listen: SocketAddr, log: &Path) -> Result<(), anyhow::Error> {
+        let begun = Instant::now();
+        while TcpStream::connect(listen).is_err() {
+            let ended = self.child.try_wait().context("look at a server")?;
+            if ended.is_some() || START_MAX < begun.elapsed() {
+                bail!("{} did not come up: {}", self.what, tail(log));
+            }
+            std::thread::sleep(POLL);
+        }
+        self.address = format!("http://{listen}");
+        Ok(())
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends it at once, as a power cut would.
+    pub fn kill(mut self) -> Result<(), anyhow::Error> {
+        self.child.kill().with_context(|| format!("kill {}", self.what))?;
+        self.child.wait().with_context(|| format!("wait for {}", self.what))?;
+        Ok(())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if !matches!(self.child.try_wait(), Ok(None)) {
+            return;
+        }
+        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+            // That it has just gone is no fault.
+            kill_process(pid, self.end).ok();
+        }
+        let begun = Instant::now();
+        while matches!(self.child.try_wait(), Ok(None)) {
+            if STOP_MAX < begun.elapsed() {
+                say(&format!("{} does not end; it is killed", self.what));
+                self.child.kill().ok();
+                self.child.wait().ok();
+                return;
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+}
+
+impl Database {
+    /// How to connect as the owner.
+    pub fn connection(&self, database: &str) -> Config {
+        match self {
+            Database::Plain(cluster) => cluster.connection(database),
+            Database::Slow { connection, .. } => {
+                let mut connection = connection.clone();
+                connection.dbname(database);
+                connection
+            }
+        }
+    }
+
+    /// The folder of PostgreSQL's programs.
+    pub fn programs(&self) -> Result<PathBuf, anyhow::Error> {
+        let pid = match self {
+            Database::Plain(cluster) => cluster.pid().context("find PostgreSQL")?,
+            Database::Slow { postgres, .. } => i32::try_from(postgres.pid())?,
+        };
+        let program =
+            fs::read_link(format!("/proc/{pid}/exe")).context("find PostgreSQL's program")?;
+        Ok(program.parent().context("PostgreSQL's program lies nowhere")?.to_path_buf())
+    }
+}
+
+/// The folder of the socket of a connection.
+pub fn socket(connection: &Config) -> Result<String, anyhow::Error> {
+    match connection.get_hosts().first() {
+        Some(tokio_postgres::config::Host::Unix(folder)) => Ok(folder.display().to_string()),
+        Some(tokio_postgres::config::Host::Tcp(_)) | None => bail!("not a socket"),
+    }
+}
+
+/// A connection as configuration takes it.
+fn words(connection: &Config) -> Result<String, anyhow::Error> {
+    let user = connection.get_user().unwrap_or_default();
+    let database = connection.get_dbname().unwrap_or_default();
+    Ok(format!("host={} port=5432 user={user} dbname={database}", socket(connection)?))
+}
+
+fn free_address() -> Result<SocketAddr, anyhow::Error> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("find a free port")?;
+    listener.local_addr().context("find a free port")
+}
+
+fn tail(log: &Path) -> String {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<_> = text.lines().rev().take(10).collect();
+    lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+}
