@@ -99,6 +99,15 @@ pub const POOL_CONNECTIONS_MAX: usize = 32;
 /// Connections that the private cluster takes: the pool, and some for people and tests.
 pub const CLUSTER_CONNECTIONS_MAX: usize = 200;
 
+/// Snapshots of one group: the gain flattens here, and the last of a group waits for all of it.
+pub const READ_GROUP_MAX: usize = 64;
+
+/// Groups of snapshots read at once.
+pub const READERS_MAX: usize = 4;
+
+/// Snapshots that wait for their group.
+pub const READ_BACKLOG_MAX: usize = 4_096;
+
 /// Rows of the catalogue that are held in memory, at about 600 bytes each. The national lists have some 300 000 items.
 pub const CATALOGUE_ROWS_HELD_MAX: usize = 1_000_000;
 

@@ -1,8 +1,5 @@
 //! Finds what is recorded: by settlement, by the hospital's own request, by person.
 
-use jiff::civil::Date;
-
-use super::credential_bucket;
 use super::error::{Operation, StoreError};
 use super::pool::Pool;
 use super::row::{self, Reader};
@@ -13,7 +10,6 @@ use crate::domain::ids::{
 };
 use crate::domain::ledger::{Entry, LayerEntry, MovedEntry};
 use crate::domain::money::Fen;
-use crate::domain::standing::PersonSnapshot;
 use crate::domain::verdict::Breakdown;
 
 const SQL: &str = include_str!("sql/find_settlement.sql");
@@ -90,39 +86,6 @@ pub async fn find_settlement(pool: &Pool, key: &Key<'_>) -> Result<Option<Found>
         },
     };
     Ok(Some(Found::Recorded(Box::new(recorded))))
-}
-
-/// Who a person is and what they have used, by what they show; all dates, so that the caller picks the day.
-pub async fn standing(
-    pool: &Pool,
-    credential_hash: &[u8; 32],
-    credential_kind: u8,
-) -> Result<Option<PersonSnapshot>, StoreError> {
-    let operation = Operation::Standing;
-    let connection = pool.take(&operation).await?;
-    let no_text: Option<&str> = None;
-    let (no_part, no_day): (Option<i16>, Option<Date>) = (None, None);
-    let (no_items, no_days): (Vec<&str>, Vec<Date>) = (Vec::new(), Vec::new());
-    let kind = i16::from(credential_kind);
-    let rows = connection
-        .query(
-            snapshot::SQL,
-            &[
-                &credential_bucket(credential_hash),
-                &credential_hash.as_slice(),
-                &kind,
-                &no_text,
-                &no_text,
-                &no_text,
-                &no_part,
-                &no_day,
-                &no_items,
-                &no_days,
-            ],
-            &operation,
-        )
-        .await?;
-    rows.first().map_or(Ok(None), |row| snapshot::person_of(row, &operation))
 }
 
 /// Whether a hospital was ever registered.

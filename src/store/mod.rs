@@ -15,6 +15,7 @@ mod pace;
 mod packages;
 mod pipeline;
 mod pool;
+mod reads;
 mod reference;
 mod row;
 mod snapshot;
@@ -25,12 +26,12 @@ pub use accumulators::{Fault, check_integrity, rebuild_accumulators};
 pub use commit::{Committed, commit};
 pub use credential_key::claim_credential_key;
 pub use error::{Operation, StoreError};
-pub use find::{Found, Key, Recorded, Versions, find_settlement, is_hospital, standing};
+pub use find::{Found, Key, Recorded, Versions, find_settlement, is_hospital};
 pub use migrate::migrate;
 pub use packages::{Publication, PublishedPackage, find_package, publish_packages};
 pub use pipeline::CommitSettings;
 pub use pool::{Pool, PoolSettings};
-pub use snapshot::{Earlier, EarlierSettlement, ReadSnapshot, Snapshot, snapshot};
+pub use snapshot::{Earlier, EarlierSettlement, ReadSnapshot, Snapshot, snapshot, standing};
 pub use tombstone::{Left, Tombstone, leave_tombstone};
 
 /// The bucket of a credential, from its hash: it is looked for before the person's bucket is known.

@@ -14,6 +14,7 @@ use tokio_postgres::{Config, Row, Socket};
 
 use super::error::{Operation, StoreError};
 use super::pipeline::{CommitSettings, Pipeline};
+use super::reads::Reads;
 use super::reference::Held;
 use super::{commit, snapshot};
 
@@ -43,6 +44,7 @@ pub struct Pool {
     round_trips: Arc<AtomicU64>,
     pipeline: Arc<Pipeline>,
     reference: Arc<Held>,
+    reads: Arc<Reads>,
 }
 
 /// One connection, for one call.
@@ -101,8 +103,8 @@ impl Pool {
                 .build()
                 .map_err(|source| StoreError::Build { source })?;
         let pipeline = Arc::new(Pipeline::new(settings.commits));
-        let (round_trips, reference) = (Arc::default(), Arc::default());
-        Ok(Self { connections, round_trips, pipeline, reference })
+        let (round_trips, reference, reads) = (Arc::default(), Arc::default(), Arc::default());
+        Ok(Self { connections, round_trips, pipeline, reference, reads })
     }
 
     /// How many times a statement went to the database and its answer came back, since the pool was made. Preparing a statement,
@@ -114,6 +116,11 @@ impl Pool {
     /// How many groups of commits were written, and how many entries in them.
     pub fn groups(&self) -> (u64, u64) {
         self.pipeline.counts()
+    }
+
+    /// How many snapshots wait for the next group.
+    pub fn snapshots_waiting(&self) -> usize {
+        self.reads.waiting()
     }
 
     /// Which version of the catalogue is held in memory, if one is.
@@ -142,6 +149,10 @@ impl Pool {
     /// Closes every connection; later calls fail at once.
     pub fn close(&self) {
         self.connections.close();
+    }
+
+    pub(super) fn reads(&self) -> &Reads {
+        &self.reads
     }
 
     pub(super) fn reference(&self) -> &Held {

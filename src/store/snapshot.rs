@@ -5,11 +5,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use sha2::{Digest, Sha256};
-use tokio_postgres::Row;
 
-use super::credential_bucket;
 use super::error::{Operation, StoreError};
-use super::pool::{Connection, Pool};
+use super::pool::Pool;
+use super::reads::{self, Asked, AskedStay};
 use super::row::{self, Reader};
 use super::tombstone::Tombstone;
 use crate::domain::bill::CatalogueEntry;
@@ -86,9 +85,19 @@ pub struct EarlierSettlement {
 /// Reads it: in one round trip, but for the first time after the catalogue changed.
 pub async fn snapshot(pool: &Pool, wanted: &ReadSnapshot<'_>) -> Result<Snapshot, StoreError> {
     let operation = Operation::Snapshot(wanted.hospital.clone());
-    let connection = pool.take(&operation).await?;
+    let asked = Asked {
+        credential_hash: wanted.credential_hash,
+        credential_kind: wanted.credential_kind,
+        stay: Some(AskedStay {
+            hospital: wanted.hospital.clone(),
+            request: wanted.request.cloned(),
+            stay: wanted.stay.clone(),
+            part: wanted.stay_part,
+            discharge: wanted.discharge,
+        }),
+    };
     if let Some(held) = pool.reference().catalogue() {
-        let row = read(&connection, wanted, &[], &operation).await?;
+        let row = pool.reads().read(pool, asked.clone()).await?;
         let reader = Reader { row: &row, operation: &operation };
         if reader.get::<i64>("reference_version")? == held.version {
             let hospital = hospital(&reader, wanted.hospital)?;
@@ -100,43 +109,25 @@ pub async fn snapshot(pool: &Pool, wanted: &ReadSnapshot<'_>) -> Result<Snapshot
         }
     }
     pool.reference().read_again(pool);
-    let row = read(&connection, wanted, wanted.items, &operation).await?;
-    let reader = Reader { row: &row, operation: &operation };
+    let connection = pool.take(&operation).await?;
+    let rows = reads::query(&connection, &[asked], wanted.items, &operation).await?;
+    let row = rows.first();
+    let row = row.ok_or(StoreError::Stored { operation: operation.clone(), field: "snapshot" })?;
+    let reader = Reader { row, operation: &operation };
     let hospital = hospital(&reader, wanted.hospital)?;
     let catalogue = catalogue(&reader, wanted.items)?;
     whole(&reader, hospital, catalogue)
 }
 
-/// One round trip, for these items.
-async fn read(
-    connection: &Connection,
-    wanted: &ReadSnapshot<'_>,
-    items: &[(&ItemCode, Date)],
-    operation: &Operation,
-) -> Result<Row, StoreError> {
-    let kind = i16::from(wanted.credential_kind);
-    let (codes, days): (Vec<&str>, Vec<Date>) =
-        items.iter().map(|(code, day)| (code.as_str(), *day)).unzip();
-    let rows = connection
-        .query(
-            SQL,
-            &[
-                &credential_bucket(&wanted.credential_hash),
-                &wanted.credential_hash.as_slice(),
-                &kind,
-                &wanted.hospital.as_str(),
-                &wanted.request.map(RequestId::as_str),
-                &wanted.stay.as_str(),
-                &wanted.stay_part,
-                &wanted.discharge,
-                &codes,
-                &days,
-            ],
-            operation,
-        )
-        .await?;
-    let row = rows.into_iter().next();
-    row.ok_or(StoreError::Stored { operation: operation.clone(), field: "snapshot" })
+/// Who a person is and what they have used, by what they show; all dates, so that the caller picks the day.
+pub async fn standing(
+    pool: &Pool,
+    credential_hash: &[u8; 32],
+    credential_kind: u8,
+) -> Result<Option<PersonSnapshot>, StoreError> {
+    let asked = Asked { credential_hash: *credential_hash, credential_kind, stay: None };
+    let row = pool.reads().read(pool, asked).await?;
+    person(&Reader { row: &row, operation: &Operation::Standing })
 }
 
 fn whole(
@@ -153,14 +144,6 @@ fn whole(
             .settlement("same_stay_settlement")?
             .zip(reader.person("same_stay_person")?),
     })
-}
-
-/// The person's part, from a row of this statement.
-pub(super) fn person_of(
-    row: &Row,
-    operation: &Operation,
-) -> Result<Option<PersonSnapshot>, StoreError> {
-    person(&Reader { row, operation })
 }
 
 fn person(reader: &Reader<'_>) -> Result<Option<PersonSnapshot>, StoreError> {

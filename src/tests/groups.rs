@@ -8,7 +8,7 @@ use onestop::store::{
 };
 
 use crate::harness::{Database, roomy};
-use crate::ledger_fixture::{entry, furnish, package};
+use crate::ledger_fixture::{entry, furnish, package, read};
 
 const PERSONS: i64 = 120;
 
@@ -222,4 +222,40 @@ async fn grouping_can_be_turned_off() {
         assert_eq!(outcome.unwrap(), Committed::Committed);
     }
     assert_eq!(database.pool.groups(), (120, 120));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_while_a_snapshot_is_read_is_read_with_the_next_group() {
+    let database = grouping(one_writer()).await;
+    let stranger = 9_999;
+    let expected = read(&database, 7, "S", None).await;
+    while database.pool.catalogue_held().is_none() {
+        tokio::task::yield_now().await;
+    }
+    let owner = database.owner().await;
+    owner.batch_execute("BEGIN; LOCK TABLE coverage IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let before = database.pool.round_trips();
+    let ask = |person: i64| {
+        let database = database.again_by(&database.pool);
+        tokio::spawn(async move { read(&database, person, "S", None).await })
+    };
+    let first = ask(1);
+    while database.pool.round_trips() == before {
+        tokio::task::yield_now().await;
+    }
+    let others: Vec<_> = (2..=40).chain([stranger]).map(|person| (person, ask(person))).collect();
+    while database.pool.snapshots_waiting() < others.len() {
+        tokio::task::yield_now().await;
+    }
+    owner.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(first.await.unwrap().person.unwrap().standing.person.get(), 1);
+    for (asked, snapshot) in others {
+        let snapshot = snapshot.await.unwrap();
+        let person = snapshot.person.as_ref().map(|person| person.standing.person.get());
+        assert_eq!(person, (asked != stranger).then_some(asked));
+        if asked == 7 {
+            assert_eq!(snapshot, expected);
+        }
+    }
+    assert_eq!(database.pool.round_trips() - before, 2);
 }

@@ -60,6 +60,11 @@ impl Database {
         Self::reached_by(self.config.clone(), &roomy())
     }
 
+    /// The same database by a pool that is there.
+    pub(crate) fn again_by(&self, pool: &Pool) -> Self {
+        Self { config: self.config.clone(), pool: pool.clone() }
+    }
+
     /// A database reached in another way, or by other limits.
     pub(crate) fn reached_by(config: Config, settings: &PoolSettings) -> Self {
         let pool = Pool::new(config.clone(), NoTls, settings).unwrap();

@@ -1,17 +1,20 @@
--- Everything that a decision may look at, read at one moment in one statement.
+-- Everything that decisions may look at, a row for each of those asked for, read at one moment in one statement.
 --
 -- $1 bucket of the credential, $2 its hash, $3 its kind, $4 hospital, $5 request id or null, $6 stay, $7 its part,
--- $8 discharge date, $9 item codes, $10 the day of each; none where whoever asks holds the catalogue of `reference_version`.
+-- $8 discharge date, each a list; $9 item codes and $10 the day of each, for all of those asked for: none where whoever asks holds
+-- the catalogue of `reference_version`.
 SELECT
     head.person_id, head.birth_date, head.standing_version, head.ledger_version, head.newest_settlement_id,
     coverage.*, identity.*, used.*, stays.*, hospital.*, catalogue.*, earlier.*, tombstone.*, same_stay.*,
     (SELECT version FROM reference_state WHERE only_row) AS reference_version
-FROM (SELECT 1) AS always
+FROM unnest($1::smallint[], $2::bytea[], $3::smallint[], $4::text[], $5::text[], $6::text[], $7::smallint[], $8::date[])
+    WITH ORDINALITY AS asked(bucket, credential_hash, kind, hospital_code, request_id, stay_id, part, discharge_date, place)
 LEFT JOIN LATERAL (
     SELECT h.bucket, h.person_id, h.birth_date, h.standing_version, h.ledger_version, h.newest_settlement_id
-    FROM credential c
+    FROM (SELECT * FROM credential c WHERE c.bucket = asked.bucket AND c.credential_hash = asked.credential_hash
+        AND c.kind = asked.kind OFFSET 0) c
     JOIN person_head h ON h.bucket = c.person_bucket AND h.person_id = c.person_id
-    WHERE c.bucket = $1::smallint AND c.credential_hash = $2::bytea AND c.kind = $3::smallint
+    OFFSET 0
 ) head ON true
 LEFT JOIN LATERAL (
     SELECT array_agg(c.scheme) AS coverage_scheme,
@@ -59,7 +62,8 @@ LEFT JOIN LATERAL (
 LEFT JOIN LATERAL (
     SELECT h.region AS hospital_region, h.level AS hospital_level, h.valid_from AS hospital_from, h.valid_to AS hospital_to
     FROM hospital h
-    WHERE h.hospital_code = $4::text AND h.valid_from <= $8::date AND (h.valid_to IS NULL OR $8 <= h.valid_to)
+    WHERE h.hospital_code = asked.hospital_code AND h.valid_from <= asked.discharge_date
+        AND (h.valid_to IS NULL OR asked.discharge_date <= h.valid_to)
     ORDER BY h.valid_from DESC
     LIMIT 1
 ) hospital ON true
@@ -70,15 +74,15 @@ LEFT JOIN LATERAL (
         array_agg(entry.advance_ratio_billionths) AS item_ratio,
         array_agg(entry.ceiling_e6) AS item_ceiling_e6,
         array_agg(entry.amount_name) AS item_amount_name
-    FROM unnest($9::text[], $10::date[]) WITH ORDINALITY AS asked(item_code, charged_on, ord)
+    FROM unnest($9::text[], $10::date[]) WITH ORDINALITY AS line(item_code, charged_on, ord)
     LEFT JOIN LATERAL (
         SELECT c.valid_from, c.valid_to, c.class, c.advance_ratio_billionths, c.amount_name,
             CASE hospital.hospital_level WHEN 1 THEN c.ceiling_price_level_1_e6 WHEN 2 THEN c.ceiling_price_level_2_e6
                 ELSE c.ceiling_price_level_3_e6 END AS ceiling_e6
         FROM unnest(ARRAY[hospital.hospital_region, left(hospital.hospital_region, 4) || '00',
             left(hospital.hospital_region, 2) || '0000', '000000']) WITH ORDINALITY AS wide(region, breadth)
-        JOIN catalogue_item c ON c.item_code = asked.item_code AND c.region = wide.region
-        WHERE c.valid_from <= asked.charged_on AND (c.valid_to IS NULL OR asked.charged_on <= c.valid_to)
+        JOIN catalogue_item c ON c.item_code = line.item_code AND c.region = wide.region
+        WHERE c.valid_from <= line.charged_on AND (c.valid_to IS NULL OR line.charged_on <= c.valid_to)
         -- The narrowest region wins; in one region spans do not overlap.
         ORDER BY wide.breadth
         LIMIT 1
@@ -89,23 +93,26 @@ LEFT JOIN LATERAL (
         s.body_sha256 AS earlier_body, s.reverses_settlement_id AS earlier_reverses,
         (SELECT r.settlement_id FROM settlement r WHERE r.bucket = s.bucket AND r.person_id = s.person_id
             AND r.reverses_settlement_id = s.settlement_id) AS earlier_reversed_by
-    FROM request_key k
+    FROM (SELECT * FROM request_key k
+        WHERE k.hospital_code = asked.hospital_code AND k.request_id = asked.request_id OFFSET 0) k
     LEFT JOIN LATERAL (
         -- OFFSET 0: looked for by its key; the plan is made while there are none, and would walk through all of them.
         SELECT * FROM settlement s WHERE s.bucket = k.bucket AND s.settlement_id = k.settlement_id OFFSET 0
     ) s ON true
-    WHERE k.hospital_code = $4 AND k.request_id = $5::text
 ) earlier ON true
 LEFT JOIN LATERAL (
     SELECT t.original_request_id AS tombstone_original, t.reversal_request_id AS tombstone_reversal,
         t.left_at AS tombstone_left_at
     FROM tombstone t
     WHERE earlier.earlier_request IS NOT NULL AND earlier.earlier_settlement IS NULL
-        AND t.hospital_code = $4 AND (t.original_request_id = $5 OR t.reversal_request_id = $5)
+        AND t.hospital_code = asked.hospital_code
+        AND (t.original_request_id = asked.request_id OR t.reversal_request_id = asked.request_id)
     LIMIT 1
 ) tombstone ON true
 LEFT JOIN LATERAL (
     SELECT s.settlement_id AS same_stay_settlement, s.person_id AS same_stay_person
     FROM stay s
-    WHERE s.hospital_code = $4 AND s.stay_id = $6::text AND s.part = $7::smallint AND NOT s.reversed
+    WHERE s.hospital_code = asked.hospital_code AND s.stay_id = asked.stay_id AND s.part = asked.part AND NOT s.reversed
+    OFFSET 0
 ) same_stay ON true
+ORDER BY asked.place

@@ -1,0 +1,174 @@
+//! Snapshots in groups: who asks while the last group is read is in the next one. No timer, and nobody waits alone.
+//!
+//! To set a statement up costs ten times what one more row of it does.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::civil::Date;
+use tokio::sync::oneshot;
+use tokio_postgres::Row;
+
+use super::error::{Operation, StoreError};
+use super::pool::{Connection, Pool};
+use super::{credential_bucket, snapshot};
+use crate::domain::ids::{HospitalCode, ItemCode, RequestId, StayId};
+use crate::limits;
+
+/// What one snapshot is of.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) credential_hash: [u8; 32],
+    pub(super) credential_kind: u8,
+    /// The bill's part; nothing where only the person is asked for.
+    pub(super) stay: Option<AskedStay>,
+}
+
+/// What is asked of a bill besides its items.
+#[derive(Clone, Debug)]
+pub(super) struct AskedStay {
+    pub(super) hospital: HospitalCode,
+    pub(super) request: Option<RequestId>,
+    pub(super) stay: StayId,
+    pub(super) part: i16,
+    pub(super) discharge: Date,
+}
+
+/// Where those who ask wait.
+#[derive(Debug, Default)]
+pub(super) struct Reads(Mutex<Queue>);
+
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: Vec<Job>,
+    readers: usize,
+}
+
+#[derive(Debug)]
+struct Job {
+    asked: Asked,
+    told: oneshot::Sender<Result<Row, StoreError>>,
+}
+
+impl Asked {
+    pub(super) fn operation(&self) -> Operation {
+        match &self.stay {
+            Some(stay) => Operation::Snapshot(stay.hospital.clone()),
+            None => Operation::Standing,
+        }
+    }
+}
+
+impl Reads {
+    /// Reads one with the next group, without items.
+    pub(super) async fn read(&self, pool: &Pool, asked: Asked) -> Result<Row, StoreError> {
+        let operation = asked.operation();
+        let (told, tell) = oneshot::channel();
+        let lead = {
+            let mut queue = self.lock();
+            if limits::READ_BACKLOG_MAX <= queue.waiting.len() {
+                return Err(StoreError::Backlog { operation });
+            }
+            queue.waiting.push(Job { asked, told });
+            // One more reader helps only where a whole group waits that nobody takes.
+            let wanted = queue.readers == 0 || limits::READ_GROUP_MAX < queue.waiting.len();
+            let lead = wanted && queue.readers < limits::READERS_MAX;
+            if lead {
+                queue.readers = queue.readers.saturating_add(1);
+            }
+            lead
+        };
+        if lead {
+            tokio::spawn(lead_groups(pool.clone()));
+        }
+        tell.await.unwrap_or(Err(StoreError::WriterLost { operation }))
+    }
+
+    /// How many wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.lock().waiting.len()
+    }
+
+    fn next_group(&self) -> Option<Vec<Job>> {
+        let mut queue = self.lock();
+        let size = queue.waiting.len().min(limits::READ_GROUP_MAX);
+        if size == 0 {
+            queue.readers = queue.readers.saturating_sub(1);
+            return None;
+        }
+        Some(queue.waiting.drain(..size).collect())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // Nothing in here can panic half way.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn lead_groups(pool: Pool) {
+    while let Some(group) = pool.reads().next_group() {
+        let (asked, told): (Vec<Asked>, Vec<_>) =
+            group.into_iter().map(|job| (job.asked, job.told)).unzip();
+        match read_group(&pool, &asked).await {
+            Ok(rows) => told.into_iter().zip(rows).for_each(|(told, row)| {
+                told.send(Ok(row)).ok();
+            }),
+            Err(error) => {
+                let shared = Arc::new(error);
+                for (told, asked) in told.into_iter().zip(asked) {
+                    let source = Arc::clone(&shared);
+                    let operation = asked.operation();
+                    told.send(Err(StoreError::Together { operation, source })).ok();
+                }
+            }
+        }
+    }
+}
+
+async fn read_group(pool: &Pool, asked: &[Asked]) -> Result<Vec<Row>, StoreError> {
+    let operation = asked.first().map_or(Operation::Standing, Asked::operation);
+    let connection = pool.take(&operation).await?;
+    query(&connection, asked, &[], &operation).await
+}
+
+/// One round trip: a row for each, with these items for all.
+pub(super) async fn query(
+    connection: &Connection,
+    asked: &[Asked],
+    items: &[(&ItemCode, Date)],
+    operation: &Operation,
+) -> Result<Vec<Row>, StoreError> {
+    fn each<'a, T>(asked: &'a [Asked], of: impl Fn(&'a Asked) -> T) -> Vec<T> {
+        asked.iter().map(of).collect()
+    }
+    fn of_stay<'a, T>(
+        asked: &'a [Asked],
+        of: impl Fn(&'a AskedStay) -> Option<T>,
+    ) -> Vec<Option<T>> {
+        asked.iter().map(|asked| asked.stay.as_ref().and_then(&of)).collect()
+    }
+    let (codes, days): (Vec<&str>, Vec<Date>) =
+        items.iter().map(|(code, day)| (code.as_str(), *day)).unzip();
+    let rows = connection
+        .query(
+            snapshot::SQL,
+            &[
+                &each(asked, |asked| credential_bucket(&asked.credential_hash)),
+                &each(asked, |asked| asked.credential_hash.as_slice()),
+                &each(asked, |asked| i16::from(asked.credential_kind)),
+                &of_stay(asked, |stay| Some(stay.hospital.as_str())),
+                &of_stay(asked, |stay| stay.request.as_ref().map(RequestId::as_str)),
+                &of_stay(asked, |stay| Some(stay.stay.as_str())),
+                &of_stay(asked, |stay| Some(stay.part)),
+                &of_stay(asked, |stay| Some(stay.discharge)),
+                &codes,
+                &days,
+            ],
+            operation,
+        )
+        .await?;
+    if rows.len() == asked.len() {
+        Ok(rows)
+    } else {
+        Err(StoreError::Stored { operation: operation.clone(), field: "snapshot" })
+    }
+}
