@@ -123,8 +123,9 @@ pub const COMMIT_WRITERS_MAX: usize = 16;
 /// Entries that wait for their group: at a tenth of what a machine of two cores commits, they are written before the desk gives up.
 pub const COMMIT_BACKLOG_MAX: usize = 4_096;
 
-/// How often a settlement is decided again because its snapshot moved, before it is refused as busy.
-pub const DECIDE_ATTEMPTS_MAX: usize = 8;
+/// How often a settlement is decided again because its snapshot moved, before it is refused as busy. Each try takes a few
+/// milliseconds; between two gateways that meet on one person each is lost every other time, so that all are in one of 65 000.
+pub const DECIDE_ATTEMPTS_MAX: usize = 16;
 
 /// Client connections at once. A hospital's interface server keeps a few; a province has some thousand hospitals.
 pub const CONNECTIONS_MAX: usize = 4_096;

@@ -97,7 +97,7 @@ impl App {
         } else {
             Some(self.read_token(&request.claim, &request.quote_token, now.at))
         };
-        let mut turn = None;
+        let mut turn = self.turns.join(&request.claim.credential).await;
         for attempt in 1..=limits::DECIDE_ATTEMPTS_MAX {
             tracing::Span::current().record("attempts", attempt);
             match self.attempt(caller, request, token.as_ref()).await? {

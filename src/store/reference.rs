@@ -54,6 +54,11 @@ impl Held {
         self.catalogue.load_full()
     }
 
+    /// Lets go of what is held.
+    pub(super) fn forget(&self) {
+        self.catalogue.store(None);
+    }
+
     /// Reads it again behind the caller, unless somebody does already or just did.
     pub(super) fn read_again(&self, pool: &Pool) {
         let just_read = self

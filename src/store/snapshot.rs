@@ -82,7 +82,7 @@ pub struct EarlierSettlement {
     pub reversed_by: Option<SettlementId>,
 }
 
-/// Reads it: in one round trip, but for the first time after the catalogue changed.
+/// Reads it: in one round trip, but for the first time after another gateway changed the catalogue.
 pub async fn snapshot(pool: &Pool, wanted: &ReadSnapshot<'_>) -> Result<Snapshot, StoreError> {
     let operation = Operation::Snapshot(wanted.hospital.clone());
     let asked = Asked {

@@ -1,7 +1,7 @@
 //! Rows like a real one: statements that write what one settlement wrote, for other persons and under other ids.
 //!
 //! Columns and values are read from the database, so that a changed schema changes the statements; what a settlement writes, by
-//! table, stands in [`TABLES`].
+//! table, stands in `TABLES`.
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 

@@ -155,7 +155,7 @@ pub fn write(path: &Path, result: &impl Serialize) -> Result<(), anyhow::Error> 
     std::fs::write(path, text).with_context(|| format!("write {}", path.display()))
 }
 
-/// Reads what [`write`] wrote.
+/// Reads what [`write()`] wrote.
 pub fn read<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<T, anyhow::Error> {
     let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
     serde_json::from_str(&text).with_context(|| format!("read {}", path.display()))

@@ -249,6 +249,7 @@ pub async fn take(
     )
     .await?;
     work.commit().await?;
+    forget_reference(pool, list.kind);
     Ok(Taken::Durable(batch))
 }
 
@@ -289,7 +290,16 @@ pub async fn finish(pool: &Pool, list: &Begin) -> Result<Closed, StoreError> {
     )
     .await?;
     work.commit().await?;
+    forget_reference(pool, list.kind);
     Ok(Closed::Finished(summary))
+}
+
+/// What is held in memory of hospitals and items is no longer what is recorded: the next snapshot need not find that out.
+fn forget_reference(pool: &Pool, kind: RowKind) {
+    match kind {
+        RowKind::Hospital | RowKind::Catalogue => pool.reference().forget(),
+        RowKind::Person | RowKind::Coverage | RowKind::Identity | RowKind::Opening => {}
+    }
 }
 
 /// Why a full list must not end what it does not carry. Asked under the lock: another may have been finished meanwhile.
