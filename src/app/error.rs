@@ -30,6 +30,9 @@ pub enum AppError {
     /// The person's record kept moving while we decided.
     #[error("decide on a person that kept moving")]
     Contended,
+    /// Whoever asked no longer waits: nothing was begun that had not been.
+    #[error("answer before the deadline")]
+    DeadlinePassed,
     /// The rules that decided are superseded in the database: this gateway does not have the newer ones yet.
     #[error("commit under rules that are superseded")]
     RulesMoved,
@@ -107,7 +110,7 @@ impl AppError {
     /// Who must act.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Refused(_) => ErrorKind::Caller,
+            Self::Refused(_) | Self::DeadlinePassed => ErrorKind::Caller,
             Self::Contended => ErrorKind::Busy,
             Self::Store { source, .. } if source.is_busy() => ErrorKind::Busy,
             Self::Store { source, .. } if source.is_outage() => ErrorKind::Dependency,

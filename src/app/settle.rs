@@ -1,6 +1,7 @@
 //! Read, decide, record; again from a fresh snapshot when something moved in between.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use jiff::civil::Date;
 use tracing::{Instrument as _, instrument};
@@ -100,6 +101,10 @@ impl App {
         let mut turn = self.turns.join(&request.claim.credential).await;
         for attempt in 1..=limits::DECIDE_ATTEMPTS_MAX {
             tracing::Span::current().record("attempts", attempt);
+            // Its turn may have come late.
+            if caller.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                return Err(AppError::DeadlinePassed);
+            }
             match self.attempt(caller, request, token.as_ref()).await? {
                 Attempt::Done(settled) => return Ok(settled),
                 // From now on one at a time: whoever meets others on one person queues with them.
@@ -293,7 +298,9 @@ impl App {
 
 /// A commit whose answer got lost may have been written.
 pub(super) fn commit_failed(source: StoreError) -> AppError {
-    if source.is_outage() && !source.is_unsent() {
+    if matches!(source, StoreError::DeadlinePassed { .. }) {
+        AppError::DeadlinePassed
+    } else if source.is_outage() && !source.is_unsent() {
         AppError::OutcomeUnknown { source }
     } else {
         AppError::Store { step: "commit", source }

@@ -50,7 +50,12 @@ impl From<Invalid> for Unanswered {
 
 impl From<AppError> for Unanswered {
     fn from(error: AppError) -> Self {
-        Self::App(error)
+        // The same, whether it passed on arrival or in a queue.
+        if matches!(error, AppError::DeadlinePassed) {
+            Self::DeadlinePassed
+        } else {
+            Self::App(error)
+        }
     }
 }
 
@@ -130,6 +135,7 @@ fn failed(error: &AppError) -> Told {
                 AppError::Refused(_)
                 | AppError::Store { .. }
                 | AppError::Contended
+                | AppError::DeadlinePassed
                 | AppError::Record { .. }
                 | AppError::PackageLost(_)
                 | AppError::Random

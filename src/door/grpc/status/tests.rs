@@ -45,6 +45,8 @@ fn every_error_says_who_must_act_and_how() {
     check(app(AppError::Unbalanced), Code::Internal, "INTERNAL", false);
     check(Unanswered::Panicked, Code::Internal, "INTERNAL", false);
     check(Unanswered::CallerUnknown, Code::Unauthenticated, "CALLER_UNKNOWN", false);
+    let queued = AppError::DeadlinePassed.into();
+    check(queued, Code::DeadlineExceeded, "DEADLINE_PASSED", false);
     check(Unanswered::DeadlinePassed, Code::DeadlineExceeded, "DEADLINE_PASSED", false);
 }
 
