@@ -137,6 +137,15 @@ impl App {
         claimed.map_err(AppError::store("compare the credential key"))
     }
 
+    /// Makes this gateway known to the others on its database, and begins to read into memory what most calls look at. To be called
+    /// once, before the first call is answered.
+    pub async fn begin(&self) -> Result<(), AppError> {
+        let joined = store::join_gateways(&self.pool).await;
+        joined.map_err(AppError::store("make this gateway known to the others"))?;
+        self.pool.remember();
+        Ok(())
+    }
+
     /// The only clock of the product.
     pub fn now(&self) -> Now {
         let at = Timestamp::now();

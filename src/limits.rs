@@ -108,6 +108,15 @@ pub const READERS_MAX: usize = 4;
 /// Snapshots that wait for their group.
 pub const READ_BACKLOG_MAX: usize = 4_096;
 
+/// Persons of the registry that are held in memory, at about 80 bytes each: half a gigabyte.
+pub const REGISTRY_PERSONS_HELD_MAX: usize = 6_000_000;
+
+/// What those who were here lately take in memory, with all that they have used.
+pub const RECENT_PERSONS_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Request ids that are remembered as used up, at some sixteen bytes each: what a hospital sends again it mostly sends at once.
+pub const RECENT_REQUESTS_MAX: usize = 262_144;
+
 /// Rows of the catalogue that are held in memory, at about 600 bytes each. The national lists have some 300 000 items.
 pub const CATALOGUE_ROWS_HELD_MAX: usize = 1_000_000;
 

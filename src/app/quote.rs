@@ -72,6 +72,14 @@ impl App {
         tracing::debug!(caller.name = %caller.name, "Quote asked for");
         let now = self.now();
         claim.bill.check(now.day, limits::CHARGE_LINES_MAX).map_err(Refusal::Bill)?;
+        // Only where nobody else writes is what is held in memory what is recorded.
+        let remembered = if self.pool.is_alone() { self.remember(claim, None) } else { None };
+        if let Some(snapshot) = remembered.filter(|snapshot| snapshot.stay_in_force.is_none())
+            && let Decision::Decided(decided) = self.decide(claim, &snapshot, now.day)?
+        {
+            let seen = (snapshot.reference_sha256(), now.at);
+            return Ok(Outcome::Decided(self.bind(claim, *decided, seen)));
+        }
         let snapshot = self.read(claim, None).await?;
         if let Some((settlement, _)) = snapshot.stay_in_force {
             return Err(Refusal::StaySettled(Some(settlement)).into());

@@ -159,7 +159,7 @@ impl App {
         };
         let (entry, record) = entry::reversal(&original, &seen, said)?;
         let entry = Arc::new(entry);
-        match store::commit(&self.pool, Arc::clone(&entry), caller.deadline).await {
+        match store::commit(&self.pool, Arc::clone(&entry), None, caller.deadline).await {
             Ok(Committed::Committed) => {
                 let package = Arc::clone(&package);
                 let answer = Answer { entry, record, package, reversed_by: None, repeat: false };

@@ -10,7 +10,7 @@ use super::entry::{self, bill_sha256};
 use super::quote::{Moved, Token};
 use super::{Answer, App, AppError, Caller, Claim, Now, Refusal};
 use crate::domain::cascade::{Inputs, Traced, decide};
-use crate::domain::ids::{PersonId, RequestId};
+use crate::domain::ids::{ItemCode, PersonId, RequestId};
 use crate::domain::prepare::{Frozen, coverage_of, policy_year, prepare};
 use crate::domain::record::Record;
 use crate::domain::rules::Package;
@@ -18,7 +18,7 @@ use crate::domain::standing::{Hospital, Scheme};
 use crate::domain::verdict::{self, Decline, Reason, Verdict};
 use crate::limits;
 use crate::store::{
-    self, Committed, Earlier, Found as Stored, Key, ReadSnapshot, Snapshot, StoreError,
+    self, Committed, Earlier, Found as Stored, Key, ReadSnapshot, Seen, Snapshot, StoreError,
 };
 
 /// A bill to settle.
@@ -66,8 +66,10 @@ pub(super) struct Decided {
 /// What one attempt came to.
 enum Attempt {
     Done(Settled),
-    /// Something moved in between: read and decide again.
+    /// Something moved in between: decide again.
     Again,
+    /// What is held in memory is not enough to say so: read, and decide again.
+    Look,
     /// The rules moved in between: another gateway published newer ones.
     RulesMoved,
 }
@@ -98,20 +100,21 @@ impl App {
         } else {
             Some(self.read_token(&request.claim, &request.quote_token, now.at))
         };
-        let mut turn = self.turns.join(&request.claim.credential).await;
+        // One at a time for each person: the next one decides on what this one leaves.
+        let _turn = self.turns.take(&request.claim.credential).await;
+        let mut look = false;
         for attempt in 1..=limits::DECIDE_ATTEMPTS_MAX {
             tracing::Span::current().record("attempts", attempt);
             // Its turn may have come late.
             if caller.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
                 return Err(AppError::DeadlinePassed);
             }
-            match self.attempt(caller, request, token.as_ref()).await? {
+            let remembered =
+                if look { None } else { self.remember(&request.claim, Some(&request.request)) };
+            match self.attempt(caller, request, token.as_ref(), remembered).await? {
                 Attempt::Done(settled) => return Ok(settled),
-                // From now on one at a time: whoever meets others on one person queues with them.
-                Attempt::Again if turn.is_none() => {
-                    turn = self.turns.take(&request.claim.credential).await
-                }
                 Attempt::Again => {}
+                Attempt::Look => look = true,
                 Attempt::RulesMoved => return Err(AppError::RulesMoved),
             }
         }
@@ -123,10 +126,19 @@ impl App {
         caller: &Caller,
         request: &SettleRequest,
         token: Option<&Result<Token, Refusal>>,
+        remembered: Option<Snapshot>,
     ) -> Result<Attempt, AppError> {
         let now = self.now();
         let claim = &request.claim;
-        let snapshot = self.read(claim, Some(&request.request)).await?;
+        // Only a settlement is verified by its commit; whatever else is answered must have been read.
+        let certain = remembered.is_none();
+        let snapshot = match remembered {
+            Some(snapshot) => snapshot,
+            None => self.read(claim, Some(&request.request)).await?,
+        };
+        if !certain && snapshot.stay_in_force.is_some() {
+            return Ok(Attempt::Look);
+        }
         if let Some(earlier) = &snapshot.earlier {
             return self.repeat(request, earlier).await.map(Attempt::Done);
         }
@@ -134,17 +146,26 @@ impl App {
             return Err(Refusal::StaySettled(Some(settlement)).into());
         }
         let decided = match self.decide(claim, &snapshot, now.day)? {
+            Decision::Declined(_) if !certain => return Ok(Attempt::Look),
             Decision::Declined(decline) => return Ok(Attempt::Done(Settled::Declined(decline))),
             Decision::Decided(decided) => *decided,
         };
         if let Some(token) = token {
+            if !certain && token.is_err() {
+                return Ok(Attempt::Look);
+            }
             let token = token.as_ref().map_err(|refusal| refusal.clone())?;
             let seen = (snapshot.reference_sha256(), now.at);
             if let Some(moved) = self.moved(claim, token, &decided, seen) {
+                if !certain {
+                    return Ok(Attempt::Look);
+                }
                 return Ok(Attempt::Done(Settled::QuoteMoved(Box::new(moved))));
             }
         }
-        self.record(caller, request, decided, &now).await
+        let Snapshot { person, changes, remembered, .. } = snapshot;
+        let seen = person.map(|person| Seen { person, changes, reference_version: remembered });
+        self.record(caller, request, (decided, seen), &now).await
     }
 
     /// Writes what was decided, once, if nothing moved.
@@ -152,14 +173,14 @@ impl App {
         &self,
         caller: &Caller,
         request: &SettleRequest,
-        decided: Decided,
+        (decided, seen): (Decided, Option<Seen>),
         now: &Now,
     ) -> Result<Attempt, AppError> {
         let package = Arc::clone(&decided.package);
         let (entry, record) =
             entry::settlement(caller, request, decided, (now, self.random_u64()?))?;
         let entry = Arc::new(entry);
-        let commit = store::commit(&self.pool, Arc::clone(&entry), caller.deadline);
+        let commit = store::commit(&self.pool, Arc::clone(&entry), seen, caller.deadline);
         let commit = commit.instrument(tracing::info_span!("commit"));
         match commit.await {
             Ok(Committed::Committed) => {
@@ -167,14 +188,11 @@ impl App {
                 let answer = Answer { entry, record, package, reversed_by: None, repeat: false };
                 Ok(Attempt::Done(Settled::Answer(Box::new(answer))))
             }
-            // Another attempt of the same request may have won: the next read shows it.
-            Ok(
-                Committed::StandingMoved
-                | Committed::AccumulatorsMoved
-                | Committed::RequestIdTaken
-                | Committed::Tombstoned
-                | Committed::StayTaken,
-            ) => Ok(Attempt::Again),
+            Ok(Committed::StandingMoved | Committed::AccumulatorsMoved) => Ok(Attempt::Again),
+            // Another attempt of the same request may have won: a read shows it.
+            Ok(Committed::RequestIdTaken | Committed::Tombstoned | Committed::StayTaken) => {
+                Ok(Attempt::Look)
+            }
             Ok(Committed::PackageMoved) => Ok(Attempt::RulesMoved),
             Ok(Committed::AlreadyReversed | Committed::ReversesUnknown) => {
                 Err(AppError::Unbalanced)
@@ -190,22 +208,15 @@ impl App {
         claim: &Claim,
         request: Option<&RequestId>,
     ) -> Result<Snapshot, AppError> {
-        let bill = &claim.bill;
-        let mut items: Vec<_> =
-            bill.lines.iter().map(|line| (&line.item, line.charged_on)).collect();
-        items.sort_unstable();
-        items.dedup();
-        let wanted = ReadSnapshot {
-            credential_hash: claim.credential.hash,
-            credential_kind: claim.credential.kind,
-            hospital: &bill.hospital,
-            request,
-            stay: &bill.stay,
-            stay_part: bill.stay_part,
-            discharge: bill.discharge,
-            items: &items,
-        };
+        let items = items_of(claim);
+        let wanted = wanted(claim, request, &items);
         store::snapshot(&self.pool, &wanted).await.map_err(AppError::store("read a snapshot"))
+    }
+
+    /// The same from memory, where all of it is there.
+    pub(super) fn remember(&self, claim: &Claim, request: Option<&RequestId>) -> Option<Snapshot> {
+        let items = items_of(claim);
+        store::remember(&self.pool, &wanted(claim, request, &items))
     }
 
     /// Has the domain decide. Waits for nothing.
@@ -230,7 +241,7 @@ impl App {
         let hospital = snapshot.hospital.as_ref();
         let hospital =
             hospital.ok_or_else(|| Decline::new(Reason::HospitalUnknown, "bill.hospital_code"))?;
-        let person = snapshot.person.as_ref();
+        let person = snapshot.person.as_deref();
         let person =
             person.ok_or_else(|| Decline::new(Reason::PersonUnknown, "bill.credential"))?;
         let coverage = coverage_of(bill, person)?;
@@ -293,6 +304,33 @@ impl App {
             }
             Some(Stored::Tombstone(_)) | None => Err(Refusal::SettlementUnknown.into()),
         }
+    }
+}
+
+/// The items of a bill and the day of each; every pair once.
+fn items_of(claim: &Claim) -> Vec<(&ItemCode, Date)> {
+    let lines = &claim.bill.lines;
+    let mut items: Vec<_> = lines.iter().map(|line| (&line.item, line.charged_on)).collect();
+    items.sort_unstable();
+    items.dedup();
+    items
+}
+
+fn wanted<'a>(
+    claim: &'a Claim,
+    request: Option<&'a RequestId>,
+    items: &'a [(&'a ItemCode, Date)],
+) -> ReadSnapshot<'a> {
+    let bill = &claim.bill;
+    ReadSnapshot {
+        credential_hash: claim.credential.hash,
+        credential_kind: claim.credential.kind,
+        hospital: &bill.hospital,
+        request,
+        stay: &bill.stay,
+        stay_part: bill.stay_part,
+        discharge: bill.discharge,
+        items,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Turns for settlements of the same person in this process, taken only by those that have already met each other.
+//! Turns for settlements of the same person in this process: each decides on what the one before it left.
 //!
 //! The database decides who wins; turns only keep a crowd on one person from deciding over and over in vain.
 
@@ -7,7 +7,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use super::CredentialHash;
 
 /// Enough that two persons rarely share a turn.
-const TURNS: usize = 1_024;
+const TURNS: usize = 16_384;
 
 #[derive(Debug)]
 pub(super) struct Turns(Vec<Semaphore>);
@@ -17,19 +17,10 @@ impl Turns {
         Self((0..TURNS).map(|_| Semaphore::new(1)).collect())
     }
 
-    /// Joins the queue where there is one: whoever comes later must not win over those who wait. Nothing where there is none.
-    pub(super) async fn join(&self, credential: &CredentialHash) -> Option<SemaphorePermit<'_>> {
-        let queued = self.turn(credential)?.available_permits() == 0;
-        if queued { self.take(credential).await } else { None }
-    }
-
     /// Waits for this person's turn.
     pub(super) async fn take(&self, credential: &CredentialHash) -> Option<SemaphorePermit<'_>> {
-        self.turn(credential)?.acquire().await.ok()
-    }
-
-    fn turn(&self, credential: &CredentialHash) -> Option<&Semaphore> {
         let [first, second, ..] = credential.hash;
-        self.0.get(usize::from(u16::from_be_bytes([first, second])) % TURNS)
+        let place = usize::from(u16::from_be_bytes([first, second])) % TURNS;
+        self.0.get(place)?.acquire().await.ok()
     }
 }

@@ -82,6 +82,7 @@ async fn serve_on(
         return Err(other_keys(config, database));
     }
     let app = Arc::new(app);
+    app.begin().await?;
     let packages = app.rulebook.packages();
     let published = app::publish(&app.pool, &packages).await?;
     admitted(&published).map_err(|(en, zh)| anyhow!("{en}\n{zh}"))?;

@@ -3,6 +3,7 @@
 use jiff::civil::Date;
 
 use super::ids::{HospitalCode, PersonId, RegionCode, SettlementId, StayId};
+use super::ledger::{Entry, MovedEntry};
 use super::money::Fen;
 
 /// By which scheme a person is insured.
@@ -156,6 +157,68 @@ impl Scheme {
             "employee" => Some(Self::Employee),
             _ => None,
         }
+    }
+}
+
+impl PersonSnapshot {
+    /// Makes it what it is once a settlement that was decided on it is written. False, and to be read anew, for a reversal or
+    /// where an amount does not fit.
+    pub fn move_by(&mut self, entry: &Entry) -> bool {
+        if entry.reverses.is_some() || entry.ledger_version != self.ledger_version {
+            return false;
+        }
+        for moved in &entry.moved {
+            if !self.use_more(entry, moved) {
+                return false;
+            }
+        }
+        let same = |stay: &StayRecord| {
+            stay.hospital == entry.hospital
+                && stay.stay == entry.stay
+                && stay.part == entry.stay_part
+        };
+        // Settled again after a reversal: one row a stay, the newest last.
+        self.stays.retain(|stay| !same(stay));
+        self.stays.push(StayRecord {
+            hospital: entry.hospital.clone(),
+            level: entry.level,
+            stay: entry.stay.clone(),
+            part: entry.stay_part,
+            care: entry.care.word().to_owned(),
+            admission: entry.admission,
+            discharge: entry.discharge,
+            region: entry.insured_region,
+            scheme: entry.scheme,
+            year: entry.year,
+            deductible: entry.breakdown.deductible,
+            settlement: entry.settlement.clone(),
+            reversed: false,
+        });
+        self.newest = Some(entry.settlement.clone());
+        self.ledger_version = self.ledger_version.saturating_add(1);
+        true
+    }
+
+    fn use_more(&mut self, entry: &Entry, moved: &MovedEntry) -> bool {
+        let counts = |used: &&mut Used| {
+            used.region == entry.insured_region
+                && used.scheme == entry.scheme
+                && used.year == moved.year
+                && used.name == moved.name
+        };
+        if let Some(used) = self.used.iter_mut().find(counts) {
+            let Some(amount) = used.amount.checked_add(moved.by) else { return false };
+            used.amount = amount;
+        } else {
+            self.used.push(Used {
+                region: entry.insured_region,
+                scheme: entry.scheme,
+                year: moved.year,
+                name: moved.name.clone(),
+                amount: moved.by,
+            });
+        }
+        true
     }
 }
 

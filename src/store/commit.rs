@@ -1,5 +1,6 @@
 //! Writes entries: each durable, or nothing of it, in the next group that goes to the database.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,8 +13,11 @@ use super::row::Reader;
 use super::value::Group;
 use crate::domain::ids::SettlementId;
 use crate::domain::ledger::Entry;
+use crate::domain::money::Fen;
+use crate::domain::standing::{PersonSnapshot, StayRecord, Used};
 
 pub(super) const SQL: &str = include_str!("sql/commit.sql");
+pub(super) const LEAN: &str = include_str!("sql/commit_lean.sql");
 const WHY_NOT: &str = include_str!("sql/why_not.sql");
 
 /// What came of an entry. Anything but the first wrote nothing.
@@ -39,31 +43,96 @@ pub enum Committed {
     ReversesUnknown,
 }
 
+/// What a decision saw, so that less needs to be looked for when it is written.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// The person.
+    pub person: Arc<PersonSnapshot>,
+    /// How far changes of what is held in memory had come before.
+    pub changes: u64,
+    /// The version of the catalogue, where it was read from memory: it must still be the recorded one.
+    pub reference_version: Option<i64>,
+}
+
+/// An entry on its way.
+#[derive(Debug)]
+pub(super) struct Write {
+    pub(super) entry: Arc<Entry>,
+    pub(super) seen: Option<Seen>,
+    /// May it be written without looking for what its keys refuse anyway?
+    pub(super) lean: bool,
+    /// What the accumulators of the policy year come to, by name, where it is known that there were some.
+    pub(super) used: Option<BTreeMap<String, Fen>>,
+}
+
+impl Write {
+    fn new(entry: Arc<Entry>, seen: Option<Seen>) -> Self {
+        let used = seen.as_ref().and_then(|seen| used_after(&entry, &seen.person));
+        let lean = used.is_some();
+        let used = used.filter(|used| !used.is_empty());
+        Self { entry, seen, lean, used }
+    }
+}
+
+/// What the accumulators of an entry's policy year come to, and nothing inside where there were none; nothing at all for whatever the
+/// lean statement can not write.
+fn used_after(entry: &Entry, person: &PersonSnapshot) -> Option<BTreeMap<String, Fen>> {
+    let here = |used: &&Used| {
+        used.region == entry.insured_region
+            && used.scheme == entry.scheme
+            && used.year == entry.year
+    };
+    let had_stay = |stay: &StayRecord| {
+        stay.hospital == entry.hospital && stay.stay == entry.stay && stay.part == entry.stay_part
+    };
+    let life = entry.moved.iter().any(|moved| moved.year != entry.year);
+    if entry.reverses.is_some() || life || person.stays.iter().any(had_stay) {
+        return None;
+    }
+    let mut after: BTreeMap<String, Fen> =
+        person.used.iter().filter(here).map(|used| (used.name.clone(), used.amount)).collect();
+    if !after.is_empty() {
+        for moved in &entry.moved {
+            let amount = after.entry(moved.name.clone()).or_insert(Fen::ZERO);
+            *amount = amount.checked_add(moved.by)?;
+        }
+    }
+    Some(after)
+}
+
 /// Writes it with the next group. Not begun once `deadline` has passed.
 pub async fn commit(
     pool: &Pool,
     entry: impl Into<Arc<Entry>>,
+    seen: Option<Seen>,
     deadline: Option<Instant>,
 ) -> Result<Committed, StoreError> {
-    pool.pipeline().write(pool, entry.into(), deadline).await
+    pool.pipeline().write(pool, Write::new(entry.into(), seen), deadline).await
 }
 
 /// What became of a group.
 pub(super) enum Written {
     /// What came of each.
     Each(Vec<Result<Committed, StoreError>>),
-    /// One of them is taken at this very moment, or does not fit: each must be tried alone.
+    /// One of them is taken, or does not fit: it must be tried with more care, at last each alone.
     TryAlone,
     /// None was written, or it is not known.
     Failed(StoreError),
 }
 
 /// Writes a group, each entry of another person, in the order of persons.
-pub(super) async fn write_group(connection: &Connection, entries: &[&Entry]) -> Written {
+pub(super) async fn write_group(
+    connection: &Connection,
+    entries: &[&Write],
+    statement: &'static str,
+) -> Written {
     let operation = operation_of(entries);
-    let rows = match connection.try_query(SQL, &[&Group(entries)]).await {
+    let reference = entries.first().and_then(|first| first.seen.as_ref()?.reference_version);
+    let rows = match connection.try_query(statement, &[&Group(entries), &reference]).await {
         Ok(rows) => rows,
-        Err(source) if 1 < entries.len() && concerns_one(&source) => return Written::TryAlone,
+        Err(source) if (1 < entries.len() || statement == LEAN) && concerns_one(&source) => {
+            return Written::TryAlone;
+        }
         Err(source) => return Written::Failed(StoreError::Statement { operation, source }),
     };
     let mut outcomes: Vec<Option<Committed>> = vec![None; entries.len()];
@@ -81,7 +150,7 @@ pub(super) async fn write_group(connection: &Connection, entries: &[&Entry]) -> 
     for (outcome, entry) in outcomes.into_iter().zip(entries) {
         each.push(match outcome {
             Some(outcome) => Ok(outcome),
-            None => why_not(connection, entry).await,
+            None => why_not(connection, &entry.entry).await,
         });
     }
     Written::Each(each)
@@ -112,8 +181,9 @@ pub(super) async fn refused(
 }
 
 /// What a group is called when it fails: by its first entry.
-pub(super) fn operation_of(entries: &[&Entry]) -> Operation {
-    entries.first().map_or(Operation::Standing, |entry| Operation::Commit(entry.settlement.clone()))
+pub(super) fn operation_of(entries: &[&Write]) -> Operation {
+    let first = entries.first();
+    first.map_or(Operation::Standing, |first| Operation::Commit(first.entry.settlement.clone()))
 }
 
 /// Is it one entry that was refused, or waited in vain, and not the database that fails? Then nothing of the group was written.
@@ -127,7 +197,7 @@ fn concerns_one(source: &tokio_postgres::Error) -> bool {
 
 /// Asks what stood against an entry.
 async fn why_not(connection: &Connection, entry: &Entry) -> Result<Committed, StoreError> {
-    let operation = operation_of(&[entry]);
+    let operation = Operation::Commit(entry.settlement.clone());
     let rows = connection
         .query(
             WHY_NOT,

@@ -109,6 +109,10 @@ pub enum Operation {
     FindHospital(HospitalCode),
     /// Reading the catalogue into memory.
     ReadCatalogue,
+    /// Seeing which other gateways are there.
+    Presence,
+    /// Reading the registry into memory.
+    ReadRegistry,
     /// Reading who a person is.
     Standing,
     /// Leaving a tombstone.
@@ -138,6 +142,8 @@ impl fmt::Display for Operation {
                 write!(f, "find request {} of hospital {hospital}", request.logged())
             }
             Self::FindHospital(hospital) => write!(f, "find hospital {hospital}"),
+            Self::Presence => f.write_str("see which other gateways are there"),
+            Self::ReadRegistry => f.write_str("read the registry into memory"),
             Self::ReadCatalogue => f.write_str("read the catalogue into memory"),
             Self::Standing => f.write_str("read a standing"),
             Self::Tombstone(hospital, request) => {

@@ -13,8 +13,10 @@ pub mod import;
 mod migrate;
 mod pace;
 mod packages;
+mod persons;
 mod pipeline;
 mod pool;
+mod presence;
 mod reads;
 mod reference;
 mod row;
@@ -23,15 +25,19 @@ mod tombstone;
 mod value;
 
 pub use accumulators::{Fault, check_integrity, rebuild_accumulators};
-pub use commit::{Committed, commit};
+pub use commit::{Committed, Seen, commit};
 pub use credential_key::claim_credential_key;
 pub use error::{Operation, StoreError};
 pub use find::{Found, Key, Recorded, Versions, find_settlement, is_hospital};
 pub use migrate::migrate;
 pub use packages::{Publication, PublishedPackage, find_package, publish_packages};
+pub use persons::PersonsHeld;
 pub use pipeline::CommitSettings;
 pub use pool::{Pool, PoolSettings};
-pub use snapshot::{Earlier, EarlierSettlement, ReadSnapshot, Snapshot, snapshot, standing};
+pub use presence::join_gateways;
+pub use snapshot::{
+    Earlier, EarlierSettlement, ReadSnapshot, Snapshot, remember, snapshot, standing,
+};
 pub use tombstone::{Left, Tombstone, leave_tombstone};
 
 /// The bucket of a credential, from its hash: it is looked for before the person's bucket is known.

@@ -6,14 +6,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::{
-    Hook, HookError, Manager, ManagerConfig, Object, RecyclingMethod, Runtime,
+    Hook, HookError, Manager, ManagerConfig, Object, QueueMode, RecyclingMethod, Runtime,
 };
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Config, Row, Socket};
 
 use super::error::{Operation, StoreError};
+use super::persons::{self, Persons, PersonsHeld};
 use super::pipeline::{CommitSettings, Pipeline};
+use super::presence::Presence;
 use super::reads::Reads;
 use super::reference::Held;
 use super::{commit, snapshot};
@@ -45,6 +47,8 @@ pub struct Pool {
     pipeline: Arc<Pipeline>,
     reference: Arc<Held>,
     reads: Arc<Reads>,
+    persons: Arc<Persons>,
+    presence: Arc<Presence>,
 }
 
 /// One connection, for one call.
@@ -87,6 +91,8 @@ impl Pool {
         let connections =
             deadpool_postgres::Pool::builder(Manager::from_config(config, tls, manager))
                 .max_size(settings.connections_max)
+                // The one used last has everything near: its plans, and the pages it looked at.
+                .queue_mode(QueueMode::Lifo)
                 .wait_timeout(Some(settings.wait_max))
                 .create_timeout(Some(settings.create_max))
                 .recycle_timeout(Some(settings.create_max))
@@ -94,7 +100,7 @@ impl Pool {
                 .post_create(Hook::async_fn(|client, _| {
                     Box::pin(async move {
                         // The settling path is prepared before anybody waits for it.
-                        for statement in [snapshot::SQL, commit::SQL] {
+                        for statement in [snapshot::SQL, commit::SQL, commit::LEAN] {
                             client.prepare_cached(statement).await.map_err(HookError::Backend)?;
                         }
                         Ok(())
@@ -103,8 +109,9 @@ impl Pool {
                 .build()
                 .map_err(|source| StoreError::Build { source })?;
         let pipeline = Arc::new(Pipeline::new(settings.commits));
-        let (round_trips, reference, reads) = (Arc::default(), Arc::default(), Arc::default());
-        Ok(Self { connections, round_trips, pipeline, reference, reads })
+        let (round_trips, reference) = (Arc::default(), Arc::default());
+        let (reads, persons, presence) = (Arc::default(), Arc::default(), Arc::default());
+        Ok(Self { connections, round_trips, pipeline, reference, reads, persons, presence })
     }
 
     /// How many times a statement went to the database and its answer came back, since the pool was made. Preparing a statement,
@@ -121,6 +128,22 @@ impl Pool {
     /// How many snapshots wait for the next group.
     pub fn snapshots_waiting(&self) -> usize {
         self.reads.waiting()
+    }
+
+    /// Reads the catalogue and the registry into memory, behind all else; until then all is read for each call.
+    pub fn remember(&self) {
+        self.reference.read_again(self);
+        persons::load(self);
+    }
+
+    /// Is this the only gateway on its database? Then what is held in memory is what is recorded.
+    pub fn is_alone(&self) -> bool {
+        self.presence.is_alone()
+    }
+
+    /// What is held of persons.
+    pub fn persons_held(&self) -> PersonsHeld {
+        self.persons.held()
     }
 
     /// Which version of the catalogue is held in memory, if one is.
@@ -153,6 +176,18 @@ impl Pool {
 
     pub(super) fn reads(&self) -> &Reads {
         &self.reads
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.connections.is_closed()
+    }
+
+    pub(super) fn presence(&self) -> &Presence {
+        &self.presence
+    }
+
+    pub(super) fn persons(&self) -> &Persons {
+        &self.persons
     }
 
     pub(super) fn reference(&self) -> &Held {

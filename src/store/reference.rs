@@ -17,7 +17,7 @@ use super::error::{Operation, StoreError};
 use super::pool::{Pool, READ_EVERYTHING};
 use super::row::{self, Reader};
 use crate::domain::bill::CatalogueEntry;
-use crate::domain::ids::{ItemCode, RegionCode};
+use crate::domain::ids::{HospitalCode, ItemCode, RegionCode};
 use crate::domain::money::Rate;
 use crate::domain::standing::{Hospital, within};
 use crate::limits;
@@ -38,6 +38,8 @@ pub(super) struct Catalogue {
     /// Which.
     pub(super) version: i64,
     items: BTreeMap<ItemCode, Vec<Span>>,
+    /// Each hospital's spans, the latest first.
+    hospitals: BTreeMap<HospitalCode, Vec<Hospital>>,
     read_at: Instant,
 }
 
@@ -120,7 +122,29 @@ async fn read(pool: &Pool) -> Result<Option<Catalogue>, StoreError> {
         let (item, span) = span_of(&Reader { row: &row, operation: &operation })?;
         items.entry(item).or_default().push(span);
     }
-    Ok(Some(Catalogue { version, items, read_at: Instant::now() }))
+    let hospitals = read_hospitals(&transaction, &operation).await?;
+    Ok(Some(Catalogue { version, items, hospitals, read_at: Instant::now() }))
+}
+
+async fn read_hospitals(
+    transaction: &deadpool_postgres::Transaction<'_>,
+    operation: &Operation,
+) -> Result<BTreeMap<HospitalCode, Vec<Hospital>>, StoreError> {
+    let failed = |source| StoreError::Statement { operation: operation.clone(), source };
+    let sql = "SELECT hospital_code, region, level, valid_from, valid_to FROM hospital ORDER BY hospital_code, valid_from DESC";
+    let mut hospitals: BTreeMap<HospitalCode, Vec<Hospital>> = BTreeMap::new();
+    for row in &transaction.query(sql, &[]).await.map_err(failed)? {
+        let reader = Reader { row, operation };
+        let code = reader.text("hospital_code", HospitalCode::new)?;
+        hospitals.entry(code.clone()).or_default().push(Hospital {
+            code,
+            region: reader.region("region")?,
+            level: reader.get("level")?,
+            valid_from: reader.get("valid_from")?,
+            valid_to: reader.get("valid_to")?,
+        });
+    }
+    Ok(hospitals)
 }
 
 fn span_of(reader: &Reader<'_>) -> Result<(ItemCode, Span), StoreError> {
@@ -146,6 +170,12 @@ fn span_of(reader: &Reader<'_>) -> Result<(ItemCode, Span), StoreError> {
 }
 
 impl Catalogue {
+    /// A hospital on a day.
+    pub(super) fn hospital(&self, code: &HospitalCode, day: Date) -> Option<Hospital> {
+        let spans = self.hospitals.get(code)?;
+        spans.iter().find(|span| within(day, span.valid_from, span.valid_to)).cloned()
+    }
+
     /// What it says of an item at a hospital on a day: the narrowest region wins.
     pub(super) fn entry(
         &self,

@@ -47,7 +47,7 @@ pub struct ReadSnapshot<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     /// The person; nothing where the credential is not known.
-    pub person: Option<PersonSnapshot>,
+    pub person: Option<Arc<PersonSnapshot>>,
     /// The hospital on the discharge date.
     pub hospital: Option<Hospital>,
     /// What the catalogue says of each item asked for, in the order asked.
@@ -56,6 +56,10 @@ pub struct Snapshot {
     pub earlier: Option<Earlier>,
     /// The settlement in force of this very stay, and whose it is.
     pub stay_in_force: Option<(SettlementId, PersonId)>,
+    /// How far changes of what is held in memory had come before it was read.
+    pub changes: u64,
+    /// The catalogue's version, where all of it comes from memory and nobody asked the database.
+    pub remembered: Option<i64>,
 }
 
 /// What used up a request id.
@@ -82,9 +86,48 @@ pub struct EarlierSettlement {
     pub reversed_by: Option<SettlementId>,
 }
 
+/// All of it from memory, without a wait; nothing where any of it must be read. What used the request id or settled the stay is not
+/// looked for: who writes on this is told by the commit, and who refuses on it must read first.
+pub fn remember(pool: &Pool, wanted: &ReadSnapshot<'_>) -> Option<Snapshot> {
+    let changes = pool.persons().changes();
+    let held = pool.reference().catalogue()?;
+    if pool.persons().was_seen(wanted.hospital, wanted.request) {
+        return None;
+    }
+    let person = pool.persons().known(&wanted.credential_hash, wanted.credential_kind)?;
+    let hospital = held.hospital(wanted.hospital, wanted.discharge)?;
+    let entry = |(item, day): &(&ItemCode, Date)| held.entry(item, &hospital, *day);
+    let catalogue = wanted.items.iter().map(entry).collect();
+    let same = |stay: &&StayRecord| {
+        !stay.reversed
+            && stay.stay == *wanted.stay
+            && stay.hospital == *wanted.hospital
+            && stay.part == wanted.stay_part
+    };
+    let settled = person.stays.iter().find(same);
+    let stay_in_force = settled.map(|stay| (stay.settlement.clone(), person.standing.person));
+    Some(Snapshot {
+        person: Some(person),
+        hospital: Some(hospital),
+        catalogue,
+        earlier: None,
+        stay_in_force,
+        changes,
+        remembered: Some(held.version),
+    })
+}
+
 /// Reads it: in one round trip, but for the first time after another gateway changed the catalogue.
 pub async fn snapshot(pool: &Pool, wanted: &ReadSnapshot<'_>) -> Result<Snapshot, StoreError> {
     let operation = Operation::Snapshot(wanted.hospital.clone());
+    let changes = pool.persons().changes();
+    let learned = |snapshot: Snapshot| {
+        if let Some(person) = &snapshot.person {
+            let credential = (&wanted.credential_hash, wanted.credential_kind);
+            pool.persons().learn(credential, person, changes);
+        }
+        Snapshot { changes, ..snapshot }
+    };
     let asked = Asked {
         credential_hash: wanted.credential_hash,
         credential_kind: wanted.credential_kind,
@@ -105,7 +148,7 @@ pub async fn snapshot(pool: &Pool, wanted: &ReadSnapshot<'_>) -> Result<Snapshot
                 hospital.as_ref().and_then(|hospital| held.entry(item, hospital, *day))
             };
             let catalogue = wanted.items.iter().map(entry).collect();
-            return whole(&reader, hospital, catalogue);
+            return whole(&reader, hospital, catalogue).map(learned);
         }
     }
     pool.reference().read_again(pool);
@@ -116,7 +159,7 @@ pub async fn snapshot(pool: &Pool, wanted: &ReadSnapshot<'_>) -> Result<Snapshot
     let reader = Reader { row, operation: &operation };
     let hospital = hospital(&reader, wanted.hospital)?;
     let catalogue = catalogue(&reader, wanted.items)?;
-    whole(&reader, hospital, catalogue)
+    whole(&reader, hospital, catalogue).map(learned)
 }
 
 /// Who a person is and what they have used, by what they show; all dates, so that the caller picks the day.
@@ -136,13 +179,15 @@ fn whole(
     catalogue: Vec<Option<Arc<CatalogueEntry>>>,
 ) -> Result<Snapshot, StoreError> {
     Ok(Snapshot {
-        person: person(reader)?,
+        person: person(reader)?.map(Arc::new),
         hospital,
         catalogue,
         earlier: earlier(reader)?,
         stay_in_force: reader
             .settlement("same_stay_settlement")?
             .zip(reader.person("same_stay_person")?),
+        changes: 0,
+        remembered: None,
     })
 }
 

@@ -5,6 +5,7 @@ use std::error::Error;
 use bytes::{BufMut as _, BytesMut};
 use tokio_postgres::types::{Format, IsNull, Kind, ToSql, Type, to_sql_checked};
 
+use super::commit::Write;
 use crate::domain::ids::{OperatorId, SettlementId};
 use crate::domain::ledger::{Entry, LayerEntry, MovedEntry};
 use crate::domain::money::Fen;
@@ -12,7 +13,7 @@ use crate::domain::verdict::Breakdown;
 
 /// Entries, in order.
 #[derive(Debug)]
-pub(super) struct Group<'a>(pub(super) &'a [&'a Entry]);
+pub(super) struct Group<'a>(pub(super) &'a [&'a Write]);
 
 type Fault = Box<dyn Error + Sync + Send>;
 
@@ -33,12 +34,13 @@ impl ToSql for Group<'_> {
         out.put_u32(element.oid());
         out.put_i32(i32::try_from(self.0.len())?);
         out.put_i32(1);
-        for entry in self.0 {
+        for written in self.0 {
             sized(out, |out| {
                 out.put_i32(i32::try_from(fields.len())?);
-                let mut written = Fields { types: fields.iter(), out };
-                write(&mut written, entry)?;
-                match written.types.next() {
+                let mut fields = Fields { types: fields.iter(), out };
+                write(&mut fields, &written.entry)?;
+                used_after(&mut fields, written)?;
+                match fields.types.next() {
                     None => Ok(()),
                     Some(field) => Err(format!("nothing for field {}", field.name()).into()),
                 }
@@ -195,6 +197,14 @@ fn paid(fields: &mut Fields<'_, '_>, layers: &[LayerEntry]) -> Result<(), Fault>
     fields.texts(layers.iter().map(|layer| layer.books_to))?;
     fields.texts(layers.iter().map(|layer| layer.identity.as_str()))?;
     fields.amounts(layers.iter().map(|layer| layer.pay))
+}
+
+/// What the accumulators of the policy year come to, where it is known that there were some.
+fn used_after(fields: &mut Fields<'_, '_>, written: &Write) -> Result<(), Fault> {
+    let used = written.used.as_ref();
+    let (names, amounts): (Vec<&str>, Vec<i64>) =
+        used.into_iter().flatten().map(|(name, fen)| (name.as_str(), fen.get())).unzip();
+    fields.all(&[&used.map(|_| names), &used.map(|_| amounts)])
 }
 
 /// What moves of the policy year and of the lifetime, each by name.

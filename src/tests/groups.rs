@@ -44,7 +44,7 @@ async fn what_queued_while_a_group_was_written_is_the_next_group() {
     let held = hold(&database, 1).await;
     let pool = database.pool.clone();
     let first =
-        tokio::spawn(async move { commit(&pool, entry(1, "S1", "R1", (1, 1)), None).await });
+        tokio::spawn(async move { commit(&pool, entry(1, "S1", "R1", (1, 1)), None, None).await });
     while database.pool.groups().0 < 1 {
         tokio::task::yield_now().await;
     }
@@ -52,7 +52,7 @@ async fn what_queued_while_a_group_was_written_is_the_next_group() {
     for person in 2..=60 {
         let pool = database.pool.clone();
         let entry = entry(person, &format!("S{person}"), &format!("R{person}"), (1, 1));
-        others.spawn(async move { commit(&pool, entry, None).await });
+        others.spawn(async move { commit(&pool, entry, None, None).await });
     }
     queued(&database, 59).await;
     held.batch_execute("COMMIT").await.unwrap();
@@ -68,7 +68,7 @@ async fn what_queued_while_a_group_was_written_is_the_next_group() {
 async fn everybody_in_a_group_is_told_their_own() {
     let database = grouping(one_writer()).await;
     let settled = entry(2, "S2", "R2", (1, 1));
-    commit(&database.pool, settled, None).await.unwrap();
+    commit(&database.pool, settled, None, None).await.unwrap();
     let held = hold(&database, 1).await;
     let mut unknown_rules = entry(6, "S6", "R6", (1, 1));
     unknown_rules.package = package("never published", None).hash;
@@ -89,7 +89,7 @@ async fn everybody_in_a_group_is_told_their_own() {
     let mut told = Vec::new();
     for (place, (entry, expected)) in group.into_iter().enumerate() {
         let pool = database.pool.clone();
-        told.push((expected, tokio::spawn(async move { commit(&pool, entry, None).await })));
+        told.push((expected, tokio::spawn(async move { commit(&pool, entry, None, None).await })));
         if place == 0 {
             while database.pool.groups().0 < 2 {
                 tokio::task::yield_now().await;
@@ -121,7 +121,7 @@ async fn one_person_is_in_a_group_once_and_of_one_version_one_wins() {
     for number in 0..40 {
         let pool = database.pool.clone();
         let entry = entry(1, &format!("S{number}"), &format!("R{number}"), (1, 1));
-        crowd.spawn(async move { commit(&pool, entry, None).await.unwrap() });
+        crowd.spawn(async move { commit(&pool, entry, None, None).await.unwrap() });
     }
     let mut won = 0;
     while let Some(outcome) = crowd.join_next().await {
@@ -143,7 +143,7 @@ async fn a_full_backlog_refuses_and_a_passed_deadline_is_not_begun() {
     let send = |person: i64, deadline: Option<Instant>| {
         let pool = database.pool.clone();
         let entry = entry(person, &format!("S{person}"), &format!("R{person}"), (1, 1));
-        tokio::spawn(async move { commit(&pool, entry, deadline).await })
+        tokio::spawn(async move { commit(&pool, entry, None, deadline).await })
     };
     let first = send(1, None);
     while database.pool.groups().0 < 1 {
@@ -186,7 +186,7 @@ async fn many_writers_of_two_gateways_never_stand_in_each_others_way() {
                     let name = format!("{person}-{gateway}");
                     let entry =
                         entry(person, &format!("S{name}"), &format!("R{name}"), (1, ledger));
-                    let outcome = commit(&pool, entry, None).await.unwrap();
+                    let outcome = commit(&pool, entry, None, None).await.unwrap();
                     if outcome == Committed::Committed {
                         return;
                     }
@@ -216,7 +216,7 @@ async fn grouping_can_be_turned_off() {
     for person in 1..=PERSONS {
         let pool = database.pool.clone();
         let entry = entry(person, &format!("S{person}"), &format!("R{person}"), (1, 1));
-        crowd.spawn(async move { commit(&pool, entry, None).await.unwrap() });
+        crowd.spawn(async move { commit(&pool, entry, None, None).await.unwrap() });
     }
     while let Some(outcome) = crowd.join_next().await {
         assert_eq!(outcome.unwrap(), Committed::Committed);

@@ -4,8 +4,9 @@
 use crate::harness::{Database, connect};
 use crate::ledger_fixture::furnish;
 
-const STATEMENTS: [(&str, usize, &str); 3] = [
-    ("commit", 1, include_str!("../store/sql/commit.sql")),
+const STATEMENTS: [(&str, usize, &str); 4] = [
+    ("commit", 2, include_str!("../store/sql/commit.sql")),
+    ("commit_lean", 2, include_str!("../store/sql/commit_lean.sql")),
     ("snapshot", 10, include_str!("../store/sql/snapshot.sql")),
     ("find_settlement", 4, include_str!("../store/sql/find_settlement.sql")),
 ];

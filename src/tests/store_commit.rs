@@ -25,7 +25,10 @@ async fn a_settle_costs_two_round_trips_and_reads_back_as_written() {
     let seen = read(&database, 7, "S1", Some(&request("R1"))).await;
     let person = seen.person.unwrap();
     let written = entry(7, "S1", "R1", (person.standing.version, person.ledger_version));
-    assert_eq!(commit(&database.pool, written.clone(), None).await.unwrap(), Committed::Committed);
+    assert_eq!(
+        commit(&database.pool, written.clone(), None, None).await.unwrap(),
+        Committed::Committed
+    );
     assert_eq!(database.pool.round_trips() - before, 2);
 
     for key in
@@ -52,12 +55,12 @@ async fn a_snapshot_is_everything_of_the_person() {
     assert_eq!(person.standing.person, PersonId::new(7).unwrap());
     assert_eq!(person.standing.coverage[0].facts[1], ("years".to_owned(), "6".to_owned()));
     assert_eq!(person.standing.identities[0].source, "bureau");
-    assert_eq!((person.used.len(), person.stays.len(), person.newest), (0, 0, None));
+    assert_eq!((person.used.len(), person.stays.len(), person.newest.as_ref()), (0, 0, None));
     assert_eq!((&fresh.earlier, &fresh.stay_in_force), (&None, &None));
     assert_eq!(fresh.hospital.as_ref().unwrap().level, 2);
 
     let written = entry(7, "S1", "R1", (1, 1));
-    commit(&database.pool, written.clone(), None).await.unwrap();
+    commit(&database.pool, written.clone(), None, None).await.unwrap();
     let seen = read(&database, 7, "S1", Some(&request("R1"))).await;
     let Some(Earlier::Settlement(earlier)) = seen.earlier.clone() else { panic!() };
     assert_eq!(
@@ -78,7 +81,7 @@ async fn a_snapshot_is_everything_of_the_person() {
     assert_eq!(person.used, rebuild_accumulators(&database.pool, written.person).await.unwrap());
     assert_eq!(seen.reference_sha256(), fresh.reference_sha256());
 
-    assert_eq!(standing(&database.pool, &credential(7), 1).await.unwrap(), Some(person));
+    assert_eq!(standing(&database.pool, &credential(7), 1).await.unwrap().as_ref(), Some(&*person));
     assert_eq!(standing(&database.pool, &credential(7), 2).await.unwrap(), None);
     assert!(read(&database, 8, "S1", None).await.person.is_none());
 }
@@ -145,7 +148,11 @@ async fn what_moved_is_named_and_nothing_is_written() {
     let database = Database::new().await;
     furnish(&database, &[7, 8]).await;
     let check = async |what: &str, entry: onestop::domain::ledger::Entry, expected: Committed| {
-        assert_eq!(commit(&database.pool, entry.clone(), None).await.unwrap(), expected, "{what}");
+        assert_eq!(
+            commit(&database.pool, entry.clone(), None, None).await.unwrap(),
+            expected,
+            "{what}"
+        );
     };
     check("first", entry(7, "S1", "R1", (1, 1)), Committed::Committed).await;
     check("standing", entry(7, "S2", "R2", (2, 2)), Committed::StandingMoved).await;
@@ -161,7 +168,7 @@ async fn what_moved_is_named_and_nothing_is_written() {
     publish_packages(&database.pool, &[later]).await.unwrap();
     check("superseded", entry(7, "S2", "R2", (1, 2)), Committed::PackageMoved).await;
     assert!(
-        commit(&database.pool, entry(9, "S2", "R2", (1, 1)), None).await.is_err(),
+        commit(&database.pool, entry(9, "S2", "R2", (1, 1)), None, None).await.is_err(),
         "unregistered"
     );
     assert_eq!(read(&database, 7, "S2", None).await.person.unwrap().stays.len(), 1);
@@ -175,7 +182,7 @@ async fn a_reversal_undoes_everything_once_and_frees_the_stay() {
     let (first, second) = (entry(7, "S1", "R1", (1, 1)), entry(7, "S2", "R2", (1, 2)));
     for entry in [&first, &second] {
         assert_eq!(
-            commit(&database.pool, entry.clone(), None).await.unwrap(),
+            commit(&database.pool, entry.clone(), None, None).await.unwrap(),
             Committed::Committed
         );
     }
@@ -183,15 +190,18 @@ async fn a_reversal_undoes_everything_once_and_frees_the_stay() {
     let later = package("later rules", Some(first.package));
     publish_packages(&database.pool, &[later]).await.unwrap();
     let undo = reversal(&second, "R3", (1, 3));
-    assert_eq!(commit(&database.pool, undo.clone(), None).await.unwrap(), Committed::Committed);
+    assert_eq!(
+        commit(&database.pool, undo.clone(), None, None).await.unwrap(),
+        Committed::Committed
+    );
     let again = reversal(&second, "R4", (1, 4));
     assert_eq!(
-        commit(&database.pool, again.clone(), None).await.unwrap(),
+        commit(&database.pool, again.clone(), None, None).await.unwrap(),
         Committed::AlreadyReversed
     );
     let stranger = reversal(&entry(7, "S9", "R9", (1, 1)), "R5", (1, 4));
     assert_eq!(
-        commit(&database.pool, stranger.clone(), None).await.unwrap(),
+        commit(&database.pool, stranger.clone(), None, None).await.unwrap(),
         Committed::ReversesUnknown
     );
 
@@ -213,15 +223,21 @@ async fn a_reversal_undoes_everything_once_and_frees_the_stay() {
     // The same stay again, now for whom it should have been billed to; then the other again for the first person.
     let mut other = entry(8, "S2", "R6", (1, 1));
     other.package = package("later rules", None).hash;
-    assert_eq!(commit(&database.pool, other.clone(), None).await.unwrap(), Committed::Committed);
+    assert_eq!(
+        commit(&database.pool, other.clone(), None, None).await.unwrap(),
+        Committed::Committed
+    );
     let undo_first = reversal(&first, "R7", (1, 4));
     assert_eq!(
-        commit(&database.pool, undo_first.clone(), None).await.unwrap(),
+        commit(&database.pool, undo_first.clone(), None, None).await.unwrap(),
         Committed::Committed
     );
     let mut anew = entry(7, "S1", "R8", (1, 5));
     anew.package = other.package;
-    assert_eq!(commit(&database.pool, anew.clone(), None).await.unwrap(), Committed::Committed);
+    assert_eq!(
+        commit(&database.pool, anew.clone(), None, None).await.unwrap(),
+        Committed::Committed
+    );
     assert_eq!(read(&database, 7, "S1", None).await.person.unwrap().newest, Some(anew.settlement));
     assert_whole(&database).await;
 }
@@ -235,8 +251,8 @@ async fn two_commits_of_the_same_versions_are_one() {
         let first = entry(7, &format!("A{round}"), &format!("A{round}"), versions);
         let second = entry(7, &format!("B{round}"), &format!("B{round}"), versions);
         let (first, second) = tokio::join!(
-            commit(&database.pool, first.clone(), None),
-            commit(&database.pool, second.clone(), None)
+            commit(&database.pool, first.clone(), None, None),
+            commit(&database.pool, second.clone(), None, None)
         );
         let mut outcomes = [format!("{:?}", first.unwrap()), format!("{:?}", second.unwrap())];
         outcomes.sort();
@@ -259,7 +275,7 @@ async fn fifty_at_once_lose_nothing() {
                     let person = read(&database, 7, &name, None).await.person.unwrap();
                     let entry =
                         entry(7, &name, &name, (person.standing.version, person.ledger_version));
-                    let outcome = commit(&database.pool, entry.clone(), None).await.unwrap();
+                    let outcome = commit(&database.pool, entry.clone(), None, None).await.unwrap();
                     if outcome == Committed::Committed {
                         break;
                     }
@@ -289,8 +305,8 @@ async fn a_request_id_is_used_once_whoever_races_for_it() {
         let first = entry(7, &format!("A{round}"), &id, (1, first_ledger));
         let second = entry(8, &format!("B{round}"), &id, (1, second_ledger));
         let (first, second) = tokio::join!(
-            commit(&database.pool, first.clone(), None),
-            commit(&database.pool, second.clone(), None)
+            commit(&database.pool, first.clone(), None, None),
+            commit(&database.pool, second.clone(), None, None)
         );
         match (first.unwrap(), second.unwrap()) {
             (Committed::Committed, Committed::RequestIdTaken) => first_ledger += 1,
@@ -319,7 +335,8 @@ async fn a_tombstone_and_its_late_original_exclude_each_other() {
                 .await
                 .unwrap()
         };
-        let (committed, left) = tokio::join!(commit(&database.pool, late.clone(), None), leave);
+        let (committed, left) =
+            tokio::join!(commit(&database.pool, late.clone(), None, None), leave);
         match (committed.unwrap(), left) {
             (Committed::Committed, Left::OriginalTaken(found)) => {
                 assert!(matches!(*found, Found::Recorded(_)));
@@ -340,7 +357,7 @@ async fn a_tombstone_and_its_late_original_exclude_each_other() {
     let Left::Left(tombstone) = left else { panic!("{left:?}") };
     for used in ["L1", "L2"] {
         assert_eq!(
-            commit(&database.pool, entry(7, "L", used, (1, ledger)), None).await.unwrap(),
+            commit(&database.pool, entry(7, "L", used, (1, ledger)), None, None).await.unwrap(),
             Committed::Tombstoned
         );
         let seen = read(&database, 7, "L", Some(&request(used))).await;
@@ -419,7 +436,7 @@ async fn an_id_keeps_its_contents_and_a_folder_holds_what_supersedes_its_own() {
 async fn the_checker_finds_what_was_tampered_with() {
     let database = Database::new().await;
     furnish(&database, &[7]).await;
-    commit(&database.pool, entry(7, "S1", "R1", (1, 1)), None).await.unwrap();
+    commit(&database.pool, entry(7, "S1", "R1", (1, 1)), None, None).await.unwrap();
     assert_whole(&database).await;
     let owner = database.owner().await;
     owner

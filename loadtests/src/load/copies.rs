@@ -12,11 +12,7 @@ use tokio_postgres::Client;
 const TABLES: [(&str, &str, &str); 6] = [
     ("request_key", "settlement_id = $1", ""),
     ("settlement", "settlement_id = $1", ""),
-    (
-        "charge_lines",
-        "(bucket, person_id, lines_sha256) IN (SELECT bucket, person_id, lines_sha256 FROM settlement WHERE settlement_id = $1)",
-        "ON CONFLICT ON CONSTRAINT charge_lines_pkey DO NOTHING",
-    ),
+    ("charge_lines", "settlement_id = $1", ""),
     ("stay", "settlement_id = $1", ""),
     (
         "accumulator",

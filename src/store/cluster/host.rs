@@ -236,3 +236,13 @@ fn at(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ClusterErro
     let path = path.to_path_buf();
     move |source| ClusterError::Folder { doing, path, source }
 }
+
+/// How much memory there is for us: the machine's, or what a container is given.
+pub(super) fn memory_mib() -> Option<u64> {
+    let machine = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = machine.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
+    let given = fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
+    let given = given.and_then(|text| text.trim().parse::<u64>().ok());
+    Some((kib / 1_024).min(given.map_or(u64::MAX, |bytes| bytes >> 20)))
+}

@@ -17,7 +17,7 @@ use jiff::civil::Date;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-use self::work::Work;
+use self::work::{Touched, Work};
 use super::error::{Operation, StoreError};
 use super::pool::{Connection, Pool, READ_EVERYTHING};
 use super::row::Reader;
@@ -225,7 +225,7 @@ pub async fn take(
     let fits = rows.kind() == list.kind && rows.len() <= BATCH_ROWS_MAX;
     let count = i64::try_from(rows.len()).ok().filter(|_| fits).ok_or_else(|| unfit("rows"))?;
     let mut connection = pool.take(&operation).await?;
-    let mut work = open(&mut connection, &operation, list).await?;
+    let mut work = open(pool, &mut connection, (&operation, list)).await?;
     let run = lock(&work).await?;
     if run.finished || unsigned(run.rows_durable) != position {
         return Ok(Taken::Elsewhere(unsigned(run.rows_durable)));
@@ -257,7 +257,7 @@ pub async fn take(
 pub async fn finish(pool: &Pool, list: &Begin) -> Result<Closed, StoreError> {
     let operation = Operation::Import(list.import_id.clone());
     let mut connection = pool.take(&operation).await?;
-    let work = open(&mut connection, &operation, list).await?;
+    let work = open(pool, &mut connection, (&operation, list)).await?;
     let Run { mut summary, finished, .. } = lock(&work).await?;
     if finished {
         return Ok(Closed::Finished(summary));
@@ -289,7 +289,12 @@ pub async fn finish(pool: &Pool, list: &Begin) -> Result<Closed, StoreError> {
         &[&list.import_id, &signed(summary.ended)],
     )
     .await?;
-    work.commit().await?;
+    let committed = work.commit().await;
+    if 0 < summary.ended {
+        // Whose spans ended is not told one by one.
+        pool.persons().forget_all(pool);
+    }
+    committed?;
     forget_reference(pool, list.kind);
     Ok(Closed::Finished(summary))
 }
@@ -344,14 +349,15 @@ fn refused(list: &Begin, today: Date) -> Option<Refused> {
 }
 
 async fn open<'a>(
+    pool: &Pool,
     connection: &'a mut Connection,
-    operation: &'a Operation,
-    list: &'a Begin,
+    (operation, list): (&'a Operation, &'a Begin),
 ) -> Result<Work<'a>, StoreError> {
     connection.count();
     let failed = |source| StoreError::Statement { operation: operation.clone(), source };
     let transaction = connection.client.transaction().await.map_err(failed)?;
-    let work = Work { transaction, operation, list, rows_durable: 0 };
+    let touched = Touched::new(pool);
+    let work = Work { transaction, operation, list, rows_durable: 0, touched };
     // The pool's limits are those of the desk, where somebody waits; here a thousand rows go at once.
     let statement_ms = limits::IMPORT_STATEMENT_TIMEOUT.as_millis().to_string();
     let longer =

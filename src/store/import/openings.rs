@@ -107,6 +107,7 @@ async fn write(work: &Work<'_>, fresh: &[(String, PersonId, Opening)]) -> Result
     if fresh.is_empty() {
         return Ok(());
     }
+    work.touched.add(fresh.iter().map(|(_, person, _)| *person));
     let (buckets, persons) = keys(fresh.iter().map(|(_, person, _)| *person));
     let ids: Vec<_> = fresh.iter().map(|(id, _, _)| id.as_str()).collect();
     let regions: Vec<_> = fresh.iter().map(|(_, _, opening)| opening.region.to_string()).collect();

@@ -1,6 +1,7 @@
 //! One batch at work: its transaction, and what every kind of row needs of it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 use tokio_postgres::Row;
@@ -13,6 +14,7 @@ use super::{Batch, Begin, RowKind};
 use crate::domain::ids::PersonId;
 use crate::store::credential_bucket;
 use crate::store::error::{Operation, StoreError};
+use crate::store::pool::Pool;
 use crate::store::row::Reader;
 
 /// One batch, in one transaction.
@@ -22,6 +24,33 @@ pub(super) struct Work<'a> {
     pub(super) list: &'a Begin,
     /// Rows durable once this batch is.
     pub(super) rows_durable: i64,
+    /// Persons of whom something changed.
+    pub(super) touched: Touched,
+}
+
+/// Persons of whom something changes. Whatever becomes of the batch, what is held of them in memory is let go at its end.
+pub(super) struct Touched {
+    pool: Pool,
+    persons: Mutex<BTreeSet<PersonId>>,
+}
+
+impl Touched {
+    pub(super) fn new(pool: &Pool) -> Self {
+        Self { pool: pool.clone(), persons: Mutex::default() }
+    }
+
+    pub(super) fn add(&self, persons: impl IntoIterator<Item = PersonId>) {
+        self.persons.lock().unwrap_or_else(PoisonError::into_inner).extend(persons);
+    }
+}
+
+impl Drop for Touched {
+    fn drop(&mut self) {
+        let persons = self.persons.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if !persons.is_empty() {
+            self.pool.persons().forget(std::mem::take(persons));
+        }
+    }
 }
 
 /// A change of a person's standing, for history.
@@ -43,9 +72,11 @@ impl Work<'_> {
     }
 
     pub(super) async fn commit(self) -> Result<(), StoreError> {
-        let operation = self.operation;
+        let Self { transaction, operation, touched, .. } = self;
         let failed = |source| StoreError::Statement { operation: operation.clone(), source };
-        self.transaction.commit().await.map_err(failed)
+        let committed = transaction.commit().await.map_err(failed);
+        drop(touched);
+        committed
     }
 
     pub(super) const fn reader<'r>(&'r self, row: &'r Row) -> Reader<'r> {
@@ -91,6 +122,7 @@ impl Work<'_> {
         if changes.is_empty() {
             return Ok(());
         }
+        self.touched.add(changes.iter().map(|change| change.person));
         let (buckets, ids) = keys(changes.iter().map(|change| change.person));
         let befores: Vec<Option<String>> =
             changes.iter().map(|change| change.before.as_ref().map(Value::to_string)).collect();

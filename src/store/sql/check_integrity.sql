@@ -66,9 +66,10 @@ UNION ALL
 SELECT 'record', s.person_id, format('the record of %s is not what was hashed', s.settlement_id)
 FROM settlement s WHERE s.record_sha256 <> sha256(s.record)
 UNION ALL
-SELECT 'lines', s.person_id, format('the charge lines of %s are missing', s.settlement_id)
-FROM settlement s LEFT JOIN charge_lines c USING (bucket, person_id, lines_sha256)
-WHERE c.lines IS NULL
+SELECT 'lines', s.person_id, format('the charge lines of %s are missing, or not what was hashed', s.settlement_id)
+FROM settlement s LEFT JOIN charge_lines c
+    ON c.bucket = s.bucket AND c.settlement_id = coalesce(s.reverses_settlement_id, s.settlement_id)
+WHERE s.lines_sha256 IS DISTINCT FROM sha256(c.lines)
 UNION ALL
 SELECT 'outbox', s.person_id, format('%s is not told to anybody', s.settlement_id)
 FROM settlement s LEFT JOIN outbox o USING (bucket, person_id, settlement_id)

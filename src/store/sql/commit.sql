@@ -1,7 +1,7 @@
 -- Writes a group of entries in one step: all of an entry, or nothing of it. Returns the places of those that were written.
 --
 -- $1 the entries, each of another person, in the order of their persons, so that two groups never wait for each other in a
--- circle. What moved since the snapshot, or is taken already, leaves its entry out and the others in; `why_not.sql` says why. Only
+-- circle. $2 the version of the catalogue that they rest on, where they rest on one held in memory. What moved since the snapshot, or is taken already, leaves its entry out and the others in; `why_not.sql` says why. Only
 -- what is taken at this very moment by somebody else fails the whole statement, by the name of the unique key.
 --
 -- The plan is made once, often while the tables are empty. OFFSET 0 keeps the planner from reading all of a table into a hash
@@ -28,10 +28,11 @@ WITH taken AS (
         hospital_borne_fen, patient_pay_fen, account_pay_fen, cash_pay_fen, assumed, package_hash, standing_version,
         ledger_version, record, record_sha256, lines, lines_sha256, payer, books_to, payer_identity, pay_fen, fixed_payer,
         fixed_books_to, fixed_identity, fixed_pay_fen, moved_name, moved_fen, moved_life_name, moved_life_fen,
-        identities_used, place
+        identities_used, used_name, used_fen, place
     )
     WHERE h.bucket = e.bucket AND h.person_id = e.person_id
         AND h.standing_version = e.standing_version AND h.ledger_version = e.ledger_version
+        AND ($2::bigint IS NULL OR $2 = (SELECT version FROM reference_state WHERE only_row))
         AND NOT EXISTS (SELECT FROM request_key k
             WHERE k.hospital_code = e.hospital_code AND k.request_id = e.request_id OFFSET 0)
         AND CASE WHEN e.reverses_settlement_id IS NULL THEN
@@ -80,10 +81,9 @@ WITH taken AS (
         e.moved_life_fen, e.identities_used
     FROM taken e
 ), charged AS (
-    -- A reversal's lines are those of its settlement, and are there.
-    INSERT INTO charge_lines (bucket, person_id, lines_sha256, lines)
-    SELECT e.bucket, e.person_id, e.lines_sha256, e.lines FROM taken e WHERE e.reverses_settlement_id IS NULL
-    ON CONFLICT ON CONSTRAINT charge_lines_pkey DO NOTHING
+    -- A reversal's lines are those of its settlement.
+    INSERT INTO charge_lines (bucket, settlement_id, lines)
+    SELECT e.bucket, e.settlement_id, e.lines FROM taken e WHERE e.reverses_settlement_id IS NULL
 ), stayed AS (
     -- A reversal proposes the row that is there, reversed: so the key leads to it, and never a walk through all stays.
     INSERT INTO stay AS s (bucket, person_id, hospital_code, stay_id, part, hospital_level, care_type, admission_date,

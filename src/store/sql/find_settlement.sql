@@ -18,7 +18,7 @@ LEFT JOIN LATERAL (
 ) s ON true
 LEFT JOIN LATERAL (
     SELECT c.lines FROM charge_lines c
-    WHERE c.bucket = s.bucket AND c.person_id = s.person_id AND c.lines_sha256 = s.lines_sha256 OFFSET 0
+    WHERE c.bucket = s.bucket AND c.settlement_id = coalesce(s.reverses_settlement_id, s.settlement_id) OFFSET 0
 ) c ON true
 LEFT JOIN LATERAL (
     SELECT h.* FROM person_head h WHERE h.bucket = s.bucket AND h.person_id = s.person_id OFFSET 0

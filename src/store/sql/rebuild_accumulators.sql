@@ -8,7 +8,14 @@ FROM (
             UNION ALL
             SELECT 0::smallint, l.name, l.fen FROM unnest(s.moved_life_name, s.moved_life_fen) AS l(name, fen)
         ) AS u
-    WHERE s.bucket = $1 AND s.person_id = $2
+    -- By the person's stays and reversals, which have keys that start with the person: each settlement is of a stay that has it
+    -- still, or is reversed.
+    WHERE s.bucket = $1 AND s.settlement_id IN (
+        SELECT y.settlement_id FROM stay y WHERE y.bucket = $1 AND y.person_id = $2
+        UNION
+        SELECT unnest(ARRAY[r.settlement_id, r.reverses_settlement_id]) FROM settlement r
+        WHERE r.bucket = $1 AND r.person_id = $2 AND r.reverses_settlement_id IS NOT NULL
+    )
     UNION ALL
     SELECT o.insured_region, o.scheme, o.policy_year, o.name, o.amount_fen
     FROM opening_entry o

@@ -1,0 +1,293 @@
+//! Persons in memory, so that most decisions need not read: what the registry says of everybody, and all of those who were here
+//! lately.
+//!
+//! What is held may be behind: another gateway writes too. So a settlement that was decided on it is verified by its commit, which
+//! compares the versions, and nothing is declined or refused on it. What this process itself changes is changed here before anybody
+//! hears of it.
+
+mod load;
+mod registry;
+
+use std::collections::hash_map::RandomState;
+use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasher as _;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwapOption;
+
+use self::registry::Registry;
+use super::commit::Seen;
+use super::pool::Pool;
+use crate::domain::ids::{HospitalCode, PersonId, RequestId};
+use crate::domain::ledger::Entry;
+use crate::domain::standing::PersonSnapshot;
+use crate::limits;
+
+pub(super) use self::load::spawn as load;
+
+/// What a patient shows, as it is looked for: enough of its keyed hash that no two are alike, and its kind.
+type Credential = ([u8; 16], u8);
+
+/// Where persons are held.
+#[derive(Debug, Default)]
+pub(super) struct Persons {
+    registry: ArcSwapOption<Registry>,
+    recent: Mutex<Recent>,
+    /// Grows whenever something held may have become wrong.
+    changes: AtomicU64,
+    requests: Mutex<Requests>,
+    loading: AtomicBool,
+}
+
+/// Those who were here lately, in two generations: when the younger is full it becomes the older, and who was in the older and not
+/// seen since is let go.
+#[derive(Debug, Default)]
+struct Recent {
+    younger: Generation,
+    older: Generation,
+    /// Changed while the registry is read: what it says of them is not to be believed.
+    touched: Option<Vec<PersonId>>,
+    /// Everybody may have changed while it is read.
+    spoiled: bool,
+}
+
+/// Request ids that were used up lately, as hashes: who comes with one of them again is better read than decided in vain.
+#[derive(Debug, Default)]
+struct Requests {
+    hasher: RandomState,
+    younger: HashSet<u64>,
+    older: HashSet<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Generation {
+    persons: HashMap<PersonId, Arc<PersonSnapshot>>,
+    /// Only of those whom the registry does not know.
+    credentials: HashMap<Credential, PersonId>,
+    weight: usize,
+}
+
+/// What is held of all persons.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PersonsHeld {
+    /// Persons of the registry that are held.
+    pub registered: usize,
+    /// Bytes of them.
+    pub bytes: usize,
+    /// Persons held with all they have used.
+    pub recent: usize,
+}
+
+impl Persons {
+    /// A person as far as is known, and how far changes had come before.
+    pub(super) fn known(&self, hash: &[u8; 32], kind: u8) -> Option<Arc<PersonSnapshot>> {
+        let credential = short(hash, kind);
+        let registry = self.registry.load();
+        let place = registry.as_ref().and_then(|registry| registry.find(&credential));
+        let mut recent = self.lock();
+        let person = match (&*registry, place) {
+            (Some(registry), Some(place)) => registry.person(place),
+            (Some(_) | None, _) => recent.person_of(&credential),
+        }?;
+        if let Some(known) = recent.get(person) {
+            return Some(known);
+        }
+        drop(recent);
+        let (registry, place) = (registry.as_ref()?, place?);
+        registry.snapshot(place).map(Arc::new)
+    }
+
+    /// How far changes have come; to be asked before what is read is read.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    /// Keeps a person as just read, unless somebody changed meanwhile.
+    pub(super) fn learn(
+        &self,
+        (hash, kind): (&[u8; 32], u8),
+        read: &Arc<PersonSnapshot>,
+        changes: u64,
+    ) {
+        let credential = short(hash, kind);
+        let registered =
+            self.registry.load().as_ref().is_some_and(|held| held.find(&credential).is_some());
+        let mut recent = self.lock();
+        if self.changes() != changes {
+            return;
+        }
+        let older = |held: Arc<PersonSnapshot>| {
+            read.ledger_version < held.ledger_version
+                || read.standing.version < held.standing.version
+        };
+        if recent.get(read.standing.person).is_some_and(older) {
+            return;
+        }
+        recent.put(Arc::clone(read));
+        if !registered {
+            recent.younger.credentials.insert(credential, read.standing.person);
+        }
+    }
+
+    /// Was this request used up lately, as far as is known?
+    pub(super) fn was_seen(&self, hospital: &HospitalCode, request: Option<&RequestId>) -> bool {
+        let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        request.is_some_and(|request| {
+            let hash = requests.hasher.hash_one((hospital, request));
+            requests.younger.contains(&hash) || requests.older.contains(&hash)
+        })
+    }
+
+    /// From now on this request is known to be used up.
+    pub(super) fn use_up(&self, hospital: &HospitalCode, request: &RequestId) {
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        if limits::RECENT_REQUESTS_MAX / 2 <= requests.younger.len() {
+            requests.older = std::mem::take(&mut requests.younger);
+        }
+        let hash = requests.hasher.hash_one((hospital, request));
+        requests.younger.insert(hash);
+    }
+
+    /// Makes a person what an entry that is now written made of them.
+    pub(super) fn written(&self, entry: &Entry, seen: Option<Seen>) {
+        if let Some(registry) = &*self.registry.load() {
+            registry.outdate(entry.person);
+        }
+        let mut recent = self.lock();
+        recent.touch(entry.person);
+        // Taken out first: whoever holds the only one moves it without a copy.
+        recent.take(entry.person);
+        let Some(Seen { mut person, changes, .. }) = seen else { return };
+        if self.changes() == changes && Arc::make_mut(&mut person).move_by(entry) {
+            recent.put(person);
+        }
+    }
+
+    /// Lets go of persons that were changed.
+    pub(super) fn forget(&self, persons: impl IntoIterator<Item = PersonId>) {
+        let registry = self.registry.load();
+        let mut recent = self.lock();
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        for person in persons {
+            if let Some(registry) = &*registry {
+                registry.outdate(person);
+            }
+            recent.touch(person);
+            recent.take(person);
+        }
+    }
+
+    /// Lets go of everybody, and reads the registry again where it was held.
+    pub(super) fn forget_all(&self, pool: &Pool) {
+        let held = {
+            let mut recent = self.lock();
+            self.changes.fetch_add(1, Ordering::AcqRel);
+            recent.younger = Generation::default();
+            recent.older = Generation::default();
+            if recent.touched.is_some() {
+                // What is being read now is of before.
+                recent.spoiled = true;
+            }
+            self.registry.swap(None).is_some()
+        };
+        if held {
+            load(pool);
+        }
+    }
+
+    /// What is held.
+    pub(super) fn held(&self) -> PersonsHeld {
+        let (registered, bytes) =
+            self.registry.load().as_ref().map_or((0, 0), |held| (held.persons(), held.bytes()));
+        let recent = self.lock();
+        let recent = recent.younger.persons.len().saturating_add(recent.older.persons.len());
+        PersonsHeld { registered, bytes, recent }
+    }
+
+    /// From now on who changes is remembered, until the registry that is being read is there.
+    fn begin_load(&self) -> bool {
+        let first = !self.loading.swap(true, Ordering::AcqRel);
+        if first {
+            self.lock().touched = Some(Vec::new());
+        }
+        first
+    }
+
+    /// Puts a registry in place, without those who changed while it was read; or gives up.
+    /// True where it must be read again.
+    fn end_load(&self, registry: Option<Registry>) -> bool {
+        let mut recent = self.lock();
+        let touched = recent.touched.take().unwrap_or_default();
+        let spoiled = std::mem::take(&mut recent.spoiled);
+        if let (Some(registry), false) = (registry, spoiled) {
+            touched.into_iter().for_each(|person| registry.outdate(person));
+            self.registry.store(Some(Arc::new(registry)));
+        }
+        self.loading.store(false, Ordering::Release);
+        spoiled
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Recent> {
+        // Nothing in here can panic half way.
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Recent {
+    fn person_of(&mut self, credential: &Credential) -> Option<PersonId> {
+        if let Some(person) = self.younger.credentials.get(credential) {
+            return Some(*person);
+        }
+        let person = self.older.credentials.remove(credential)?;
+        self.younger.credentials.insert(*credential, person);
+        Some(person)
+    }
+
+    fn get(&mut self, person: PersonId) -> Option<Arc<PersonSnapshot>> {
+        if let Some(known) = self.younger.persons.get(&person) {
+            return Some(Arc::clone(known));
+        }
+        let known = self.take(person)?;
+        self.put(Arc::clone(&known));
+        Some(known)
+    }
+
+    fn put(&mut self, known: Arc<PersonSnapshot>) {
+        self.take(known.standing.person);
+        if limits::RECENT_PERSONS_BYTES_MAX / 2 <= self.younger.weight {
+            self.older = std::mem::take(&mut self.younger);
+        }
+        self.younger.weight = self.younger.weight.saturating_add(weight(&known));
+        self.younger.persons.insert(known.standing.person, known);
+    }
+
+    fn take(&mut self, person: PersonId) -> Option<Arc<PersonSnapshot>> {
+        [&mut self.younger, &mut self.older].into_iter().find_map(|generation| {
+            let taken = generation.persons.remove(&person)?;
+            generation.weight = generation.weight.saturating_sub(weight(&taken));
+            Some(taken)
+        })
+    }
+
+    fn touch(&mut self, person: PersonId) {
+        if let Some(touched) = &mut self.touched {
+            touched.push(person);
+        }
+    }
+}
+
+fn short(hash: &[u8; 32], kind: u8) -> Credential {
+    let mut short = [0; 16];
+    short.iter_mut().zip(hash).for_each(|(to, from)| *to = *from);
+    (short, kind)
+}
+
+/// What a person takes in memory, about.
+fn weight(known: &PersonSnapshot) -> usize {
+    let PersonSnapshot { standing, used, stays, .. } = known;
+    let spans = standing.coverage.len().saturating_add(standing.identities.len());
+    [(1, 400), (spans, 150), (used.len(), 90), (stays.len(), 300)]
+        .into_iter()
+        .fold(0, |sum: usize, (count, each)| sum.saturating_add(count.saturating_mul(each)))
+}

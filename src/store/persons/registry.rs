@@ -1,0 +1,326 @@
+//! What the registry says of everybody, as small as it goes: numbers in a few long lists, words once.
+//!
+//! Only of those who have used nothing yet is this all there is; whoever has is read, and then held among the recent ones.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use jiff::ToSpan as _;
+use jiff::civil::Date;
+
+use super::Credential;
+use crate::domain::ids::{PersonId, RegionCode};
+use crate::domain::standing::{Coverage, Identity, PersonSnapshot, Scheme, Standing};
+use crate::store::row;
+
+/// Days are counted from here, as PostgreSQL does.
+const EPOCH: Date = jiff::civil::date(2000, 1, 1);
+/// No such day: an open end, or a birth nobody knows.
+pub(super) const NO_DAY: i32 = i32::MIN;
+/// Lists that are looked through by a hash are cut into so many parts, each of a handful.
+const PARTS_BITS: u32 = 20;
+/// Kinds of credentials need so many bits of a person's place.
+const KIND_SHIFT: u32 = 29;
+
+/// A person's row.
+#[derive(Clone, Copy, Debug)]
+struct Person {
+    person: i64,
+    birth: i32,
+    standing_version: u32,
+}
+
+/// A span of coverage, of the person at a place.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CoverageSpan {
+    pub(super) place: u32,
+    pub(super) from: i32,
+    pub(super) to: i32,
+    pub(super) region: u16,
+    pub(super) facts: u16,
+    pub(super) scheme: u16,
+}
+
+/// A span of an identity, of the person at a place.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct IdentitySpan {
+    pub(super) place: u32,
+    pub(super) from: i32,
+    pub(super) to: i32,
+    pub(super) code: u16,
+    pub(super) region: u16,
+    pub(super) source: u16,
+}
+
+/// A credential and, in its last bits, its kind and whose it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Shown {
+    hash: [u8; 16],
+    whose: u32,
+}
+
+/// The registry as of one moment.
+#[derive(Debug, Default)]
+pub(super) struct Registry {
+    persons: Vec<Person>,
+    person_parts: Vec<u32>,
+    shown: Vec<Shown>,
+    shown_parts: Vec<u32>,
+    coverage: Vec<CoverageSpan>,
+    identities: Vec<IdentitySpan>,
+    words: Vec<Box<str>>,
+    numbers: HashMap<Box<str>, u16>,
+    /// A bit for each person of whom more is to be known than is held here.
+    outdated: Vec<AtomicU64>,
+}
+
+impl Registry {
+    /// For so many persons, about.
+    pub(super) fn with_capacity(persons: usize) -> Self {
+        Self {
+            persons: Vec::with_capacity(persons),
+            shown: Vec::with_capacity(persons),
+            coverage: Vec::with_capacity(persons),
+            ..Self::default()
+        }
+    }
+
+    // === Filling, in this order ===
+
+    /// Adds a person. One whose version does not fit, or who has a history, is known by credential alone.
+    pub(super) fn add_person(&mut self, person: i64, birth: i32, standing_version: Option<u32>) {
+        let standing_version = standing_version.unwrap_or(0);
+        self.persons.push(Person { person, birth, standing_version });
+    }
+
+    /// All persons are there.
+    pub(super) fn persons_are_there(&mut self) {
+        self.persons.sort_unstable_by_key(|person| mixed(person.person));
+        self.person_parts = parts(&self.persons, |person| mixed(person.person));
+        let words = self.persons.len().div_ceil(64);
+        self.outdated = std::iter::repeat_with(AtomicU64::default).take(words).collect();
+        for (place, person) in (0_u32..).zip(&self.persons) {
+            if person.standing_version == 0 {
+                self.outdate_place(place);
+            }
+        }
+    }
+
+    /// Where a person is.
+    pub(super) fn place(&self, person: i64) -> Option<u32> {
+        let wanted = mixed(person);
+        let (first, part) = part(&self.persons, &self.person_parts, wanted)?;
+        let offset = part.iter().position(|held| held.person == person)?;
+        u32::try_from(first.checked_add(offset)?).ok()
+    }
+
+    /// A word's number; nothing once there are too many.
+    pub(super) fn word(&mut self, word: &str) -> Option<u16> {
+        if let Some(number) = self.numbers.get(word) {
+            return Some(*number);
+        }
+        let number = u16::try_from(self.words.len()).ok()?;
+        self.words.push(word.into());
+        self.numbers.insert(word.into(), number);
+        Some(number)
+    }
+
+    /// Adds a span of coverage.
+    pub(super) fn add_coverage(&mut self, span: CoverageSpan) {
+        self.coverage.push(span);
+    }
+
+    /// Adds a span of an identity.
+    pub(super) fn add_identity(&mut self, span: IdentitySpan) {
+        self.identities.push(span);
+    }
+
+    /// Adds a credential of a person at a place.
+    pub(super) fn add_credential(&mut self, (hash, kind): Credential, place: u32) {
+        self.shown.push(Shown { hash, whose: place | (u32::from(kind) << KIND_SHIFT) });
+    }
+
+    /// All of it is there.
+    pub(super) fn is_there(&mut self) {
+        self.shown.sort_unstable();
+        self.shown_parts = parts(&self.shown, |shown| head(&shown.hash));
+        // As the database gives them, so that what is decided, and why, does not depend on where it was read.
+        let words = &self.words;
+        let word = |number: u16| words.get(usize::from(number)).map_or("", |word| &**word);
+        self.coverage.sort_unstable_by(|one, other| {
+            let key = |span: &CoverageSpan| (span.place, scheme_word(span.scheme), span.from);
+            key(one).cmp(&key(other))
+        });
+        self.identities.sort_unstable_by(|one, other| {
+            let key =
+                |span: &IdentitySpan| (span.place, word(span.code), word(span.region), span.from);
+            key(one).cmp(&key(other))
+        });
+        self.numbers = HashMap::new();
+        self.shown.shrink_to_fit();
+        self.coverage.shrink_to_fit();
+        self.identities.shrink_to_fit();
+    }
+
+    // === Asking ===
+
+    /// Whose a credential is, by place.
+    pub(super) fn find(&self, (hash, kind): &Credential) -> Option<u32> {
+        let (_, part) = part(&self.shown, &self.shown_parts, head(hash))?;
+        let is_it =
+            |shown: &&Shown| shown.hash == *hash && shown.whose >> KIND_SHIFT == u32::from(*kind);
+        part.iter().find(is_it).map(|shown| shown.whose & ((1 << KIND_SHIFT) - 1))
+    }
+
+    /// Who is at a place.
+    pub(super) fn person(&self, place: u32) -> Option<PersonId> {
+        let person = self.persons.get(usize::try_from(place).ok()?)?;
+        PersonId::new(person.person)
+    }
+
+    /// What is known of the person at a place; nothing where more is to be known.
+    pub(super) fn snapshot(&self, place: u32) -> Option<PersonSnapshot> {
+        let held = self.persons.get(usize::try_from(place).ok()?)?;
+        if self.is_outdated(place) {
+            return None;
+        }
+        let of = self.coverage.partition_point(|span| span.place < place);
+        let coverage = self.coverage.get(of..)?.iter().take_while(|span| span.place == place);
+        let of = self.identities.partition_point(|span| span.place < place);
+        let identities = self.identities.get(of..)?.iter().take_while(|span| span.place == place);
+        Some(PersonSnapshot {
+            standing: Standing {
+                person: PersonId::new(held.person)?,
+                version: i64::from(held.standing_version),
+                birth: day(held.birth)?,
+                coverage: coverage.map(|span| self.coverage_of(span)).collect::<Option<_>>()?,
+                identities: identities.map(|span| self.identity_of(span)).collect::<Option<_>>()?,
+            },
+            ledger_version: 1,
+            used: Vec::new(),
+            stays: Vec::new(),
+            newest: None,
+        })
+    }
+
+    /// From now on more is to be known of this person than is held here.
+    pub(super) fn outdate(&self, person: PersonId) {
+        if let Some(place) = self.place(person.get()) {
+            self.outdate_place(place);
+        }
+    }
+
+    /// The same, by place.
+    pub(super) fn outdate_place(&self, place: u32) {
+        if let Some(word) = self.outdated_word(place) {
+            word.fetch_or(1 << (place % 64), Ordering::AcqRel);
+        }
+    }
+
+    fn is_outdated(&self, place: u32) -> bool {
+        self.outdated_word(place)
+            .is_none_or(|word| word.load(Ordering::Acquire) & (1 << (place % 64)) != 0)
+    }
+
+    fn outdated_word(&self, place: u32) -> Option<&AtomicU64> {
+        self.outdated.get(usize::try_from(place / 64).ok()?)
+    }
+
+    /// How many persons are held.
+    pub(super) fn persons(&self) -> usize {
+        self.persons.len()
+    }
+
+    /// How many bytes all of it takes.
+    pub(super) fn bytes(&self) -> usize {
+        fn of<T>(list: &Vec<T>) -> usize {
+            list.capacity().saturating_mul(size_of::<T>())
+        }
+        let lists = [of(&self.persons), of(&self.person_parts), of(&self.shown)];
+        let more = [of(&self.shown_parts), of(&self.coverage), of(&self.identities)];
+        lists.iter().chain(&more).fold(of(&self.outdated), |sum, list| sum.saturating_add(*list))
+    }
+
+    fn text(&self, number: u16) -> Option<&str> {
+        self.words.get(usize::from(number)).map(|word| &**word)
+    }
+
+    fn coverage_of(&self, span: &CoverageSpan) -> Option<Coverage> {
+        Some(Coverage {
+            scheme: Scheme::from_word(scheme_word(span.scheme))?,
+            region: RegionCode::new(self.text(span.region)?)?,
+            valid_from: day(span.from)??,
+            valid_to: day(span.to)?,
+            facts: row::facts(self.text(span.facts)?)?,
+        })
+    }
+
+    fn identity_of(&self, span: &IdentitySpan) -> Option<Identity> {
+        Some(Identity {
+            code: self.text(span.code)?.to_owned(),
+            region: RegionCode::new(self.text(span.region)?)?,
+            valid_from: day(span.from)??,
+            valid_to: day(span.to)?,
+            source: self.text(span.source)?.to_owned(),
+        })
+    }
+}
+
+/// The number that stands for a scheme.
+pub(super) fn scheme_number(word: &str) -> Option<u16> {
+    Scheme::from_word(word).map(|scheme| match scheme {
+        Scheme::Employee => 0,
+        Scheme::Resident => 1,
+    })
+}
+
+const fn scheme_word(number: u16) -> &'static str {
+    match number {
+        0 => Scheme::Employee.word(),
+        _ => Scheme::Resident.word(),
+    }
+}
+
+/// A day by its number; nothing inside where there is none, nothing at all where it is none that can be.
+fn day(number: i32) -> Option<Option<Date>> {
+    if number == NO_DAY {
+        return Some(None);
+    }
+    EPOCH.checked_add(number.days()).ok().map(Some)
+}
+
+/// One to one, so that neighbours part.
+const fn mixed(person: i64) -> u64 {
+    let mut mixed = person.cast_unsigned();
+    mixed = (mixed ^ (mixed >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
+    mixed = (mixed ^ (mixed >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
+    mixed ^ (mixed >> 32)
+}
+
+/// The first bytes of a keyed hash, which are as good as random.
+const fn head(hash: &[u8; 16]) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = *hash;
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
+
+/// Where each part of a list that is sorted by `key` begins, and at last its length.
+fn parts<T>(sorted: &[T], key: impl Fn(&T) -> u64) -> Vec<u32> {
+    let count = 1_usize << PARTS_BITS;
+    let mut begins = Vec::with_capacity(count.saturating_add(1));
+    for (place, of) in (0_u32..).zip(sorted) {
+        let part = usize::try_from(key(of) >> (64 - PARTS_BITS)).unwrap_or(0);
+        while begins.len() <= part {
+            begins.push(place);
+        }
+    }
+    begins.resize(count.saturating_add(1), u32::try_from(sorted.len()).unwrap_or(u32::MAX));
+    begins
+}
+
+/// The part of a sorted list in which something of this key is, and where it begins.
+fn part<'a, T>(sorted: &'a [T], begins: &[u32], key: u64) -> Option<(usize, &'a [T])> {
+    let part = usize::try_from(key >> (64 - PARTS_BITS)).ok()?;
+    let first = usize::try_from(*begins.get(part)?).ok()?;
+    let end = usize::try_from(*begins.get(part.checked_add(1)?)?).ok()?;
+    sorted.get(first..end).map(|part| (first, part))
+}
