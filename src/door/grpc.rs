@@ -5,6 +5,7 @@
 mod answer;
 mod call;
 mod convert;
+pub mod path;
 mod registry;
 mod rows;
 mod settlement;

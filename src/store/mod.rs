@@ -16,7 +16,7 @@ mod packages;
 mod pipeline;
 mod pool;
 mod reads;
-mod reference;
+pub mod reference;
 mod row;
 mod snapshot;
 mod tombstone;
