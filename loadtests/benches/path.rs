@@ -164,7 +164,8 @@ impl World {
         let mut items: Vec<_> = lines.iter().map(|line| (&line.item, line.charged_on)).collect();
         items.sort_unstable();
         items.dedup();
-        let entry = |(item, day): &(&ItemCode, Date)| self.catalogue.entry(item, &self.hospital, *day);
+        let entry =
+            |(item, day): &(&ItemCode, Date)| self.catalogue.entry(item, &self.hospital, *day);
         items.iter().map(entry).collect()
     }
 
