@@ -1,6 +1,10 @@
 //! One type per id. Each can only be made from text that fits it.
 
+mod text;
+
 use std::fmt;
+
+use self::text::Text;
 
 /// How many buckets persons fall into. Chosen once, for ever: it is the first column of every key that carries a person.
 pub const BUCKETS: i16 = 128;
@@ -9,7 +13,7 @@ macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $longest:literal) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(Box<str>);
+        pub struct $name(Text<$longest>);
 
         impl $name {
             /// The most characters it may have.
@@ -17,24 +21,36 @@ macro_rules! text_id {
 
             /// Takes visible ASCII of at most [`Self::LENGTH_MAX`] characters.
             pub fn new(text: &str) -> Option<Self> {
-                let fits = !text.is_empty() && text.len() <= Self::LENGTH_MAX;
-                (fits && text.bytes().all(|byte| byte.is_ascii_graphic())).then(|| Self(text.into()))
+                Self::from_bytes(text.as_bytes())
+            }
+
+            /// Takes the same of text that nobody has looked at yet.
+            #[inline]
+            pub fn from_bytes(text: &[u8]) -> Option<Self> {
+                Text::new(text).map(Self)
             }
 
             /// The text.
+            #[inline]
             pub fn as_str(&self) -> &str {
-                &self.0
+                self.0.as_str()
+            }
+
+            /// Its characters.
+            #[inline]
+            pub fn as_bytes(&self) -> &[u8] {
+                self.0.as_bytes()
             }
 
             /// The text as logs and spans may show it.
             pub fn logged(&self) -> Logged<'_> {
-                Logged(&self.0)
+                Logged(self.as_str())
             }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(&self.0)
+                f.pad(self.as_str())
             }
         }
     };
@@ -175,16 +191,31 @@ impl fmt::Debug for PackageHash {
 impl SettlementId {
     /// Puts an id together: its bucket, when it was made, and randomness that no other process has.
     pub fn compose(bucket: i16, unix_ms: i64, random: u64) -> Self {
-        let id = format!("S{bucket:02X}{unix_ms:011X}{random:016X}");
-        debug_assert!(id.len() <= Self::LENGTH_MAX);
-        Self(id.into())
+        let parts =
+            [(bucket.cast_unsigned().into(), 2), (unix_ms.cast_unsigned(), 11), (random, 16)];
+        let mut id = [b'S'; Self::LENGTH_MAX];
+        let digits = parts.into_iter().flat_map(|(number, count)| hex_digits(number, count));
+        for (place, digit) in id.iter_mut().skip(1).zip(digits) {
+            *place = digit;
+        }
+        Self(Text::filled(id))
     }
 
     /// The bucket of the person it belongs to; nothing where the id was not made by us.
     pub fn bucket(&self) -> Option<i16> {
-        let bucket = i16::from_str_radix(self.0.get(1..3)?, 16).ok()?;
-        (self.0.len() == 30 && self.0.starts_with('S') && bucket < BUCKETS).then_some(bucket)
+        let id = self.as_str();
+        let bucket = i16::from_str_radix(id.get(1..3)?, 16).ok()?;
+        (id.len() == 30 && id.starts_with('S') && bucket < BUCKETS).then_some(bucket)
     }
+}
+
+/// The lowest so many digits of a number, highest first.
+fn hex_digits(number: u64, count: u32) -> impl Iterator<Item = u8> {
+    (0..count).rev().map(move |place| {
+        let digit = number.checked_shr(place.saturating_mul(4)).unwrap_or(0) & 0xf;
+        let from_digit = u32::try_from(digit).ok().and_then(|digit| char::from_digit(digit, 16));
+        from_digit.and_then(|digit| u8::try_from(digit).ok()).unwrap_or(b'0').to_ascii_uppercase()
+    })
 }
 
 /// Characters of a resident identity number.
@@ -228,7 +259,7 @@ mod tests {
     #[test]
     fn a_settlement_id_carries_its_bucket() {
         let id = SettlementId::compose(0x7f, 1_700_000_000_000, u64::MAX);
-        assert_eq!(id.as_str().len(), 30);
+        assert_eq!(id.as_str(), "S7F18BCFE56800FFFFFFFFFFFFFFFF");
         assert_eq!(id.bucket(), Some(0x7f));
         assert_eq!(SettlementId::new("somebody-elses").unwrap().bucket(), None);
     }

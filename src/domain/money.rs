@@ -3,7 +3,6 @@
 use std::fmt;
 
 use rust_decimal::Decimal;
-use rust_decimal::prelude::ToPrimitive;
 
 /// The largest amount we take: ten billion yuan. Sums of 10 000 such lines still fit into an `i64` many times over.
 pub const FEN_MAX: i64 = 1_000_000_000_000;
@@ -180,23 +179,34 @@ fn round_wide(exact: i128, rounding: Rounding) -> Option<Fen> {
     i64::try_from(whole.checked_add(step)?).ok().map(Fen)
 }
 
+/// The most digits before the point: with nine decimals more a number is still not taken for another.
+const WHOLE_DIGITS_MAX: usize = 16;
+
 /// `digits[.decimals]` with at most `decimals_max` decimals, as an integer of that scale.
 fn parse_scaled(text: &str, decimals_max: u32) -> Option<i64> {
-    let (whole, decimals) = match text.split_once('.') {
-        Some((whole, decimals)) if !decimals.is_empty() => (whole, decimals),
-        Some(_) => return None,
-        None => (text, ""),
-    };
-    let plain = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() || 16 < whole.len() || !plain(whole) || !plain(decimals) {
+    let mut scaled = 0_u64;
+    let mut whole_digits = 0_usize;
+    // Where a point was, how many decimals there still may be.
+    let mut decimals_left: Option<u32> = None;
+    for byte in text.bytes() {
+        match (byte, decimals_left) {
+            (b'0'..=b'9', left) => {
+                match left {
+                    None => whole_digits = whole_digits.saturating_add(1),
+                    Some(left) => decimals_left = Some(left.checked_sub(1)?),
+                }
+                scaled = scaled.checked_mul(10)?.checked_add(u64::from(byte.wrapping_sub(b'0')))?;
+            }
+            (b'.', None) => decimals_left = Some(decimals_max),
+            _ => return None,
+        }
+    }
+    let ends_in_a_point = decimals_left == Some(decimals_max) && text.ends_with('.');
+    if whole_digits == 0 || WHOLE_DIGITS_MAX < whole_digits || ends_in_a_point {
         return None;
     }
-    let given = u32::try_from(decimals.len()).ok()?;
-    let missing = decimals_max.checked_sub(given)?;
-    let decimal = Decimal::from_str_exact(text).ok()?;
-    let scale = Decimal::from(10_i64.checked_pow(decimals_max)?);
-    debug_assert!(missing <= decimals_max);
-    decimal.checked_mul(scale)?.to_i64()
+    let missing = decimals_left.unwrap_or(decimals_max);
+    i64::try_from(scaled.checked_mul(10_u64.checked_pow(missing)?)?).ok()
 }
 
 /// A decimal quantity with at most four decimals, in ten-thousandths.
@@ -229,6 +239,8 @@ impl fmt::Display for Rate {
 
 #[cfg(test)]
 mod tests {
+    use rust_decimal::prelude::ToPrimitive as _;
+
     use super::*;
 
     #[test]
@@ -243,6 +255,36 @@ mod tests {
         check("10000000000.01", None);
         for bad in ["", "-", ".5", "5.", "1.005", "1e3", "1_000", "+1", " 1", "--1", "１", "NaN"] {
             check(bad, None);
+        }
+    }
+
+    /// What is read, by a library for decimals: the digits are looked at first, then it is asked.
+    fn parse_by_library(text: &str, decimals_max: u32) -> Option<i64> {
+        let (whole, decimals) = match text.split_once('.') {
+            Some((whole, decimals)) if !decimals.is_empty() => (whole, decimals),
+            Some(_) => return None,
+            None => (text, ""),
+        };
+        let plain = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+        if whole.is_empty() || 16 < whole.len() || !plain(whole) || !plain(decimals) {
+            return None;
+        }
+        decimals_max.checked_sub(u32::try_from(decimals.len()).ok()?)?;
+        let scale = Decimal::from(10_i64.checked_pow(decimals_max)?);
+        Decimal::from_str_exact(text).ok()?.checked_mul(scale)?.to_i64()
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn decimals_are_read_as_a_library_reads_them(
+            text in r"[0-9]{0,20}(\.[0-9]{0,11})?|[0-9.+\-e_ １]{0,8}|[0-9]{14,17}\.[0-9]{1,9}",
+            decimals_max in 0_u32..10,
+        ) {
+            proptest::prop_assert_eq!(
+                parse_scaled(&text, decimals_max),
+                parse_by_library(&text, decimals_max),
+                "{} {}", text, decimals_max,
+            );
         }
     }
 

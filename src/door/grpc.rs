@@ -5,6 +5,8 @@
 mod answer;
 mod call;
 mod convert;
+pub mod encoded;
+pub mod path;
 mod registry;
 mod rows;
 mod settlement;
@@ -16,7 +18,7 @@ use std::sync::Arc;
 use tonic::service::interceptor::InterceptedService;
 
 use super::wire::registry::v1::registry_service_server::RegistryServiceServer;
-use super::wire::settlement::v1::settlement_service_server::SettlementServiceServer;
+use super::wire::settlement::v1::served::settlement_service_server::SettlementServiceServer;
 use crate::app::{App, Caller, CallerKind};
 use crate::limits;
 

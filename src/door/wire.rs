@@ -14,6 +14,11 @@ pub mod settlement {
     pub mod v1 {
         tonic::include_proto!("onestop.settlement.v1");
         include!(concat!(env!("OUT_DIR"), "/onestop.settlement.v1.serde.rs"));
+
+        /// The server side, by encoded messages.
+        pub mod served {
+            tonic::include_proto!("onestop.settlement.v1.SettlementService");
+        }
     }
 }
 

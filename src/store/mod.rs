@@ -18,7 +18,7 @@ mod pipeline;
 mod pool;
 mod presence;
 mod reads;
-mod reference;
+pub mod reference;
 mod row;
 mod snapshot;
 mod tombstone;

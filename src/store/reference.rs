@@ -25,6 +25,9 @@ use crate::limits;
 /// Hospitals are of level 1, 2 or 3; ceiling prices go by it.
 const LEVELS: usize = 3;
 
+/// The ceiling price of one at each level, in millionths of a yuan.
+pub type Ceilings = [Option<i64>; LEVELS];
+
 /// Where the catalogue is held.
 #[derive(Debug, Default)]
 pub(super) struct Held {
@@ -34,7 +37,7 @@ pub(super) struct Held {
 
 /// The catalogue as of one version.
 #[derive(Debug)]
-pub(super) struct Catalogue {
+pub struct Catalogue {
     /// Which.
     pub(super) version: i64,
     items: BTreeMap<ItemCode, Vec<Span>>,
@@ -159,14 +162,20 @@ fn span_of(reader: &Reader<'_>) -> Result<(ItemCode, Span), StoreError> {
         ceiling_price_e6: None,
         amount_name: reader.get("amount_name")?,
     };
-    let ceilings: [Option<i64>; LEVELS] = [
+    let ceilings: Ceilings = [
         reader.get("ceiling_price_level_1_e6")?,
         reader.get("ceiling_price_level_2_e6")?,
         reader.get("ceiling_price_level_3_e6")?,
     ];
-    let entries = ceilings
-        .map(|ceiling_price_e6| Arc::new(CatalogueEntry { ceiling_price_e6, ..entry.clone() }));
-    Ok((item, Span { region: reader.region("region")?.get(), entries }))
+    Ok((item, Span::of(reader.region("region")?, &entry, ceilings)))
+}
+
+impl Span {
+    fn of(region: RegionCode, entry: &CatalogueEntry, ceilings: Ceilings) -> Self {
+        let entries = ceilings
+            .map(|ceiling_price_e6| Arc::new(CatalogueEntry { ceiling_price_e6, ..entry.clone() }));
+        Self { region: region.get(), entries }
+    }
 }
 
 impl Catalogue {
@@ -176,8 +185,21 @@ impl Catalogue {
         spans.iter().find(|span| within(day, span.valid_from, span.valid_to)).cloned()
     }
 
+    /// Of these entries, each of a region and with the ceiling price at each level.
+    pub fn of(
+        version: i64,
+        entries: impl IntoIterator<Item = (RegionCode, CatalogueEntry, Ceilings)>,
+    ) -> Self {
+        let mut items: BTreeMap<ItemCode, Vec<Span>> = BTreeMap::new();
+        for (region, entry, ceilings) in entries {
+            let span = Span::of(region, &entry, ceilings);
+            items.entry(entry.item).or_default().push(span);
+        }
+        Self { version, items, hospitals: BTreeMap::new(), read_at: Instant::now() }
+    }
+
     /// What it says of an item at a hospital on a day: the narrowest region wins.
-    pub(super) fn entry(
+    pub fn entry(
         &self,
         item: &ItemCode,
         hospital: &Hospital,

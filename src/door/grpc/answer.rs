@@ -1,55 +1,47 @@
 //! What was recorded or decided, in the words of the contract. Names, sources and grades come from the package that decided.
+//!
+//! What a settlement is answered with is written straight into its bytes, field by field.
+
+mod message;
 
 use jiff::Timestamp;
 
+use self::message::Message;
 use super::super::wire::settlement::v1 as wire;
 use super::words;
 use crate::app::{Answer, AppError, Moved, Person, Quote, Tombstone, shanghai};
-use crate::domain::ids::HospitalCode;
+use crate::domain::ids::{HospitalCode, SettlementId};
 use crate::domain::rules::{Bearer, Grade, Package};
-use crate::domain::verdict::{self, Action, Decline, Outcome};
+use crate::domain::verdict::{self, Action, Decline, LayerPay, Outcome, Step};
 
-/// A settlement or reversal as it was recorded.
-pub(super) fn settlement(answer: &Answer) -> Result<wire::Settlement, AppError> {
-    let Answer { entry, record, package, reversed_by, repeat: _ } = answer;
-    let state = match (&entry.reverses, reversed_by) {
-        (Some(_), _) => wire::SettlementState::Reversal,
-        (None, Some(_)) => wire::SettlementState::Reversed,
-        (None, None) => wire::SettlementState::Settled,
-    };
-    let text = |id: &Option<crate::domain::ids::SettlementId>| {
-        id.as_ref().map_or(String::new(), ToString::to_string)
-    };
-    Ok(wire::Settlement {
-        settlement_id: entry.settlement.to_string(),
-        request_id: entry.request.to_string(),
-        hospital_code: entry.hospital.to_string(),
-        stay_id: entry.stay.to_string(),
-        stay_part: u32::try_from(entry.stay_part).unwrap_or(0),
-        settled_at: time(entry.settled_at),
-        accounting_day: entry.accounting_day.to_string(),
-        state: state.into(),
-        reversed_by_settlement_id: text(reversed_by),
-        reverses_settlement_id: text(&entry.reverses),
-        breakdown: Some(breakdown(record.outcome(), package, entry.year)?),
-        record_sha256: entry.record_sha256.to_vec(),
-        admission_date: entry.admission.to_string(),
-        discharge_date: entry.discharge.to_string(),
-    })
+/// Room for an answer but for its steps, and for each step: most need no more.
+const ANSWER_BYTES: usize = 1_536;
+const STEP_BYTES: usize = 256;
+
+/// The field of each answer that holds the settlement, and the one that says whether it is a repeat; 0 where there is none.
+pub(super) const OF_SETTLE: [u32; 2] = [1, 4];
+pub(super) const OF_REVERSE: [u32; 2] = [1, 3];
+pub(super) const OF_GET: [u32; 2] = [1, 0];
+
+/// An answer with a settlement or reversal as it was recorded.
+pub(super) fn settled([of_settlement, of_repeat]: [u32; 2], answer: &Answer) -> Written {
+    let mut message = with_room(answer.record.outcome());
+    message.within(of_settlement, |message| settlement(message, answer))?;
+    if of_repeat != 0 {
+        message.flag(of_repeat, answer.repeat);
+    }
+    Ok(message.into_bytes())
 }
 
-/// What would be paid now.
-pub(super) fn quoted(quote: &Quote) -> Result<wire::Quoted, AppError> {
-    let Quote { outcome, package, year, token, valid_until } = quote;
-    Ok(wire::Quoted {
-        breakdown: Some(breakdown(outcome, package, *year)?),
-        quote_token: token.clone(),
-        valid_until: time(*valid_until),
-    })
+/// An answer with what would be paid now.
+pub(super) fn quoted(quote: &Quote) -> Written {
+    let mut message = with_room(&quote.outcome);
+    message.within(1, |message| write_quote(message, quote))?;
+    Ok(message.into_bytes())
 }
 
-/// What moved, and what it would be now.
-pub(super) fn quote_moved(moved: &Moved) -> Result<wire::QuoteMoved, AppError> {
+/// An answer to a settle with what moved, and what it would be now.
+pub(super) fn quote_moved(moved: &Moved) -> Written {
     let Moved { standing, accumulators, package, catalogue, quoted_patient_pay, now } = moved;
     let things = [
         (*standing, wire::MovedThing::Standing),
@@ -57,16 +49,24 @@ pub(super) fn quote_moved(moved: &Moved) -> Result<wire::QuoteMoved, AppError> {
         (*package, wire::MovedThing::Package),
         (*catalogue, wire::MovedThing::Catalogue),
     ];
-    Ok(wire::QuoteMoved {
-        moved: things
-            .iter()
-            .filter(|(moved, _)| *moved)
-            .map(|(_, thing)| (*thing).into())
-            .collect(),
-        quoted_patient_pay_fen: quoted_patient_pay.get(),
-        now: Some(quoted(now)?),
-    })
+    let mut message = with_room(&now.outcome);
+    message.within(3, |message| {
+        if things.iter().any(|(moved, _)| *moved) {
+            message.within(1, |message| {
+                for (_, thing) in things.iter().filter(|(moved, _)| *moved) {
+                    message.varint(u64::try_from(i32::from(*thing)).unwrap_or(0));
+                }
+                Ok::<_, AppError>(())
+            })?;
+        }
+        message.signed(2, quoted_patient_pay.get());
+        message.within(3, |message| write_quote(message, now))
+    })?;
+    Ok(message.into_bytes())
 }
+
+/// Encoded, or why not.
+pub(super) type Written = Result<Vec<u8>, AppError>;
 
 /// Why a bill can not be settled.
 pub(super) fn declined(decline: &Decline) -> wire::Declined {
@@ -124,11 +124,52 @@ pub(super) fn standing(person: &Person) -> wire::GetStandingResponse {
     }
 }
 
+fn with_room(outcome: &Outcome) -> Message {
+    let steps = outcome.trace.len().saturating_add(outcome.layers.len());
+    Message::with_room(steps.saturating_mul(STEP_BYTES).saturating_add(ANSWER_BYTES))
+}
+
+fn settlement(message: &mut Message, answer: &Answer) -> Result<(), AppError> {
+    let Answer { entry, record, package, reversed_by, repeat: _ } = answer;
+    let state = match (&entry.reverses, reversed_by) {
+        (Some(_), _) => wire::SettlementState::Reversal,
+        (None, Some(_)) => wire::SettlementState::Reversed,
+        (None, None) => wire::SettlementState::Settled,
+    };
+    message.text(1, entry.settlement.as_str());
+    message.text(2, entry.request.as_str());
+    message.text(3, entry.hospital.as_str());
+    message.text(4, entry.stay.as_str());
+    message.number(5, u64::try_from(entry.stay_part).unwrap_or(0));
+    message.text(6, &time(entry.settled_at));
+    message.shown(7, entry.accounting_day);
+    message.one_of(8, state);
+    message.text(9, id_or_none(reversed_by.as_ref()));
+    message.text(10, id_or_none(entry.reverses.as_ref()));
+    message.within(11, |message| breakdown(message, record.outcome(), (package, entry.year)))?;
+    message.data(12, &entry.record_sha256);
+    message.shown(13, entry.admission);
+    message.shown(14, entry.discharge);
+    Ok(())
+}
+
+fn id_or_none(id: Option<&SettlementId>) -> &str {
+    id.map_or("", SettlementId::as_str)
+}
+
+fn write_quote(message: &mut Message, quote: &Quote) -> Result<(), AppError> {
+    let Quote { outcome, package, year, token, valid_until } = quote;
+    message.within(1, |message| breakdown(message, outcome, (package, *year)))?;
+    message.data(2, token);
+    message.text(3, &time(*valid_until));
+    Ok(())
+}
+
 fn breakdown(
+    message: &mut Message,
     outcome: &Outcome,
-    package: &Package,
-    policy_year: i16,
-) -> Result<wire::Breakdown, AppError> {
+    (package, policy_year): (&Package, i16),
+) -> Result<(), AppError> {
     let amounts = &outcome.breakdown;
     let verdict::Breakdown {
         total,
@@ -142,45 +183,33 @@ fn breakdown(
         account,
         cash,
     } = amounts;
-    // In the order of `Column::ALL`.
-    let [basic, civil, enterprise, critical, large, soldier, aid, tilted, other] = paid;
-    let layers = |pays: &[verdict::LayerPay]| -> Result<Vec<_>, AppError> {
-        pays.iter().map(|pay| layer_pay(pay, package)).collect()
-    };
-    let trace = outcome.trace.iter().map(|taken| step(taken, package));
-    Ok(wire::Breakdown {
-        total_fen: total.get(),
-        out_of_catalogue_fen: out_of_catalogue.get(),
-        over_limit_fen: over_limit.get(),
-        advance_self_pay_fen: advance.get(),
-        in_scope_fen: in_scope.get(),
-        deductible_paid_fen: deductible.get(),
-        basic_pool_pay_fen: basic.get(),
-        civil_servant_pay_fen: civil.get(),
-        enterprise_supplement_pay_fen: enterprise.get(),
-        critical_illness_pay_fen: critical.get(),
-        large_amount_pay_fen: large.get(),
-        disabled_soldier_pay_fen: soldier.get(),
-        medical_aid_pay_fen: aid.get(),
-        tilted_aid_pay_fen: tilted.get(),
-        other_pay_fen: other.get(),
-        fund_pay_total_fen: amounts.fund_total().ok_or(AppError::Unbalanced)?.get(),
-        hospital_borne_fen: hospital_borne.get(),
-        patient_pay_fen: amounts.patient().ok_or(AppError::Unbalanced)?.get(),
-        account_pay_fen: account.get(),
-        cash_pay_fen: cash.get(),
-        layers: layers(&outcome.layers)?,
-        fixed_benefits: layers(&outcome.fixed)?,
-        may_apply_for: layers(&outcome.may_apply)?,
-        trace: trace.collect::<Result<_, _>>()?,
-        package: Some(package_reference(package, policy_year)),
-        identities_used: identities_used(outcome, package),
-        advance_self_pay_assumed: package.advance_is_assumed(outcome),
-    })
+    let split = [total, out_of_catalogue, over_limit, advance, in_scope, deductible];
+    let fund_total = amounts.fund_total().ok_or(AppError::Unbalanced)?;
+    let patient = amounts.patient().ok_or(AppError::Unbalanced)?;
+    let rest = [&fund_total, hospital_borne, &patient, account, cash];
+    // The columns are numbered in the order of `Column::ALL`.
+    for (fen, field) in split.into_iter().chain(paid).chain(rest).zip(1..) {
+        message.signed(field, fen.get());
+    }
+    for (pays, field) in [&outcome.layers, &outcome.fixed, &outcome.may_apply].into_iter().zip(21..)
+    {
+        for pay in pays {
+            message.within(field, |message| layer_pay(message, pay, package))?;
+        }
+    }
+    for taken in &outcome.trace {
+        message.within(24, |message| step(message, taken, package))?;
+    }
+    message.within(25, |message| package_reference(message, package, policy_year))?;
+    for code in identities_used(outcome, package) {
+        message.item(26, code.as_bytes());
+    }
+    message.flag(27, package.advance_is_assumed(outcome));
+    Ok(())
 }
 
-fn layer_pay(pay: &verdict::LayerPay, package: &Package) -> Result<wire::LayerPay, AppError> {
-    let verdict::LayerPay { layer, base, deductible, pay, assumed } = pay;
+fn layer_pay(message: &mut Message, pay: &LayerPay, package: &Package) -> Result<(), AppError> {
+    let LayerPay { layer, base, deductible, pay, assumed } = pay;
     let lost = || AppError::PackageLost(package.hash.to_string());
     let layer = package.layer(*layer).ok_or_else(lost)?;
     let payer = package.payer_of(layer).ok_or_else(lost)?;
@@ -190,41 +219,47 @@ fn layer_pay(pay: &verdict::LayerPay, package: &Package) -> Result<wire::LayerPa
         Bearer::Hospital => wire::PayerKind::Hospital,
         Bearer::Account => wire::PayerKind::Account,
     };
-    Ok(wire::LayerPay {
-        layer: layer.name.clone(),
-        payer: payer.name.clone(),
-        name_zh: payer.words.zh.clone(),
-        name_en: payer.words.en.clone(),
-        kind: kind.into(),
-        fund_pay_type: payer.fund_pay_type.clone(),
-        base_fen: base.get(),
-        deductible_fen: deductible.get(),
-        pay_fen: pay.get(),
-        assumed: *assumed,
-    })
+    message.text(1, &layer.name);
+    message.text(2, &payer.name);
+    message.text(3, &payer.words.zh);
+    message.text(4, &payer.words.en);
+    message.one_of(5, kind);
+    message.text(6, &payer.fund_pay_type);
+    message.signed(7, base.get());
+    message.signed(8, deductible.get());
+    message.signed(9, pay.get());
+    message.flag(10, *assumed);
+    Ok(())
 }
 
-fn step(step: &verdict::Step, package: &Package) -> Result<wire::Step, AppError> {
-    let verdict::Step { layer, action, clause, base, rate, amount, left } = step;
+fn step(message: &mut Message, step: &Step, package: &Package) -> Result<(), AppError> {
+    let Step { layer, action, clause, base, rate, amount, left } = step;
     let lost = || AppError::PackageLost(package.hash.to_string());
     let layer = match layer {
-        None => "bill".to_owned(),
-        Some(layer) => package.layer(*layer).ok_or_else(lost)?.name.clone(),
+        None => "bill",
+        Some(layer) => package.layer(*layer).ok_or_else(lost)?.name.as_str(),
     };
     let clause = package.clause(*clause).ok_or_else(lost)?;
-    Ok(wire::Step {
-        layer,
-        action: action_word(*action).to_owned(),
-        clause: clause.name.clone(),
-        base_fen: base.get(),
-        rate: rate.map_or(String::new(), |rate| rate.to_string()),
-        amount_fen: amount.get(),
-        left_fen: left.get(),
-        source: clause.source.as_ref().map(|source| source_of(source, package)),
-    })
+    message.text(1, layer);
+    message.text(2, action_word(*action));
+    message.text(3, &clause.name);
+    message.signed(4, base.get());
+    if let Some(rate) = rate {
+        message.shown(5, rate);
+    }
+    message.signed(6, amount.get());
+    message.signed(7, left.get());
+    match &clause.source {
+        Some(source) => message.within(8, |message| source_of(message, source, package)),
+        None => Ok(()),
+    }
 }
 
-fn source_of(source: &crate::domain::rules::Source, package: &Package) -> wire::Source {
+fn source_of(
+    message: &mut Message,
+    source: &crate::domain::rules::Source,
+    package: &Package,
+) -> Result<(), AppError> {
     let document = source.document.and_then(|place| package.documents.get(usize::from(place)));
     let grade = match source.grade {
         Grade::Official => wire::SourceGrade::Official,
@@ -232,12 +267,13 @@ fn source_of(source: &crate::domain::rules::Source, package: &Package) -> wire::
         Grade::Secondary => wire::SourceGrade::Secondary,
         Grade::Assumed => wire::SourceGrade::Assumed,
     };
-    wire::Source {
-        document: document.map_or(String::new(), |document| document.title.clone()),
-        number: document.map_or(String::new(), |document| document.number.clone()),
-        article: source.article.clone(),
-        grade: grade.into(),
+    if let Some(document) = document {
+        message.text(1, &document.title);
+        message.text(2, &document.number);
     }
+    message.text(3, &source.article);
+    message.one_of(4, grade);
+    Ok(())
 }
 
 const fn action_word(action: Action) -> &'static str {
@@ -258,24 +294,27 @@ const fn action_word(action: Action) -> &'static str {
     }
 }
 
-fn package_reference(package: &Package, policy_year: i16) -> wire::PackageReference {
-    wire::PackageReference {
-        package_id: package.id.clone(),
-        package_hash: package.hash.to_string(),
-        title_zh: package.title.zh.clone(),
-        title_en: package.title.en.clone(),
-        insured_region: package.region.to_string(),
-        scheme: package.scheme.word().to_owned(),
-        policy_year: year(policy_year),
-    }
+fn package_reference(
+    message: &mut Message,
+    package: &Package,
+    policy_year: i16,
+) -> Result<(), AppError> {
+    message.text(1, &package.id);
+    message.shown(2, package.hash);
+    message.text(3, &package.title.zh);
+    message.text(4, &package.title.en);
+    message.shown(5, package.region);
+    message.text(6, package.scheme.word());
+    message.number(7, year(policy_year).into());
+    Ok(())
 }
 
-fn identities_used(outcome: &Outcome, package: &Package) -> Vec<String> {
-    let mut codes: Vec<String> = Vec::new();
+fn identities_used<'a>(outcome: &Outcome, package: &'a Package) -> Vec<&'a str> {
+    let mut codes: Vec<&str> = Vec::new();
     for identity in outcome.identities_used.iter().filter_map(|used| used.identity) {
         let named = package.identities.get(usize::from(identity));
-        if let Some(named) = named.filter(|named| !codes.contains(&named.code)) {
-            codes.push(named.code.clone());
+        if let Some(named) = named.filter(|named| !codes.contains(&named.code.as_str())) {
+            codes.push(&named.code);
         }
     }
     codes
@@ -287,19 +326,19 @@ fn year(policy_year: i16) -> u32 {
 
 /// RFC 3339 in Asia/Shanghai.
 fn time(at: Timestamp) -> String {
-    shanghai(at).strftime("%Y-%m-%dT%H:%M:%S%.f%:z").to_string()
+    let local = shanghai(at).datetime();
+    // Trailing zeros are left out, and so is all of it where it is zero.
+    let (mut fraction, mut digits) = (local.subsec_nanosecond(), 9_usize);
+    while fraction != 0 && fraction % 10 == 0 {
+        (fraction, digits) = (fraction / 10, digits.saturating_sub(1));
+    }
+    let (date, hour, minute, second) = (local.date(), local.hour(), local.minute(), local.second());
+    if fraction == 0 {
+        format!("{date}T{hour:02}:{minute:02}:{second:02}+08:00")
+    } else {
+        format!("{date}T{hour:02}:{minute:02}:{second:02}.{fraction:0digits$}+08:00")
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_shanghais() {
-        let check = |at: &str, expected: &str| {
-            assert_eq!(time(at.parse().unwrap()), expected);
-        };
-        check("2024-06-30T16:30:00Z", "2024-07-01T00:30:00+08:00");
-        check("2024-06-30T16:30:00.000123Z", "2024-07-01T00:30:00.000123+08:00");
-    }
-}
+mod tests;

@@ -2,19 +2,26 @@
 
 mod bill;
 mod field;
+mod in_place;
 
+use bytes::Bytes;
 use jiff::civil::Date;
+use prost::Message as _;
 
 use self::field::{Place, at, date, id, optional, plain_text};
 use super::super::wire::settlement::v1 as wire;
-use crate::app::{CredentialHash, ReverseRequest, SettleRequest, Target, normalize_credential};
+use crate::app::{
+    Claim, CredentialHash, ReverseRequest, SettleRequest, Target, normalize_credential,
+};
 use crate::domain::ids::{
     HospitalCode, IDENTITY_NUMBER_LENGTH, OperatorId, RegionCode, RequestId, SettlementId,
     identity_number_is_valid,
 };
 use crate::limits;
 
-pub(super) use self::bill::claim;
+use super::status::Unanswered;
+
+use self::bill::claim;
 pub(super) use self::field::{Invalid, InvalidReason};
 
 /// Hashes a credential of a kind.
@@ -29,11 +36,32 @@ pub(super) enum Wanted {
     Request(HospitalCode, RequestId),
 }
 
+/// Reads an encoded request to settle.
+pub(super) fn settle_of(hash: Hash<'_>, bytes: Bytes) -> Result<SettleRequest, Unanswered> {
+    if let Some(request) = in_place::settle(hash, &bytes) {
+        return Ok(request);
+    }
+    let message = wire::SettleRequest::decode(bytes).map_err(Unanswered::Malformed)?;
+    settle(hash, message).map_err(Unanswered::Invalid)
+}
+
+/// Reads an encoded request for a quote.
+pub(super) fn quote_of(hash: Hash<'_>, bytes: Bytes) -> Result<Claim, Unanswered> {
+    if let Some(claim) = in_place::quote(hash, &bytes) {
+        return Ok(claim);
+    }
+    let message = wire::QuoteRequest::decode(bytes).map_err(Unanswered::Malformed)?;
+    quote(hash, message).map_err(Unanswered::Invalid)
+}
+
+/// Reads a request for a quote.
+fn quote(hash: Hash<'_>, request: wire::QuoteRequest) -> Result<Claim, Invalid> {
+    let wire::QuoteRequest { bill } = request;
+    claim(hash, bill)
+}
+
 /// Reads a request to settle.
-pub(super) fn settle(
-    hash: Hash<'_>,
-    request: wire::SettleRequest,
-) -> Result<SettleRequest, Invalid> {
+fn settle(hash: Hash<'_>, request: wire::SettleRequest) -> Result<SettleRequest, Invalid> {
     let wire::SettleRequest { request_id, bill, quote_token } = request;
     Ok(SettleRequest {
         request: request_of("request_id", &request_id)?,
@@ -106,11 +134,20 @@ pub(super) fn begin_region(field: &'static str, text: &str) -> Result<Option<Reg
 fn credential(
     hash: Hash<'_>,
     [field, kind_field, number_field]: [&'static str; 3],
-    shown: Option<wire::Credential>,
+    said: Option<wire::Credential>,
+) -> Result<CredentialHash, Invalid> {
+    let said = said.ok_or_else(|| Invalid::new(field, InvalidReason::Missing))?;
+    let wire::Credential { kind, number } = said;
+    shown(hash, [kind_field, number_field], (kind, &number))
+}
+
+/// The same of a kind and a number.
+fn shown(
+    hash: Hash<'_>,
+    [kind_field, number_field]: [&'static str; 2],
+    (kind, number): (i32, &str),
 ) -> Result<CredentialHash, Invalid> {
     use wire::CredentialKind as Kind;
-    let shown = shown.ok_or_else(|| Invalid::new(field, InvalidReason::Missing))?;
-    let wire::Credential { kind, number } = shown;
     let unknown = |_| Invalid::new(kind_field, InvalidReason::ValueUnknown);
     let (kind, identity_number) = match Kind::try_from(kind).map_err(unknown)? {
         Kind::Unspecified => return Err(Invalid::new(kind_field, InvalidReason::Missing)),
@@ -120,7 +157,7 @@ fn credential(
         Kind::Passport => (4, false),
         Kind::NewbornOfMother => (5, true),
     };
-    let normalized = normalize_credential(&number);
+    let normalized = normalize_credential(number);
     let fits = id(&normalized, limits::CREDENTIAL_LENGTH_MAX, |text| {
         text.bytes().all(|byte| byte.is_ascii_graphic()).then_some(())
     });

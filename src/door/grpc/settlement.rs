@@ -3,17 +3,20 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use opentelemetry::KeyValue;
+use prost::Message as _;
 use tonic::{Request, Response, Status};
 use tracing::Span;
 
 use super::super::wire::settlement::v1 as wire;
-use super::super::wire::settlement::v1::settlement_service_server::SettlementService;
+use super::super::wire::settlement::v1::served::settlement_service_server::SettlementService;
 use super::answer;
 use super::call;
 use super::convert::{self, Wanted};
 use super::status::Unanswered;
 use crate::app::{App, Caller, Found, Outcome, Reversal, Settled};
+use crate::domain::ids::{HospitalCode, RequestId};
 
 /// The service, in front of the shell.
 #[derive(Debug)]
@@ -24,70 +27,45 @@ pub struct Settlement {
 
 #[tonic::async_trait]
 impl SettlementService for Settlement {
-    async fn quote(
-        &self,
-        request: Request<wire::QuoteRequest>,
-    ) -> Result<Response<wire::QuoteResponse>, Status> {
+    async fn quote(&self, request: Request<Bytes>) -> Result<Response<Vec<u8>>, Status> {
         let app = Arc::clone(&self.app);
         let method = "onestop.settlement.v1.SettlementService/Quote";
         call::answer(method, request, async move |caller, message| {
             let answered = quote(&app, &caller, message).await;
-            let outcome = outcome_of(&answered, |answer| match answer.outcome {
-                Some(wire::quote_response::Outcome::Quoted(_)) => "quoted",
-                Some(wire::quote_response::Outcome::Declined(_)) | None => "declined",
-            });
+            let outcome = outcome_of(&answered);
             app.metrics.quotes.add(1, &[KeyValue::new("outcome", outcome)]);
-            answered
+            answered.map(|(_, bytes)| bytes)
         })
         .await
     }
 
-    async fn settle(
-        &self,
-        request: Request<wire::SettleRequest>,
-    ) -> Result<Response<wire::SettleResponse>, Status> {
+    async fn settle(&self, request: Request<Bytes>) -> Result<Response<Vec<u8>>, Status> {
         let app = Arc::clone(&self.app);
         let method = "onestop.settlement.v1.SettlementService/Settle";
         call::answer(method, request, async move |caller, message| {
             let started = Instant::now();
             let answered = settle(&app, &caller, message).await;
-            let outcome = outcome_of(&answered, |answer| match answer.outcome {
-                Some(wire::settle_response::Outcome::Settlement(_)) if answer.repeat => "repeat",
-                Some(wire::settle_response::Outcome::Settlement(_)) => "settled",
-                Some(wire::settle_response::Outcome::QuoteMoved(_)) => "moved",
-                Some(wire::settle_response::Outcome::Declined(_)) | None => "declined",
-            });
-            let labels = [KeyValue::new("outcome", outcome)];
+            let labels = [KeyValue::new("outcome", outcome_of(&answered))];
             app.metrics.settlements.add(1, &labels);
             app.metrics.settle_seconds.record(started.elapsed().as_secs_f64(), &labels);
-            answered
+            answered.map(|(_, bytes)| bytes)
         })
         .await
     }
 
-    async fn reverse(
-        &self,
-        request: Request<wire::ReverseRequest>,
-    ) -> Result<Response<wire::ReverseResponse>, Status> {
+    async fn reverse(&self, request: Request<Bytes>) -> Result<Response<Vec<u8>>, Status> {
         let app = Arc::clone(&self.app);
         let method = "onestop.settlement.v1.SettlementService/Reverse";
         call::answer(method, request, async move |caller, message| {
             let answered = reverse(&app, &caller, message).await;
-            let outcome = outcome_of(&answered, |answer| match answer.outcome {
-                _ if answer.repeat => "repeat",
-                Some(wire::reverse_response::Outcome::Reversal(_)) => "reversed",
-                Some(wire::reverse_response::Outcome::Tombstone(_)) | None => "tombstone",
-            });
+            let outcome = outcome_of(&answered);
             app.metrics.reversals.add(1, &[KeyValue::new("outcome", outcome)]);
-            answered
+            answered.map(|(_, bytes)| bytes)
         })
         .await
     }
 
-    async fn get_settlement(
-        &self,
-        request: Request<wire::GetSettlementRequest>,
-    ) -> Result<Response<wire::GetSettlementResponse>, Status> {
+    async fn get_settlement(&self, request: Request<Bytes>) -> Result<Response<Vec<u8>>, Status> {
         let app = Arc::clone(&self.app);
         let method = "onestop.settlement.v1.SettlementService/GetSettlement";
         call::answer(method, request, async move |caller, message| {
@@ -96,117 +74,115 @@ impl SettlementService for Settlement {
         .await
     }
 
-    async fn get_standing(
-        &self,
-        request: Request<wire::GetStandingRequest>,
-    ) -> Result<Response<wire::GetStandingResponse>, Status> {
+    async fn get_standing(&self, request: Request<Bytes>) -> Result<Response<Vec<u8>>, Status> {
         let app = Arc::clone(&self.app);
         let method = "onestop.settlement.v1.SettlementService/GetStanding";
         call::answer(method, request, async move |caller, message| {
+            let message = decoded(message)?;
             let (credential, on) =
                 convert::standing(&|kind, number| app.credential(kind, number), message)?;
             let person = app.standing(&caller, &credential, on).await?;
-            Ok(answer::standing(&person))
+            Ok(answer::standing(&person).encode_to_vec())
         })
         .await
     }
 }
 
-async fn quote(
-    app: &App,
-    caller: &Caller,
-    message: wire::QuoteRequest,
-) -> Result<wire::QuoteResponse, Unanswered> {
+/// What came of a call, in a word, and the encoded answer.
+type Answered = Result<(&'static str, Vec<u8>), Unanswered>;
+
+async fn quote(app: &App, caller: &Caller, message: Bytes) -> Answered {
     use wire::quote_response::Outcome as Said;
-    let wire::QuoteRequest { bill } = message;
-    let claim = convert::claim(&|kind, number| app.credential(kind, number), bill)?;
+    let claim = convert::quote_of(&|kind, number| app.credential(kind, number), message)?;
     Span::current().record("hospital.code", claim.bill.hospital.as_str());
-    let outcome = match app.quote(caller, &claim).await? {
-        Outcome::Decided(quote) => Said::Quoted(answer::quoted(&quote)?),
-        Outcome::Declined(decline) => Said::Declined(answer::declined(&decline)),
-    };
-    Ok(wire::QuoteResponse { outcome: Some(outcome) })
+    Ok(match app.quote(caller, &claim).await? {
+        Outcome::Decided(quote) => ("quoted", answer::quoted(&quote)?),
+        Outcome::Declined(decline) => {
+            let outcome = Some(Said::Declined(answer::declined(&decline)));
+            ("declined", wire::QuoteResponse { outcome }.encode_to_vec())
+        }
+    })
 }
 
-async fn settle(
-    app: &App,
-    caller: &Caller,
-    message: wire::SettleRequest,
-) -> Result<wire::SettleResponse, Unanswered> {
+async fn settle(app: &App, caller: &Caller, message: Bytes) -> Answered {
     use wire::settle_response::Outcome as Said;
-    let request = convert::settle(&|kind, number| app.credential(kind, number), message)?;
+    let request = convert::settle_of(&|kind, number| app.credential(kind, number), message)?;
     let span = Span::current();
-    span.record("hospital.code", request.claim.bill.hospital.as_str());
-    span.record("request.id", request.request.logged().to_string().as_str());
-    let (outcome, repeat) = match app.settle(caller, &request).await? {
+    record_request(&span, &request.claim.bill.hospital, &request.request);
+    Ok(match app.settle(caller, &request).await? {
         Settled::Answer(answered) => {
             span.record("settlement.id", answered.entry.settlement.as_str());
-            (Said::Settlement(answer::settlement(&answered)?), answered.repeat)
+            let word = if answered.repeat { "repeat" } else { "settled" };
+            (word, answer::settled(answer::OF_SETTLE, &answered)?)
         }
-        Settled::Declined(decline) => (Said::Declined(answer::declined(&decline)), false),
-        Settled::QuoteMoved(moved) => (Said::QuoteMoved(answer::quote_moved(&moved)?), false),
-    };
-    Ok(wire::SettleResponse { outcome: Some(outcome), repeat })
+        Settled::Declined(decline) => {
+            let outcome = Some(Said::Declined(answer::declined(&decline)));
+            ("declined", wire::SettleResponse { outcome, repeat: false }.encode_to_vec())
+        }
+        Settled::QuoteMoved(moved) => ("moved", answer::quote_moved(&moved)?),
+    })
 }
 
-async fn reverse(
-    app: &App,
-    caller: &Caller,
-    message: wire::ReverseRequest,
-) -> Result<wire::ReverseResponse, Unanswered> {
+async fn reverse(app: &App, caller: &Caller, message: Bytes) -> Answered {
     use wire::reverse_response::Outcome as Said;
-    let request = convert::reverse(message)?;
+    let request = convert::reverse(decoded(message)?)?;
     let span = Span::current();
-    span.record("hospital.code", request.hospital.as_str());
-    span.record("request.id", request.request.logged().to_string().as_str());
-    let (outcome, repeat) = match app.reverse(caller, &request).await? {
+    record_request(&span, &request.hospital, &request.request);
+    Ok(match app.reverse(caller, &request).await? {
         Reversal::Answer(answered) => {
             span.record("settlement.id", answered.entry.settlement.as_str());
-            (Said::Reversal(answer::settlement(&answered)?), answered.repeat)
+            let word = if answered.repeat { "repeat" } else { "reversed" };
+            (word, answer::settled(answer::OF_REVERSE, &answered)?)
         }
         Reversal::Tombstone { tombstone, repeat } => {
-            (Said::Tombstone(answer::tombstone(&request.hospital, &tombstone)), repeat)
+            let tombstone = answer::tombstone(&request.hospital, &tombstone);
+            let answer =
+                wire::ReverseResponse { outcome: Some(Said::Tombstone(tombstone)), repeat };
+            (if repeat { "repeat" } else { "tombstone" }, answer.encode_to_vec())
         }
-    };
-    Ok(wire::ReverseResponse { outcome: Some(outcome), repeat })
+    })
 }
 
-async fn get_settlement(
-    app: &App,
-    caller: &Caller,
-    message: wire::GetSettlementRequest,
-) -> Result<wire::GetSettlementResponse, Unanswered> {
+async fn get_settlement(app: &App, caller: &Caller, message: Bytes) -> Result<Vec<u8>, Unanswered> {
     use wire::get_settlement_response::Outcome as Said;
     let span = Span::current();
-    let (found, hospital) = match convert::wanted(message)? {
+    let (found, hospital) = match convert::wanted(decoded(message)?)? {
         Wanted::Settlement(settlement) => {
             span.record("settlement.id", settlement.logged().to_string().as_str());
             (app.settlement(caller, &settlement).await?, None)
         }
         Wanted::Request(hospital, request) => {
-            span.record("hospital.code", hospital.as_str());
-            span.record("request.id", request.logged().to_string().as_str());
+            record_request(&span, &hospital, &request);
             (app.settlement_of_request(caller, &hospital, &request).await?, Some(hospital))
         }
     };
-    let outcome = match (found, hospital) {
-        (Found::Answer(answered), _) => Said::Settlement(answer::settlement(&answered)?),
+    match (found, hospital) {
+        (Found::Answer(answered), _) => Ok(answer::settled(answer::OF_GET, &answered)?),
         (Found::Tombstone(tombstone), Some(hospital)) => {
-            Said::Tombstone(answer::tombstone(&hospital, &tombstone))
+            let outcome = Some(Said::Tombstone(answer::tombstone(&hospital, &tombstone)));
+            Ok(wire::GetSettlementResponse { outcome }.encode_to_vec())
         }
         // A settlement's id never leads to a tombstone: those have none.
-        (Found::Tombstone(_), None) => return Err(Unanswered::Panicked),
-    };
-    Ok(wire::GetSettlementResponse { outcome: Some(outcome) })
+        (Found::Tombstone(_), None) => Err(Unanswered::Panicked),
+    }
+}
+
+fn decoded<M: prost::Message + Default>(message: Bytes) -> Result<M, Unanswered> {
+    M::decode(message).map_err(Unanswered::Malformed)
+}
+
+/// Says in a call's span which request it is of. Nothing is formatted where nobody looks at the span.
+fn record_request(span: &Span, hospital: &HospitalCode, request: &RequestId) {
+    if !span.is_disabled() {
+        span.record("hospital.code", hospital.as_str());
+        span.record("request.id", request.logged().to_string().as_str());
+    }
 }
 
 /// The label of what came of a call, recorded in its span too.
-fn outcome_of<A>(
-    answered: &Result<A, Unanswered>,
-    word: impl FnOnce(&A) -> &'static str,
-) -> &'static str {
+fn outcome_of(answered: &Answered) -> &'static str {
     let outcome = match answered {
-        Ok(answer) => word(answer),
+        Ok((word, _)) => word,
         Err(unanswered) => unanswered.kind().word(),
     };
     Span::current().record("verdict", outcome);

@@ -18,6 +18,8 @@ pub const DOMAIN: &str = "onestop";
 /// Why a call was not answered.
 #[derive(Debug)]
 pub(super) enum Unanswered {
+    /// The bytes are no message.
+    Malformed(prost::DecodeError),
     /// The message can not be read.
     Invalid(Invalid),
     /// The shell did not answer.
@@ -63,9 +65,11 @@ impl Unanswered {
     /// Who must act; the label in metrics.
     pub(super) fn kind(&self) -> ErrorKind {
         match self {
-            Self::Invalid(_) | Self::CallerUnknown | Self::DeadlinePassed | Self::Import(..) => {
-                ErrorKind::Caller
-            }
+            Self::Malformed(_)
+            | Self::Invalid(_)
+            | Self::CallerUnknown
+            | Self::DeadlinePassed
+            | Self::Import(..) => ErrorKind::Caller,
             Self::App(error) => error.kind(),
             Self::Panicked => ErrorKind::Bug,
         }
@@ -74,6 +78,10 @@ impl Unanswered {
 
 /// Turns what went wrong into what the client is told. Says nothing of what lies behind it.
 pub(super) fn to_status(unanswered: &Unanswered, method: &'static str) -> Status {
+    if let Unanswered::Malformed(error) = unanswered {
+        // As the library answers where it decodes itself: whoever sends this has a fault in its client, and no field to mend.
+        return Status::internal(error.to_string());
+    }
     let told = told(unanswered);
     log(unanswered, &told, method);
     let Told { code, reason, field, settlement, retry } = told;
@@ -121,7 +129,7 @@ fn told(unanswered: &Unanswered) -> Told {
             };
             Told { field: Some(field.clone()), ..plain(code, reason) }
         }
-        Unanswered::Panicked => plain(Code::Internal, words::INTERNAL),
+        Unanswered::Malformed(_) | Unanswered::Panicked => plain(Code::Internal, words::INTERNAL),
     }
 }
 

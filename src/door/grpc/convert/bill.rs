@@ -99,16 +99,16 @@ fn stay_of(text: &str) -> Result<StayId, InvalidReason> {
     id(text, StayId::LENGTH_MAX, StayId::new)
 }
 
-fn scheme_of(text: &str) -> Result<Scheme, InvalidReason> {
+pub(super) fn scheme_of(text: &str) -> Result<Scheme, InvalidReason> {
     Scheme::from_word(text).ok_or(InvalidReason::ValueUnknown)
 }
 
-fn part(part: u32) -> Result<i16, InvalidReason> {
+pub(super) fn part(part: u32) -> Result<i16, InvalidReason> {
     let part = i16::try_from(part).ok().filter(|part| *part <= limits::STAY_PARTS_MAX);
     part.ok_or(InvalidReason::OutOfRange)
 }
 
-fn care(value: i32) -> Result<Care, InvalidReason> {
+pub(super) fn care(value: i32) -> Result<Care, InvalidReason> {
     match wire::CareType::try_from(value).map_err(|_| InvalidReason::ValueUnknown)? {
         wire::CareType::Unspecified => Err(InvalidReason::Missing),
         wire::CareType::Inpatient => Ok(Care::Inpatient),
@@ -118,7 +118,7 @@ fn care(value: i32) -> Result<Care, InvalidReason> {
 }
 
 /// Never guessed: to take nothing for "none" would skip the reduction of whoever was not filed.
-fn referral_of(value: i32) -> Result<Referral, InvalidReason> {
+pub(super) fn referral_of(value: i32) -> Result<Referral, InvalidReason> {
     match wire::Referral::try_from(value).map_err(|_| InvalidReason::ValueUnknown)? {
         wire::Referral::Unspecified => Err(InvalidReason::Missing),
         wire::Referral::None => Ok(Referral::None),
@@ -129,7 +129,7 @@ fn referral_of(value: i32) -> Result<Referral, InvalidReason> {
     }
 }
 
-fn class(value: i32) -> Result<Option<CatalogueClass>, InvalidReason> {
+pub(super) fn class(value: i32) -> Result<Option<CatalogueClass>, InvalidReason> {
     Ok(match wire::CatalogueClass::try_from(value).map_err(|_| InvalidReason::ValueUnknown)? {
         wire::CatalogueClass::Unspecified => None,
         wire::CatalogueClass::A => Some(CatalogueClass::A),
@@ -138,7 +138,7 @@ fn class(value: i32) -> Result<Option<CatalogueClass>, InvalidReason> {
     })
 }
 
-fn diagnoses(codes: Vec<String>) -> Result<Vec<String>, Invalid> {
+pub(super) fn diagnoses(codes: Vec<String>) -> Result<Vec<String>, Invalid> {
     if limits::DIAGNOSES_MAX < codes.len() {
         return Err(Invalid::new("bill.diagnosis_codes", InvalidReason::TooMany));
     }
@@ -151,7 +151,7 @@ fn diagnoses(codes: Vec<String>) -> Result<Vec<String>, Invalid> {
     Ok(codes)
 }
 
-fn facts_of(facts: Vec<wire::Fact>) -> Result<Vec<(String, String)>, Invalid> {
+pub(super) fn facts_of(facts: Vec<wire::Fact>) -> Result<Vec<(String, String)>, Invalid> {
     if limits::FACTS_MAX < facts.len() {
         return Err(Invalid::new("bill.facts", InvalidReason::TooMany));
     }

@@ -133,12 +133,20 @@ pub(super) fn date(text: &str) -> Result<Date, InvalidReason> {
     if text.is_empty() {
         return Err(InvalidReason::Missing);
     }
-    let shape = text.bytes().enumerate().all(|(place, byte)| match place {
-        4 | 7 => byte == b'-',
-        _ => byte.is_ascii_digit(),
-    });
-    let fits = shape && text.len() == 10;
-    text.parse().ok().filter(|_| fits).ok_or(InvalidReason::NotADate)
+    plain_date(text.as_bytes()).ok_or(InvalidReason::NotADate)
+}
+
+/// A calendar date of exactly ten characters.
+pub(super) fn plain_date(text: &[u8]) -> Option<Date> {
+    let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = text else { return None };
+    let number = |digits: &[u8]| {
+        digits.iter().try_fold(0_i16, |number, digit| {
+            digit.is_ascii_digit().then(|| number * 10 + i16::from(digit - b'0'))
+        })
+    };
+    let (month, day) = (number(&[m1, m2])?, number(&[d1, d2])?);
+    let (month, day) = (i8::try_from(month).ok()?, i8::try_from(day).ok()?);
+    Date::new(number(&[y1, y2, y3, y4])?, month, day).ok()
 }
 
 /// A decimal with at most so many decimals, by a reader that takes exactly those.
@@ -162,4 +170,26 @@ pub(super) fn decimal(
             InvalidReason::OutOfRange
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn dates_are_read_as_a_library_reads_them(
+            text in "[0-9]{4}-[01][0-9]-[0-3][0-9]|[-0-9]{8,11}|[ -~１]{0,12}|2024-02-(29|30)",
+        ) {
+            let shape = text.bytes().enumerate().all(|(place, byte)| match place {
+                4 | 7 => byte == b'-',
+                _ => byte.is_ascii_digit(),
+            });
+            let parsed: Option<Date> = text.parse().ok();
+            let expected = parsed.filter(|_| shape && text.len() == 10);
+            prop_assert_eq!(plain_date(text.as_bytes()), expected);
+        }
+    }
 }
