@@ -8,6 +8,7 @@ use tracing::{Instrument as _, instrument};
 
 use super::entry::{self, bill_sha256};
 use super::quote::{Moved, Token};
+use super::turns::Turn;
 use super::{Answer, App, AppError, Caller, Claim, Now, Refusal};
 use crate::domain::cascade::{Inputs, Traced, decide};
 use crate::domain::ids::{ItemCode, PersonId, RequestId};
@@ -100,18 +101,18 @@ impl App {
         } else {
             Some(self.read_token(&request.claim, &request.quote_token, now.at))
         };
-        // One at a time for each person: the next one decides on what this one leaves.
-        let _turn = self.turns.take(&request.claim.credential).await;
         let mut look = false;
         for attempt in 1..=limits::DECIDE_ATTEMPTS_MAX {
             tracing::Span::current().record("attempts", attempt);
+            // One at a time for each person, until what was decided is on its way: the next one is decided on what it leaves.
+            let turn = self.turns.take(&request.claim.credential).await;
             // Its turn may have come late.
             if caller.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
                 return Err(AppError::DeadlinePassed);
             }
             let remembered =
                 if look { None } else { self.remember(&request.claim, Some(&request.request)) };
-            match self.attempt(caller, request, token.as_ref(), remembered).await? {
+            match self.attempt(caller, request, token.as_ref(), (remembered, turn)).await? {
                 Attempt::Done(settled) => return Ok(settled),
                 Attempt::Again => {}
                 Attempt::Look => look = true,
@@ -126,7 +127,7 @@ impl App {
         caller: &Caller,
         request: &SettleRequest,
         token: Option<&Result<Token, Refusal>>,
-        remembered: Option<Snapshot>,
+        (remembered, turn): (Option<Snapshot>, Turn<'_>),
     ) -> Result<Attempt, AppError> {
         let now = self.now();
         let claim = &request.claim;
@@ -165,24 +166,25 @@ impl App {
         }
         let Snapshot { person, changes, remembered, .. } = snapshot;
         let seen = person.map(|person| Seen { person, changes, reference_version: remembered });
-        self.record(caller, request, (decided, seen), &now).await
+        self.record(caller, request, (decided, seen, turn), &now).await
     }
 
-    /// Writes what was decided, once, if nothing moved.
+    /// Writes what was decided, once, if nothing moved. The turn ends as soon as it is on its way.
     async fn record(
         &self,
         caller: &Caller,
         request: &SettleRequest,
-        (decided, seen): (Decided, Option<Seen>),
+        (decided, seen, turn): (Decided, Option<Seen>, Turn<'_>),
         now: &Now,
     ) -> Result<Attempt, AppError> {
         let package = Arc::clone(&decided.package);
         let (entry, record) =
             entry::settlement(caller, request, decided, (now, self.random_u64()?))?;
         let entry = Arc::new(entry);
-        let commit = store::commit(&self.pool, Arc::clone(&entry), seen, caller.deadline);
-        let commit = commit.instrument(tracing::info_span!("commit"));
-        match commit.await {
+        let queued = store::queue(&self.pool, Arc::clone(&entry), seen, caller.deadline);
+        drop(turn);
+        let queued = queued.map_err(commit_failed)?;
+        match queued.outcome().instrument(tracing::info_span!("commit")).await {
             Ok(Committed::Committed) => {
                 tracing::Span::current().record("settlement.id", entry.settlement.as_str());
                 let answer = Answer { entry, record, package, reversed_by: None, repeat: false };

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use tokio::sync::oneshot;
 use tokio_postgres::error::SqlState;
 
 use super::error::{Operation, StoreError};
@@ -16,8 +17,29 @@ use crate::domain::ledger::Entry;
 use crate::domain::money::Fen;
 use crate::domain::standing::{PersonSnapshot, StayRecord, Used};
 
-pub(super) const SQL: &str = include_str!("sql/commit.sql");
-pub(super) const LEAN: &str = include_str!("sql/commit_lean.sql");
+/// The statements that write a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Statement {
+    /// Persons each once, known to whoever decided.
+    Lean,
+    /// One person, each decided on what the one before leaves.
+    Chain,
+    /// Persons each once, whatever is written.
+    Careful,
+}
+
+impl Statement {
+    pub(super) const ALL: [Self; 3] = [Self::Lean, Self::Chain, Self::Careful];
+
+    pub(super) const fn sql(self) -> &'static str {
+        match self {
+            Self::Lean => include_str!("sql/commit_lean.sql"),
+            Self::Chain => include_str!("sql/commit_chain.sql"),
+            Self::Careful => include_str!("sql/commit.sql"),
+        }
+    }
+}
+
 const WHY_NOT: &str = include_str!("sql/why_not.sql");
 
 /// What came of an entry. Anything but the first wrote nothing.
@@ -58,7 +80,10 @@ pub struct Seen {
 #[derive(Debug)]
 pub(super) struct Write {
     pub(super) entry: Arc<Entry>,
-    pub(super) seen: Option<Seen>,
+    /// The version of the catalogue in memory that it rests on, if on one in memory.
+    pub(super) reference_version: Option<i64>,
+    /// The person's newest settlement as the decision saw it, be it still on its way.
+    pub(super) after: Option<SettlementId>,
     /// May it be written without looking for what its keys refuse anyway?
     pub(super) lean: bool,
     /// What the accumulators of the policy year come to, by name, where it is known that there were some.
@@ -66,11 +91,22 @@ pub(super) struct Write {
 }
 
 impl Write {
-    fn new(entry: Arc<Entry>, seen: Option<Seen>) -> Self {
-        let used = seen.as_ref().and_then(|seen| used_after(&entry, &seen.person));
+    fn new(entry: Arc<Entry>, seen: Option<&Seen>) -> Self {
+        let used = seen.and_then(|seen| used_after(&entry, &seen.person));
         let lean = used.is_some();
         let used = used.filter(|used| !used.is_empty());
-        Self { entry, seen, lean, used }
+        let reference_version = seen.and_then(|seen| seen.reference_version);
+        let after = seen.and_then(|seen| seen.person.newest.clone());
+        Self { entry, reference_version, after, lean, used }
+    }
+}
+
+impl Write {
+    /// Was it decided on what this other one leaves?
+    pub(super) fn follows(&self, before: &Self) -> bool {
+        self.after.as_ref() == Some(&before.entry.settlement)
+            && self.entry.standing_version == before.entry.standing_version
+            && self.entry.ledger_version == before.entry.ledger_version.saturating_add(1)
     }
 }
 
@@ -100,14 +136,41 @@ fn used_after(entry: &Entry, person: &PersonSnapshot) -> Option<BTreeMap<String,
     Some(after)
 }
 
-/// Writes it with the next group. Not begun once `deadline` has passed.
+/// An entry that is queued.
+#[derive(Debug)]
+pub struct Queued {
+    pub(super) operation: Operation,
+    pub(super) tell: oneshot::Receiver<Result<Committed, StoreError>>,
+}
+
+impl Queued {
+    /// Waits for its group, and says what came of it.
+    pub async fn outcome(self) -> Result<Committed, StoreError> {
+        let Self { operation, tell } = self;
+        tell.await.unwrap_or(Err(StoreError::WriterLost { operation }))
+    }
+}
+
+/// Queues it for the next group: whoever decides on the same person from now on decides on what it makes of them. Not begun once
+/// `deadline` has passed.
+pub fn queue(
+    pool: &Pool,
+    entry: impl Into<Arc<Entry>>,
+    seen: Option<Seen>,
+    deadline: Option<Instant>,
+) -> Result<Queued, StoreError> {
+    let write = Write::new(entry.into(), seen.as_ref());
+    pool.pipeline().queue(pool, (write, seen), deadline)
+}
+
+/// Writes it with the next group.
 pub async fn commit(
     pool: &Pool,
     entry: impl Into<Arc<Entry>>,
     seen: Option<Seen>,
     deadline: Option<Instant>,
 ) -> Result<Committed, StoreError> {
-    pool.pipeline().write(pool, Write::new(entry.into(), seen), deadline).await
+    queue(pool, entry, seen, deadline)?.outcome().await
 }
 
 /// What became of a group.
@@ -124,13 +187,14 @@ pub(super) enum Written {
 pub(super) async fn write_group(
     connection: &Connection,
     entries: &[&Write],
-    statement: &'static str,
+    by: Statement,
 ) -> Written {
     let operation = operation_of(entries);
-    let reference = entries.first().and_then(|first| first.seen.as_ref()?.reference_version);
-    let rows = match connection.try_query(statement, &[&Group(entries), &reference]).await {
+    let reference = entries.first().and_then(|first| first.reference_version);
+    let group = Group { entries, chained: by == Statement::Chain };
+    let rows = match connection.try_query(by.sql(), &[&group, &reference]).await {
         Ok(rows) => rows,
-        Err(source) if (1 < entries.len() || statement == LEAN) && concerns_one(&source) => {
+        Err(source) if (1 < entries.len() || by != Statement::Careful) && concerns_one(&source) => {
             return Written::TryAlone;
         }
         Err(source) => return Written::Failed(StoreError::Statement { operation, source }),
@@ -145,6 +209,10 @@ pub(super) async fn write_group(
         if let Some(outcome) = place.and_then(|place| outcomes.get_mut(place)) {
             *outcome = Some(Committed::Committed);
         }
+    }
+    if by == Statement::Chain && rows.is_empty() {
+        // Whatever stands against the first stands against all.
+        return Written::TryAlone;
     }
     let mut each = Vec::with_capacity(entries.len());
     for (outcome, entry) in outcomes.into_iter().zip(entries) {

@@ -25,7 +25,7 @@ mod tombstone;
 mod value;
 
 pub use accumulators::{Fault, check_integrity, rebuild_accumulators};
-pub use commit::{Committed, Seen, commit};
+pub use commit::{Committed, Queued, Seen, commit, queue};
 pub use credential_key::claim_credential_key;
 pub use error::{Operation, StoreError};
 pub use find::{Found, Key, Recorded, Versions, find_settlement, is_hospital};

@@ -46,6 +46,8 @@ pub(super) struct Persons {
 struct Recent {
     younger: Generation,
     older: Generation,
+    /// Persons as they will be once what is on its way is written: on them the next settlement is decided, and on nothing else.
+    ahead: HashMap<PersonId, Arc<PersonSnapshot>>,
     /// Changed while the registry is read: what it says of them is not to be believed.
     touched: Option<Vec<PersonId>>,
     /// Everybody may have changed while it is read.
@@ -80,8 +82,13 @@ pub struct PersonsHeld {
 }
 
 impl Persons {
-    /// A person as far as is known, and how far changes had come before.
-    pub(super) fn known(&self, hash: &[u8; 32], kind: u8) -> Option<Arc<PersonSnapshot>> {
+    /// A person as far as is known; `ahead` for whoever is told by a commit whether it was right: as they will be once what is on
+    /// its way is written.
+    pub(super) fn known(
+        &self,
+        (hash, kind): (&[u8; 32], u8),
+        ahead: bool,
+    ) -> Option<Arc<PersonSnapshot>> {
         let credential = short(hash, kind);
         let registry = self.registry.load();
         let place = registry.as_ref().and_then(|registry| registry.find(&credential));
@@ -90,6 +97,9 @@ impl Persons {
             (Some(registry), Some(place)) => registry.person(place),
             (Some(_) | None, _) => recent.person_of(&credential),
         }?;
+        if let Some(known) = recent.ahead.get(&person).filter(|_| ahead) {
+            return Some(Arc::clone(known));
+        }
         if let Some(known) = recent.get(person) {
             return Some(known);
         }
@@ -149,19 +159,43 @@ impl Persons {
         requests.younger.insert(hash);
     }
 
-    /// Makes a person what an entry that is now written made of them.
-    pub(super) fn written(&self, entry: &Entry, seen: Option<Seen>) {
+    /// An entry that was decided on this person is on its way: the next one is decided on what it will make of them.
+    pub(super) fn go_ahead(&self, entry: &Entry, seen: Seen) {
+        let Seen { mut person, changes, .. } = seen;
+        let mut recent = self.lock();
+        // Taken out first: whoever holds the only one moves it without a copy.
+        recent.ahead.remove(&entry.person);
+        if self.changes() == changes && Arc::make_mut(&mut person).move_by(entry) {
+            recent.ahead.insert(entry.person, person);
+        }
+    }
+
+    /// An entry is written: so is what was ahead, unless more is on its way.
+    pub(super) fn written(&self, entry: &Entry) {
         if let Some(registry) = &*self.registry.load() {
             registry.outdate(entry.person);
         }
         let mut recent = self.lock();
         recent.touch(entry.person);
-        // Taken out first: whoever holds the only one moves it without a copy.
         recent.take(entry.person);
-        let Some(Seen { mut person, changes, .. }) = seen else { return };
-        if self.changes() == changes && Arc::make_mut(&mut person).move_by(entry) {
-            recent.put(person);
+        // Not what something else that was decided at the same moment would have made of them.
+        let whole = |known: &Arc<PersonSnapshot>| known.newest.as_ref() == Some(&entry.settlement);
+        if recent.ahead.get(&entry.person).is_some_and(whole)
+            && let Some(known) = recent.ahead.remove(&entry.person)
+        {
+            recent.put(known);
         }
+    }
+
+    /// An entry was not written, or nobody knows: the person must be read.
+    pub(super) fn failed(&self, entry: &Entry) {
+        if let Some(registry) = &*self.registry.load() {
+            registry.outdate(entry.person);
+        }
+        let mut recent = self.lock();
+        recent.touch(entry.person);
+        recent.ahead.remove(&entry.person);
+        recent.take(entry.person);
     }
 
     /// Lets go of persons that were changed.
@@ -174,6 +208,7 @@ impl Persons {
                 registry.outdate(person);
             }
             recent.touch(person);
+            recent.ahead.remove(&person);
             recent.take(person);
         }
     }
@@ -183,6 +218,7 @@ impl Persons {
         let held = {
             let mut recent = self.lock();
             self.changes.fetch_add(1, Ordering::AcqRel);
+            recent.ahead.clear();
             recent.younger = Generation::default();
             recent.older = Generation::default();
             if recent.touched.is_some() {

@@ -11,12 +11,17 @@ use std::time::Instant;
 
 use tokio::sync::oneshot;
 
-use super::commit::{Committed, LEAN, SQL, Write, Written, operation_of, refused, write_group};
+use super::commit::{
+    Committed, Queued, Seen, Statement, Write, Written, operation_of, refused, write_group,
+};
 use super::error::StoreError;
 use super::pace::Pace;
 use super::pool::Pool;
 use crate::domain::ids::PersonId;
 use crate::limits;
+
+/// A crowd on one person: fewer are written one after the other as fast.
+const CHAIN_MIN: usize = 4;
 
 /// After a lean group failed so many go with care: where one request comes again, others often do.
 const WARY_GROUPS: u32 = 16;
@@ -52,10 +57,19 @@ struct Queue {
     waiting: VecDeque<Job>,
     writers: usize,
     pace: Pace,
+    /// Persons of the groups that are being written: what follows on them waits, or it would wait in the database.
+    under_way: BTreeSet<PersonId>,
     /// So many groups go with care, since a lean one failed.
     wary: u32,
     groups: u64,
     entries: u64,
+}
+
+/// What is written at once, and by which statement.
+#[derive(Debug)]
+struct Group {
+    jobs: Vec<Job>,
+    by: Statement,
 }
 
 /// An entry, until when it is waited for, and who is told.
@@ -83,6 +97,7 @@ impl Pipeline {
                 waiting: VecDeque::new(),
                 writers: 0,
                 pace: Pace::new(settings.group_max),
+                under_way: BTreeSet::new(),
                 wary: 0,
                 groups: 0,
                 entries: 0,
@@ -91,13 +106,13 @@ impl Pipeline {
         Self { settings, lean: queue(), careful: queue() }
     }
 
-    /// Queues an entry and waits for its group.
-    pub(super) async fn write(
+    /// Queues an entry for the next group.
+    pub(super) fn queue(
         &self,
         pool: &Pool,
-        write: Write,
+        (write, seen): (Write, Option<Seen>),
         deadline: Option<Instant>,
-    ) -> Result<Committed, StoreError> {
+    ) -> Result<Queued, StoreError> {
         let operation = operation_of(&[&write]);
         let lane = if write.lean { Lane::Lean } else { Lane::Careful };
         let (told, tell) = oneshot::channel();
@@ -105,6 +120,9 @@ impl Pipeline {
             let mut queue = self.lock(lane);
             if self.settings.backlog_max <= queue.waiting.len() {
                 return Err(StoreError::Backlog { operation });
+            }
+            if let Some(seen) = seen {
+                pool.persons().go_ahead(&write.entry, seen);
             }
             queue.waiting.push_back(Job { write, deadline, told });
             // One more writer helps only where a whole group waits that nobody takes.
@@ -119,7 +137,7 @@ impl Pipeline {
             // A task of its own: whoever waits may go away, and the group goes on.
             tokio::spawn(lead_groups(pool.clone(), lane));
         }
-        tell.await.unwrap_or(Err(StoreError::WriterLost { operation }))
+        Ok(Queued { operation, tell })
     }
 
     /// How many groups were written, and how many entries in them.
@@ -138,44 +156,22 @@ impl Pipeline {
         self.lock(Lane::Lean).waiting.len().saturating_add(self.lock(Lane::Careful).waiting.len())
     }
 
-    /// The next group, in the order of persons, each person once, all resting on one catalogue, and the statement it goes by; nothing
-    /// where nobody waits: then the writer is done.
-    fn next_group(&self, lane: Lane) -> Option<(Vec<Job>, &'static str)> {
-        let mut queue = self.lock(lane);
-        let size = queue.pace.group_size();
-        let now = Instant::now();
-        let mut group: Vec<Job> = Vec::new();
-        let mut persons: BTreeSet<PersonId> = BTreeSet::new();
-        let mut later = VecDeque::new();
-        while let Some(job) = queue.waiting.pop_front() {
-            if job.deadline.is_some_and(|deadline| deadline <= now) {
-                let operation = operation_of(&[&job.write]);
-                job.told.send(Err(StoreError::DeadlinePassed { operation })).ok();
-            } else if size <= group.len() {
-                later.push_back(job);
-                break;
-            } else if group.first().is_none_or(|first| first.rests_on() == job.rests_on())
-                && persons.insert(job.write.entry.person)
-            {
-                group.push(job);
-            } else {
-                later.push_back(job);
+    /// The next group; nothing where nobody waits, or only for what is being written: then the writer is done.
+    fn next_group(&self, pool: &Pool, lane: Lane) -> Option<Group> {
+        let (expired, group) = {
+            let mut queue = self.lock(lane);
+            let expired = queue.take_expired(Instant::now());
+            let group = queue.next_group(lane);
+            if group.is_none() {
+                queue.writers = queue.writers.saturating_sub(1);
             }
+            (expired, group)
+        };
+        for job in expired {
+            let operation = operation_of(&[&job.write]);
+            job.tell(pool, Err(StoreError::DeadlinePassed { operation }));
         }
-        while let Some(job) = later.pop_back() {
-            queue.waiting.push_front(job);
-        }
-        if group.is_empty() {
-            queue.writers = queue.writers.saturating_sub(1);
-            return None;
-        }
-        queue.groups = queue.groups.saturating_add(1);
-        queue.entries = queue.entries.saturating_add(u64::try_from(group.len()).unwrap_or(0));
-        // Two writers that lock persons in one order never wait for each other in a circle.
-        group.sort_by_key(|job| (job.write.entry.person.bucket(), job.write.entry.person));
-        let statement = if lane == Lane::Lean && queue.wary == 0 { LEAN } else { SQL };
-        queue.wary = queue.wary.saturating_sub(1);
-        Some((group, statement))
+        group
     }
 
     fn lock(&self, lane: Lane) -> MutexGuard<'_, Queue> {
@@ -188,31 +184,143 @@ impl Pipeline {
     }
 }
 
+impl Queue {
+    fn take_expired(&mut self, now: Instant) -> VecDeque<Job> {
+        let expired = |job: &Job| job.deadline.is_some_and(|deadline| deadline <= now);
+        if !self.waiting.iter().any(expired) {
+            return VecDeque::new();
+        }
+        let (expired, waiting) = self.waiting.drain(..).partition(expired);
+        self.waiting = waiting;
+        expired
+    }
+
+    fn next_group(&mut self, lane: Lane) -> Option<Group> {
+        let careful = lane == Lane::Careful || 0 < self.wary;
+        self.wary = self.wary.saturating_sub(1);
+        let chained = if careful { None } else { self.chain() };
+        let (jobs, by) = match chained {
+            Some(jobs) => (jobs, Statement::Chain),
+            None => {
+                let by = if careful { Statement::Careful } else { Statement::Lean };
+                (self.apart(), by)
+            }
+        };
+        if jobs.is_empty() {
+            return None;
+        }
+        self.groups = self.groups.saturating_add(1);
+        self.entries = self.entries.saturating_add(u64::try_from(jobs.len()).unwrap_or(0));
+        self.under_way.extend(jobs.iter().map(|job| job.write.entry.person));
+        Some(Group { jobs, by })
+    }
+
+    /// Those who wait, each person once, in the order of persons, all resting on one catalogue.
+    fn apart(&mut self) -> Vec<Job> {
+        let size = self.pace.group_size();
+        let mut group: Vec<Job> = Vec::new();
+        let mut persons: BTreeSet<PersonId> = BTreeSet::new();
+        let mut later = VecDeque::new();
+        while let Some(job) = self.waiting.pop_front() {
+            if size <= group.len() {
+                later.push_back(job);
+                break;
+            }
+            if group.first().is_none_or(|first| first.rests_on() == job.rests_on())
+                && !self.under_way.contains(&job.write.entry.person)
+                && persons.insert(job.write.entry.person)
+            {
+                group.push(job);
+            } else {
+                later.push_back(job);
+            }
+        }
+        while let Some(job) = later.pop_back() {
+            self.waiting.push_front(job);
+        }
+        // Two writers that lock persons in one order never wait for each other in a circle.
+        group.sort_by_key(|job| (job.write.entry.person.bucket(), job.write.entry.person));
+        group
+    }
+
+    /// Those who follow on one person, each decided on what the one before leaves, where such a crowd is half of all who wait.
+    fn chain(&mut self) -> Option<Vec<Job>> {
+        let first = self.waiting.front()?;
+        let (person, rests_on) = (first.write.entry.person, first.rests_on());
+        if self.under_way.contains(&person) {
+            return None;
+        }
+        let mut before: Option<&Write> = None;
+        let mut chained = Vec::with_capacity(self.waiting.len());
+        for job in &self.waiting {
+            let follows = job.write.entry.person == person
+                && job.rests_on() == rests_on
+                && before.is_none_or(|before| job.write.follows(before));
+            if follows {
+                before = Some(&job.write);
+            }
+            chained.push(follows);
+        }
+        let count = chained.iter().filter(|chained| **chained).count();
+        if count < CHAIN_MIN || count.saturating_mul(2) < chained.len() {
+            return None;
+        }
+        let size = self.pace.group_size().max(CHAIN_MIN);
+        let (mut chain, mut rest) = (Vec::with_capacity(count), VecDeque::new());
+        for (job, chained) in self.waiting.drain(..).zip(chained) {
+            if chained && chain.len() < size {
+                chain.push(job);
+            } else {
+                rest.push_back(job);
+            }
+        }
+        self.waiting = rest;
+        Some(chain)
+    }
+}
+
+/// Holds on to the persons of a group for as long as it is written, however that ends.
+struct UnderWay<'a> {
+    pool: &'a Pool,
+    lane: Lane,
+    persons: Vec<PersonId>,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        let mut queue = self.pool.pipeline().lock(self.lane);
+        for person in &self.persons {
+            queue.under_way.remove(person);
+        }
+    }
+}
+
 impl Job {
     fn rests_on(&self) -> Option<i64> {
-        self.write.seen.as_ref().and_then(|seen| seen.reference_version)
+        self.write.reference_version
     }
 
     /// Tells whoever waits, after what is held of the person in memory is what it now is.
     fn tell(self, pool: &Pool, outcome: Result<Committed, StoreError>) {
-        let Write { entry, seen, .. } = self.write;
+        let entry = &self.write.entry;
         match outcome {
             Ok(Committed::Committed) => {
                 pool.persons().use_up(&entry.hospital, &entry.request);
-                pool.persons().written(&entry, seen);
+                pool.persons().written(entry);
             }
             Ok(Committed::RequestIdTaken | Committed::Tombstoned) => {
                 pool.persons().use_up(&entry.hospital, &entry.request);
-            }
-            Ok(Committed::StandingMoved | Committed::AccumulatorsMoved) | Err(_) => {
-                pool.persons().written(&entry, None);
+                pool.persons().failed(entry);
             }
             Ok(
-                Committed::PackageMoved
+                Committed::StandingMoved
+                | Committed::AccumulatorsMoved
+                | Committed::PackageMoved
                 | Committed::StayTaken
                 | Committed::AlreadyReversed
                 | Committed::ReversesUnknown,
-            ) => {}
+            )
+            | Err(_) => pool.persons().failed(entry),
         }
         self.told.send(outcome).ok();
     }
@@ -220,34 +328,42 @@ impl Job {
 
 /// Writes group after group until nobody waits.
 async fn lead_groups(pool: Pool, lane: Lane) {
-    while let Some((group, statement)) = pool.pipeline().next_group(lane) {
+    while let Some(group) = pool.pipeline().next_group(&pool, lane) {
         let started = Instant::now();
-        let size = group.len();
-        if write(&pool, group, (lane, statement)).await {
+        let size = group.jobs.len();
+        let persons = group.jobs.iter().map(|job| job.write.entry.person).collect();
+        let under_way = UnderWay { pool: &pool, lane, persons };
+        let whole = write(&pool, group, lane).await;
+        drop(under_way);
+        if whole {
             pool.pipeline().lock(lane).pace.learn(size, started.elapsed());
         }
     }
 }
 
 /// Writes one group and tells everybody; true where it went as a group does.
-async fn write(pool: &Pool, group: Vec<Job>, (lane, statement): (Lane, &'static str)) -> bool {
-    let mut came = written(pool, &group, statement).await;
-    if let (Written::TryAlone, LEAN) = (&came, statement) {
+async fn write(pool: &Pool, group: Group, lane: Lane) -> bool {
+    let Group { jobs, by } = group;
+    let mut came = written(pool, &jobs, by).await;
+    if matches!(came, Written::TryAlone) && by != Statement::Careful {
         pool.pipeline().lock(lane).wary = WARY_GROUPS;
-        came = written(pool, &group, SQL).await;
+        // One of a chain goes before the other: each alone, in their order.
+        if by == Statement::Lean {
+            came = written(pool, &jobs, Statement::Careful).await;
+        }
     }
     match came {
         Written::Each(each) => {
-            for (job, outcome) in group.into_iter().zip(each) {
+            for (job, outcome) in jobs.into_iter().zip(each) {
                 job.tell(pool, outcome);
             }
             true
         }
         Written::TryAlone => {
             // One bad entry never fails its neighbours.
-            for job in group {
+            for job in jobs {
                 let job = [job];
-                let outcome = match written(pool, &job, SQL).await {
+                let outcome = match written(pool, &job, Statement::Careful).await {
                     Written::Each(each) => each.into_iter().next(),
                     Written::TryAlone => None,
                     Written::Failed(error) => Some(refused_to(pool, &job, error).await),
@@ -257,13 +373,13 @@ async fn write(pool: &Pool, group: Vec<Job>, (lane, statement): (Lane, &'static 
             false
         }
         Written::Failed(error) => {
-            if let [_] = group.as_slice() {
-                let outcome = refused_to(pool, &group, error).await;
-                tell(pool, group, Some(outcome));
+            if let [_] = jobs.as_slice() {
+                let outcome = refused_to(pool, &jobs, error).await;
+                tell(pool, jobs, Some(outcome));
                 return false;
             }
             let shared = Arc::new(error);
-            for job in group {
+            for job in jobs {
                 let operation = operation_of(&[&job.write]);
                 let error = StoreError::Together { operation, source: Arc::clone(&shared) };
                 job.tell(pool, Err(error));
@@ -273,10 +389,10 @@ async fn write(pool: &Pool, group: Vec<Job>, (lane, statement): (Lane, &'static 
     }
 }
 
-async fn written(pool: &Pool, group: &[Job], statement: &'static str) -> Written {
+async fn written(pool: &Pool, group: &[Job], by: Statement) -> Written {
     let entries: Vec<&Write> = group.iter().map(|job| &job.write).collect();
     match pool.take(&operation_of(&entries)).await {
-        Ok(connection) => write_group(&connection, &entries, statement).await,
+        Ok(connection) => write_group(&connection, &entries, by).await,
         Err(error) => Written::Failed(error),
     }
 }

@@ -100,7 +100,8 @@ impl Pool {
                 .post_create(Hook::async_fn(|client, _| {
                     Box::pin(async move {
                         // The settling path is prepared before anybody waits for it.
-                        for statement in [snapshot::SQL, commit::SQL, commit::LEAN] {
+                        let commits = commit::Statement::ALL.map(commit::Statement::sql);
+                        for statement in commits.into_iter().chain([snapshot::SQL]) {
                             client.prepare_cached(statement).await.map_err(HookError::Backend)?;
                         }
                         Ok(())

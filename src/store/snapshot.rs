@@ -88,13 +88,16 @@ pub struct EarlierSettlement {
 
 /// All of it from memory, without a wait; nothing where any of it must be read. What used the request id or settled the stay is not
 /// looked for: who writes on this is told by the commit, and who refuses on it must read first.
+///
+/// Whoever asks with a request, to write, is shown the person as they will be once what is on its way is written.
 pub fn remember(pool: &Pool, wanted: &ReadSnapshot<'_>) -> Option<Snapshot> {
     let changes = pool.persons().changes();
     let held = pool.reference().catalogue()?;
     if pool.persons().was_seen(wanted.hospital, wanted.request) {
         return None;
     }
-    let person = pool.persons().known(&wanted.credential_hash, wanted.credential_kind)?;
+    let credential = (&wanted.credential_hash, wanted.credential_kind);
+    let person = pool.persons().known(credential, wanted.request.is_some())?;
     let hospital = held.hospital(wanted.hospital, wanted.discharge)?;
     let entry = |(item, day): &(&ItemCode, Date)| held.entry(item, &hospital, *day);
     let catalogue = wanted.items.iter().map(entry).collect();

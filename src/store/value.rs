@@ -1,5 +1,6 @@
 //! Entries as one value of the database's own type `commit_entry[]`, written straight into the message.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 
 use bytes::{BufMut as _, BytesMut};
@@ -13,7 +14,11 @@ use crate::domain::verdict::Breakdown;
 
 /// Entries, in order.
 #[derive(Debug)]
-pub(super) struct Group<'a>(pub(super) &'a [&'a Write]);
+pub(super) struct Group<'a> {
+    pub(super) entries: &'a [&'a Write],
+    /// Are they of one person, each decided on what the one before leaves?
+    pub(super) chained: bool,
+}
 
 type Fault = Box<dyn Error + Sync + Send>;
 
@@ -32,14 +37,20 @@ impl ToSql for Group<'_> {
             out.put_i32(number);
         }
         out.put_u32(element.oid());
-        out.put_i32(i32::try_from(self.0.len())?);
+        out.put_i32(i32::try_from(self.entries.len())?);
         out.put_i32(1);
-        for written in self.0 {
+        for (place, written) in self.entries.iter().enumerate() {
+            let after = if self.chained {
+                self.last_of_chain(place, written)
+            } else {
+                written.used.clone()
+            };
             sized(out, |out| {
                 out.put_i32(i32::try_from(fields.len())?);
                 let mut fields = Fields { types: fields.iter(), out };
                 write(&mut fields, &written.entry)?;
-                used_after(&mut fields, written)?;
+                used_after(&mut fields, after.as_ref())?;
+                fields.put(&written.after.as_ref().map(SettlementId::as_str))?;
                 match fields.types.next() {
                     None => Ok(()),
                     Some(field) => Err(format!("nothing for field {}", field.name()).into()),
@@ -58,6 +69,23 @@ impl ToSql for Group<'_> {
     }
 
     to_sql_checked!();
+}
+
+impl Group<'_> {
+    /// What the accumulators of an entry's span come to, told by the last of the chain that moves them.
+    fn last_of_chain(&self, place: usize, of: &Write) -> Option<BTreeMap<String, Fen>> {
+        let span = |write: &Write| {
+            let entry = &write.entry;
+            (entry.insured_region, entry.scheme, entry.year)
+        };
+        let mut later = self.entries.iter().skip(place.saturating_add(1));
+        let moves = |write: &Write| !write.entry.moved.is_empty();
+        if later.any(|later| moves(later) && span(later) == span(of)) || !moves(of) {
+            return None;
+        }
+        let moved = || of.entry.moved.iter().map(|moved| (moved.name.clone(), moved.by)).collect();
+        Some(of.used.clone().unwrap_or_else(moved))
+    }
 }
 
 /// Writes a value with its length in front.
@@ -200,8 +228,10 @@ fn paid(fields: &mut Fields<'_, '_>, layers: &[LayerEntry]) -> Result<(), Fault>
 }
 
 /// What the accumulators of the policy year come to, where it is known that there were some.
-fn used_after(fields: &mut Fields<'_, '_>, written: &Write) -> Result<(), Fault> {
-    let used = written.used.as_ref();
+fn used_after(
+    fields: &mut Fields<'_, '_>,
+    used: Option<&BTreeMap<String, Fen>>,
+) -> Result<(), Fault> {
     let (names, amounts): (Vec<&str>, Vec<i64>) =
         used.into_iter().flatten().map(|(name, fen)| (name.as_str(), fen.get())).unzip();
     fields.all(&[&used.map(|_| names), &used.map(|_| amounts)])

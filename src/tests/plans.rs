@@ -4,7 +4,8 @@
 use crate::harness::{Database, connect};
 use crate::ledger_fixture::furnish;
 
-const STATEMENTS: [(&str, usize, &str); 4] = [
+const STATEMENTS: [(&str, usize, &str); 5] = [
+    ("commit_chain", 2, include_str!("../store/sql/commit_chain.sql")),
     ("commit", 2, include_str!("../store/sql/commit.sql")),
     ("commit_lean", 2, include_str!("../store/sql/commit_lean.sql")),
     ("snapshot", 10, include_str!("../store/sql/snapshot.sql")),

@@ -49,4 +49,7 @@ ALTER TABLE request_key DROP CONSTRAINT request_key_hospital, DROP CONSTRAINT re
         AND length(request_id) BETWEEN 1 AND 30 AND (bucket IS NULL) = (settlement_id IS NULL));
 
 -- What the accumulators of the policy year come to, where whoever decided knows what they were: nothing where they were nothing.
-ALTER TYPE commit_entry ADD ATTRIBUTE used_name text[], ADD ATTRIBUTE used_fen bigint[];
+-- And the settlement that must then be the person's newest: what was decided on one that was still on its way is not to be taken for
+-- decided on whatever else came to be of the same version.
+ALTER TYPE commit_entry ADD ATTRIBUTE used_name text[], ADD ATTRIBUTE used_fen bigint[],
+    ADD ATTRIBUTE after_settlement_id text;

@@ -18,10 +18,11 @@ WITH taken AS (
         hospital_borne_fen, patient_pay_fen, account_pay_fen, cash_pay_fen, assumed, package_hash, standing_version,
         ledger_version, record, record_sha256, lines, lines_sha256, payer, books_to, payer_identity, pay_fen, fixed_payer,
         fixed_books_to, fixed_identity, fixed_pay_fen, moved_name, moved_fen, moved_life_name, moved_life_fen,
-        identities_used, used_name, used_fen, place
+        identities_used, used_name, used_fen, after_settlement_id, place
     )
     WHERE h.bucket = e.bucket AND h.person_id = e.person_id
         AND h.standing_version = e.standing_version AND h.ledger_version = e.ledger_version
+        AND (e.after_settlement_id IS NULL OR h.newest_settlement_id = e.after_settlement_id)
         AND ($2::bigint IS NULL OR $2 = (SELECT version FROM reference_state WHERE only_row))
         AND EXISTS (SELECT FROM rule_package p WHERE p.hash = e.package_hash OFFSET 0)
         -- Superseded only for what the later package covers, and once it is known.
