@@ -32,7 +32,6 @@ use prost::Message as _;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const LINES: i64 = 50;
-const DISCHARGE: Date = date(2024, 6, 30);
 const ALWAYS: Date = date(2000, 1, 1);
 /// Items that the catalogue knows beside those of the bill.
 const ITEMS: i64 = 10_000;
