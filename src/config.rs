@@ -17,6 +17,7 @@
 //! | `commit.group_max` | `ONESTOP_COMMIT_GROUP_MAX` | `512`; the group's size follows the disk up to this, and 1 turns grouping off |
 //! | `commit.writers` | `ONESTOP_COMMIT_WRITERS` | `16`: groups written at once, where one is not enough |
 //! | `otlp_endpoint` | `ONESTOP_OTLP_ENDPOINT` | none: traces are not exported |
+//! | `otlp_trace_one_in` | `ONESTOP_OTLP_TRACE_ONE_IN` | `100`: one call in so many is traced, and those whose caller traces them; 1 traces all |
 //! | `log.format` | `ONESTOP_LOG_FORMAT` | `text` |
 //! | `log.filter` | `ONESTOP_LOG_FILTER` | `info` |
 //! | `tls.cert`, `tls.key` | `ONESTOP_TLS_CERT`, `ONESTOP_TLS_KEY` | none: calls on loopback only |
@@ -27,6 +28,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -59,6 +61,8 @@ pub struct Config {
     pub program_dirs: Vec<PathBuf>,
     /// The collector, if any.
     pub otlp_endpoint: Option<String>,
+    /// One call in so many is traced.
+    pub otlp_trace_one_in: u32,
     pub log: Log,
     pub tls: Option<Tls>,
     /// Who is calling, until callers are told apart by certificate.
@@ -132,7 +136,7 @@ pub struct Outside {
     pub root: bool,
 }
 
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 19] = [
     "listen",
     "metrics_listen",
     "data_dir",
@@ -146,6 +150,7 @@ const KEYS: [&str; 18] = [
     "commit.group_max",
     "commit.writers",
     "otlp_endpoint",
+    "otlp_trace_one_in",
     "log.format",
     "log.filter",
     "tls.cert",
@@ -203,6 +208,7 @@ pub fn from_parts(file: Option<(&str, &str)>, outside: &Outside) -> Result<Confi
             std::env::split_paths(path).filter(|folder| folder.is_absolute()).collect()
         }),
         otlp_endpoint: reader.otlp_endpoint(),
+        otlp_trace_one_in: reader.trace_one_in(),
         log: Log {
             format: reader
                 .parsed("log.format", ("text or json", "text 或 json"))
@@ -468,6 +474,13 @@ impl Reader {
             );
         }
         Some(endpoint)
+    }
+
+    fn trace_one_in(&mut self) -> u32 {
+        let (en, zh) =
+            ("how many calls one is traced of, from 1 on", "每多少次调用追踪一次，至少为 1");
+        let given = self.parsed::<NonZeroU32>("otlp_trace_one_in", (en, zh));
+        given.map_or(limits::TRACE_ONE_IN, NonZeroU32::get)
     }
 
     fn log_filter(&mut self) -> String {

@@ -200,6 +200,9 @@ pub const SPAN_QUEUE_MAX: usize = 8_192;
 /// Spans sent at once.
 pub const SPAN_BATCH_MAX: usize = 512;
 
+/// One call in so many is traced where nobody says otherwise: a province settles some hundred thousand stays a day.
+pub const TRACE_ONE_IN: u32 = 100;
+
 /// How long one export may take.
 pub const EXPORT_TIMEOUT: Duration = Duration::from_secs(3);
 

@@ -1,6 +1,8 @@
 //! Logs to stderr, traces and metrics to a collector where one is set, metrics and health for a scrape.
 //!
 //! Nothing here waits on the path of a settlement: queues are bounded and drop, and stopping is capped.
+pub mod sampling;
+
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -19,7 +21,7 @@ use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, SdkTracer
 use prometheus::{Encoder as _, TextEncoder};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tracing_subscriber::filter::{EnvFilter, LevelFilter, Targets};
+use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -107,8 +109,13 @@ impl Metrics {
 }
 
 impl Telemetry {
-    /// Once per process, inside the runtime: the exporters' connections belong to it.
-    pub fn start(log: &Log, otlp_endpoint: Option<&str>) -> Result<Telemetry, TelemetryError> {
+    /// Once per process, inside the runtime: the exporters' connections belong to it. Where there is an endpoint, one call in
+    /// `trace_one_in` is traced.
+    pub fn start(
+        log: &Log,
+        otlp_endpoint: Option<&str>,
+        trace_one_in: u32,
+    ) -> Result<Telemetry, TelemetryError> {
         let resource = Resource::builder()
             .with_service_name(SERVICE)
             .with_attribute(opentelemetry::KeyValue::new(
@@ -119,6 +126,7 @@ impl Telemetry {
         let (registry, meters) = meters(otlp_endpoint, resource.clone())?;
         let tracers = otlp_endpoint.map(|endpoint| tracers(endpoint, resource)).transpose()?;
         subscribe(log, tracers.as_ref())?;
+        sampling::trace_one_in(if tracers.is_some() { trace_one_in } else { 0 });
         opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
         let metrics = Metrics::new(&meters.meter(SERVICE));
         Ok(Telemetry { metrics, registry, meters, tracers })
@@ -245,10 +253,9 @@ fn subscribe(log: &Log, tracers: Option<&SdkTracerProvider>) -> Result<(), Telem
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
-    // Our own spans only: those of the exporter's connection would be exported for ever.
-    let ours = Targets::new().with_target(SERVICE, LevelFilter::INFO);
     let spans = tracers.map(|tracers| {
-        tracing_opentelemetry::layer().with_tracer(tracers.tracer(SERVICE)).with_filter(ours)
+        let tracer = tracers.tracer(SERVICE);
+        tracing_opentelemetry::layer().with_tracer(tracer).with_filter(sampling::Traced)
     });
     tracing_subscriber::registry()
         .with(lines.with_filter(filter))

@@ -1,5 +1,7 @@
 //! The row that a decision becomes, and the hashes that tell two requests apart.
 
+use std::ops::Range;
+
 use jiff::Timestamp;
 
 use super::answer::sha256;
@@ -13,10 +15,15 @@ use crate::domain::verdict::{LayerPay, Moved, Outcome};
 
 /// SHA-256 over everything that a bill says and whose it is: the body that a repeat must have.
 pub(super) fn bill_sha256(claim: &Claim) -> [u8; 32] {
+    sha256(&body_of(claim).0)
+}
+
+/// What a bill says and whose it is, and where its charge lines stand in there.
+fn body_of(claim: &Claim) -> (Vec<u8>, Range<usize>) {
     let mut bytes = vec![claim.credential.kind];
     bytes.extend_from_slice(&claim.credential.hash);
-    record::write_bill(&mut bytes, &claim.bill);
-    sha256(&bytes)
+    let lines = record::write_bill(&mut bytes, &claim.bill);
+    (bytes, lines)
 }
 
 /// What a quote promises: every amount, layer by layer. The trace and the versions may differ.
@@ -33,7 +40,8 @@ pub(super) fn settlement(
 ) -> Result<Recording, AppError> {
     let bill = &request.claim.bill;
     let Decided { person, hospital, package, outcome, inputs, year, .. } = decided;
-    let lines = record::lines_to_bytes(&bill.lines);
+    let (body, lines) = body_of(&request.claim);
+    let lines = body.get(lines).unwrap_or_default().to_vec();
     let lines_sha256 = sha256(&lines);
     let settlement = SettlementId::compose(person.bucket(), unix_ms(now.at), random);
     let record = Record {
@@ -64,7 +72,7 @@ pub(super) fn settlement(
         settlement,
         person,
         request: request.request.clone(),
-        body_sha256: bill_sha256(&request.claim),
+        body_sha256: sha256(&body),
         reverses: None,
         hospital: bill.hospital.clone(),
         level: hospital.level,

@@ -38,7 +38,8 @@ pub(super) fn run(Arguments {}: Arguments, config: Config) -> Result<(), Failure
 }
 
 async fn serve(config: Config) -> Result<(), anyhow::Error> {
-    let telemetry = Telemetry::start(&config.log, config.otlp_endpoint.as_deref())?;
+    let endpoint = config.otlp_endpoint.as_deref();
+    let telemetry = Telemetry::start(&config.log, endpoint, config.otlp_trace_one_in)?;
     let outcome = serve_observed(&config, &telemetry).await;
     telemetry.shutdown().await;
     outcome

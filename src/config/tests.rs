@@ -44,6 +44,9 @@ fn the_environment_overlays_the_file() {
     assert_eq!(config.log.format, LogFormat::Json);
     assert!(config.rules_examples);
     assert_eq!(config.keys_dir, Path::new("/var/tmp/x/keys"));
+    assert_eq!(config.otlp_trace_one_in, 100);
+    let all = from_parts(Some(("t.toml", "otlp_trace_one_in = '1'")), &outside(&[])).unwrap();
+    assert_eq!(all.otlp_trace_one_in, 1);
 }
 
 #[test]
@@ -63,6 +66,7 @@ fn all_faults_come_at_once_with_key_value_and_what_fits() {
     check_fault("listen = ", &[], &["t.toml; what would fit: TOML"]);
     check_fault("log.filter = 'a=b=c'", &[], &["is \"a=b=c\""]);
     check_fault("otlp_endpoint = 'collector'", &[], &["http://127.0.0.1:4317"]);
+    check_fault("otlp_trace_one_in = '0'", &[], &["how many calls one is traced of, from 1 on"]);
     check_fault("data_dir = 'here'", &[], &["an absolute path"]);
 }
 

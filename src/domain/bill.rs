@@ -2,7 +2,7 @@
 
 use jiff::civil::Date;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::ids::{HospitalCode, ItemCode, LineId, OperatorId, StayId};
 use super::money::{FEN_MAX, Fen, Rate, Rounding, round_scaled};
@@ -221,11 +221,11 @@ impl Bill {
         if lines_max < self.lines.len() {
             return faulty(BillFault::TooManyLines, "bill.lines");
         }
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = self.ids_to_compare();
         let mut sum = 0_i64;
         for (place, line) in self.lines.iter().enumerate() {
             let at = |field: &str| format!("bill.lines[{place}].{field}");
-            if !seen.insert(&line.id) {
+            if seen.as_mut().is_some_and(|seen| !seen.insert(&line.id)) {
                 return faulty(BillFault::DuplicateLine, &at("line_id"));
             }
             if line.charged_on < self.admission || self.discharge < line.charged_on {
@@ -239,7 +239,8 @@ impl Bill {
             }
             sum = sum.saturating_add(line.amount.get());
         }
-        if let Err(place) = self.net_charges() {
+        let refunds = self.lines.iter().any(ChargeLine::is_refund);
+        if let Some(place) = refunds.then(|| self.net_charges().err()).flatten() {
             return faulty(
                 BillFault::RefundsNothing,
                 &format!("bill.lines[{place}].refund_of_line_id"),
@@ -258,6 +259,15 @@ impl Bill {
             return faulty(BillFault::NothingCharged, "bill.total_fen");
         }
         Ok(())
+    }
+
+    /// Where the ids of lines must be compared with each other. Most hospitals count their lines, and then no two are the same.
+    fn ids_to_compare(&self) -> Option<BTreeSet<&LineId>> {
+        let before = |one: &LineId, next: &LineId| {
+            (one.as_bytes().len(), one) < (next.as_bytes().len(), next)
+        };
+        let counted = self.lines.is_sorted_by(|one, next| before(&one.id, &next.id));
+        (!counted).then(BTreeSet::new)
     }
 
     /// The charges with refunds taken off the lines they refund. The place of a line that refunds nothing is the error.
@@ -304,8 +314,13 @@ impl ChargeLine {
     /// Quantity × price, rounded half-up to the fen.
     fn priced(&self) -> Option<Fen> {
         // e6 yuan × e4 is e10 yuan, which is e8 fen; ten more make the billionths that the one rounding place takes.
-        let exact =
-            i128::from(self.unit_price_e6).checked_mul(self.quantity_e4.into())?.checked_mul(10)?;
+        let narrow = self.unit_price_e6.checked_mul(self.quantity_e4);
+        let exact = match narrow.and_then(|exact| exact.checked_mul(10)) {
+            Some(exact) => i128::from(exact),
+            None => i128::from(self.unit_price_e6)
+                .checked_mul(self.quantity_e4.into())?
+                .checked_mul(10)?,
+        };
         round_scaled(exact, Rounding::HalfUp)
     }
 }

@@ -178,7 +178,12 @@ pub struct PackageHash(pub [u8; 32]);
 
 impl fmt::Display for PackageHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        let mut hex = [0; 64];
+        let halves = self.0.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+        for (place, half) in hex.iter_mut().zip(halves) {
+            *place = if half < 10 { b'0' } else { b'a'.wrapping_sub(10) }.wrapping_add(half);
+        }
+        f.write_str(std::str::from_utf8(&hex).unwrap_or_default())
     }
 }
 
@@ -262,6 +267,14 @@ mod tests {
         assert_eq!(id.as_str(), "S7F18BCFE56800FFFFFFFFFFFFFFFF");
         assert_eq!(id.bucket(), Some(0x7f));
         assert_eq!(SettlementId::new("somebody-elses").unwrap().bucket(), None);
+    }
+
+    #[test]
+    fn a_hash_is_shown_in_lower_case() {
+        let mut hash = PackageHash([0x0f; 32]);
+        hash.0[1..4].copy_from_slice(&[0xf0, 0x9a, 0xa9]);
+        let expected: String = hash.0.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hash.to_string(), expected);
     }
 
     #[test]

@@ -233,7 +233,22 @@ impl fmt::Display for Fen {
 impl fmt::Display for Rate {
     /// A decimal without trailing zeros: `0.65`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&Decimal::new(self.0, 9).normalize().to_string())
+        let one = RATE_ONE.unsigned_abs();
+        let size = self.0.unsigned_abs();
+        let (whole, mut rest) = (size.checked_div(one), size.checked_rem(one).unwrap_or(0));
+        let whole = whole.unwrap_or(0);
+        let mut digits = 9_usize;
+        while rest != 0 && rest.is_multiple_of(10) {
+            rest = rest.checked_div(10).unwrap_or(0);
+            digits = digits.saturating_sub(1);
+        }
+        let sign = if self.0 < 0 { "-" } else { "" };
+        match (rest, f.width()) {
+            (0, None) => write!(f, "{sign}{whole}"),
+            (_, None) => write!(f, "{sign}{whole}.{rest:0digits$}"),
+            (0, Some(_)) => f.pad(&format!("{sign}{whole}")),
+            (_, Some(_)) => f.pad(&format!("{sign}{whole}.{rest:0digits$}")),
+        }
     }
 }
 
@@ -285,6 +300,16 @@ mod tests {
                 parse_by_library(&text, decimals_max),
                 "{} {}", text, decimals_max,
             );
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_rate_is_shown_as_a_library_shows_it(small: i32, zeros in 0_u32..10) {
+            let billionths = i64::from(small).wrapping_mul(10_i64.pow(zeros));
+            let expected = Decimal::new(billionths, 9).normalize().to_string();
+            proptest::prop_assert_eq!(Rate(billionths).to_string(), expected.clone());
+            proptest::prop_assert_eq!(format!("{:>30}", Rate(billionths)), format!("{expected:>30}"));
         }
     }
 

@@ -5,11 +5,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use jiff::civil::Date;
 
 use super::bill::{Bill, Care, CatalogueEntry, NetCharge};
 use super::cascade::{Facts, Inputs};
-use super::ids::RegionCode;
+use super::ids::{ItemCode, RegionCode};
 use super::money::Fen;
 use super::rules::{AmountId, DayOf, FactKind, FactName, FactValue, Package, Place, Transfer};
 use super::split::{NetLine, Split};
@@ -138,21 +139,55 @@ fn identities_on(frozen: Frozen<'_>, day: Date) -> Vec<u16> {
 
 // === the bill ===
 
+/// The catalogue's entries by item. Asked for one at a time, so that their order in memory is never seen.
+struct Known<'a> {
+    /// The first entry of each item.
+    first: HashMap<&'a ItemCode, &'a CatalogueEntry>,
+    all: &'a [Option<Arc<CatalogueEntry>>],
+}
+
+impl<'a> Known<'a> {
+    fn of(all: &'a [Option<Arc<CatalogueEntry>>]) -> Self {
+        let mut first = HashMap::with_capacity(all.len());
+        for entry in all.iter().flatten() {
+            first.entry(&entry.item).or_insert(&**entry);
+        }
+        Self { first, all }
+    }
+
+    /// What it says of an item on a day.
+    fn on(&self, item: &ItemCode, day: Date) -> Option<&'a CatalogueEntry> {
+        self.find(item, |entry| within(day, entry.valid_from, entry.valid_to))
+    }
+
+    fn has(&self, item: &ItemCode, fits: impl Fn(&CatalogueEntry) -> bool) -> bool {
+        self.find(item, fits).is_some()
+    }
+
+    /// The first entry of an item that fits. Most items have one; another was asked for where an item was charged on days that
+    /// lie in different spans.
+    fn find(
+        &self,
+        item: &ItemCode,
+        fits: impl Fn(&CatalogueEntry) -> bool,
+    ) -> Option<&'a CatalogueEntry> {
+        let first: &'a CatalogueEntry = self.first.get(item)?;
+        if fits(first) {
+            return Some(first);
+        }
+        let all = self.all.iter().flatten().map(|entry| &**entry);
+        all.filter(|entry| entry.item == *item).find(|entry| fits(entry))
+    }
+}
+
 fn split_lines(frozen: Frozen<'_>) -> Result<Vec<Fen>, Decline> {
     let Frozen { bill, catalogue, package, .. } = frozen;
-    let mut entries: Vec<&CatalogueEntry> =
-        catalogue.iter().flatten().map(|entry| &**entry).collect();
-    entries.sort_by(|one, other| one.item.cmp(&other.item));
+    let known = Known::of(catalogue);
     let charges = bill.net_charges().map_err(|_| Decline::new(Reason::Overflow, "bill.lines"))?;
     let mut split = Split::new(package);
     for charge in &charges {
         let line = charge.line;
-        let first = entries.partition_point(|entry| entry.item < line.item);
-        let of_item = entries.iter().skip(first).take_while(|entry| entry.item == line.item);
-        let mut on_day =
-            of_item.filter(|entry| within(line.charged_on, entry.valid_from, entry.valid_to));
-        let found = on_day.next();
-        let Some(entry) = found else {
+        let Some(entry) = known.on(&line.item, line.charged_on) else {
             return Err(Decline::new(Reason::ItemUnknown, field(charge, "item_code")));
         };
         if line.class.is_some_and(|class| class != entry.class) {
@@ -170,15 +205,14 @@ fn split_lines(frozen: Frozen<'_>) -> Result<Vec<Fen>, Decline> {
             .add(&net)
             .ok_or_else(|| Decline::new(Reason::Overflow, field(charge, "amount_fen")))?;
     }
-    refunds_agree(bill, &entries)?;
+    refunds_agree(bill, &known)?;
     split.amounts().ok_or_else(|| Decline::new(Reason::Overflow, "bill.lines"))
 }
 
 /// A refund says the class of what it refunds.
-fn refunds_agree(bill: &Bill, entries: &[&CatalogueEntry]) -> Result<(), Decline> {
+fn refunds_agree(bill: &Bill, known: &Known<'_>) -> Result<(), Decline> {
     for (place, line) in bill.lines.iter().enumerate().filter(|(_, line)| line.is_refund()) {
-        let mut of_item = entries.iter().filter(|entry| entry.item == line.item);
-        if line.class.is_some_and(|class| !of_item.any(|entry| entry.class == class)) {
+        if line.class.is_some_and(|class| !known.has(&line.item, |entry| entry.class == class)) {
             let subject = format!("bill.lines[{place}].catalogue_class");
             return Err(Decline::new(Reason::ClassDisagrees, subject));
         }

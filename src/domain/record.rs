@@ -25,6 +25,9 @@ use self::bytes::{Reader, Writer};
 /// The version of the bytes that we write.
 const VERSION: u64 = 1;
 
+/// Room for a record: most need no more.
+const RECORD_BYTES: usize = 2_048;
+
 /// All that a decision saw and gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
@@ -121,7 +124,7 @@ pub enum Replay {
 impl Record {
     /// The canonical bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut writer = Writer::new();
+        let mut writer = Writer::with_room(RECORD_BYTES);
         writer.number(VERSION);
         decision::write_header(&mut writer, &self.header);
         match &self.body {
@@ -195,7 +198,7 @@ impl Record {
 
 /// What a quote promises, in canonical bytes: every amount, layer by layer, without the trace.
 pub fn promised_bytes(outcome: &Outcome) -> Vec<u8> {
-    let mut writer = Writer::new();
+    let mut writer = Writer::with_room(RECORD_BYTES);
     decision::write_outcome(
         &mut writer,
         &Outcome { trace: Vec::new(), moved: Vec::new(), ..outcome.clone() },

@@ -16,6 +16,10 @@ pub mod settlement {
         include!(concat!(env!("OUT_DIR"), "/onestop.settlement.v1.serde.rs"));
 
         /// The server side, by encoded messages.
+        #[expect(
+            clippy::default_constructed_unit_structs,
+            reason = "generated for whatever codec there is"
+        )]
         pub mod served {
             tonic::include_proto!("onestop.settlement.v1.SettlementService");
         }

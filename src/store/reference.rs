@@ -4,13 +4,16 @@
 //! the catalogue is read again behind it. What is answered never rests on a catalogue that is not the recorded one.
 
 use std::collections::BTreeMap;
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
 use futures_util::TryStreamExt as _;
+use hashbrown::{DefaultHashBuilder, HashTable};
 use jiff::civil::Date;
+use smallvec::SmallVec;
 use tokio_postgres::types::ToSql;
 
 use super::error::{Operation, StoreError};
@@ -40,16 +43,31 @@ pub(super) struct Held {
 pub struct Catalogue {
     /// Which.
     pub(super) version: i64,
-    items: BTreeMap<ItemCode, Vec<Span>>,
+    items: Items,
     /// Each hospital's spans, the latest first.
     hospitals: BTreeMap<HospitalCode, Vec<Hospital>>,
     read_at: Instant,
 }
 
+/// By item. Asked for one at a time, so that its order is never seen.
+///
+/// Fifty items of a bill are fifty places in a memory that others use too: an item is known by its first entry, and so lies in
+/// one place, not in two.
+#[derive(Debug, Default)]
+struct Items {
+    table: HashTable<Spans>,
+    hasher: DefaultHashBuilder,
+}
+
+/// Of one item. Most have one span, which then lies beside its item.
+type Spans = SmallVec<[Span; 1]>;
+
 /// What one region says of an item in one span, for each level.
 #[derive(Debug)]
 struct Span {
     region: u32,
+    valid_from: Date,
+    valid_to: Option<Date>,
     entries: [Arc<CatalogueEntry>; LEVELS],
 }
 
@@ -114,7 +132,7 @@ async fn read(pool: &Pool) -> Result<Option<Catalogue>, StoreError> {
     let sql = include_str!("sql/reference.sql");
     let rows = transaction.query_raw(sql, wanted).await.map_err(failed)?;
     tokio::pin!(rows);
-    let mut items: BTreeMap<ItemCode, Vec<Span>> = BTreeMap::new();
+    let mut items = Items::default();
     let mut count = 0_i64;
     while let Some(row) = rows.try_next().await.map_err(failed)? {
         count = count.saturating_add(1);
@@ -123,7 +141,7 @@ async fn read(pool: &Pool) -> Result<Option<Catalogue>, StoreError> {
             return Ok(None);
         }
         let (item, span) = span_of(&Reader { row: &row, operation: &operation })?;
-        items.entry(item).or_default().push(span);
+        items.add(&item, span);
     }
     let hospitals = read_hospitals(&transaction, &operation).await?;
     Ok(Some(Catalogue { version, items, hospitals, read_at: Instant::now() }))
@@ -170,11 +188,35 @@ fn span_of(reader: &Reader<'_>) -> Result<(ItemCode, Span), StoreError> {
     Ok((item, Span::of(reader.region("region")?, &entry, ceilings)))
 }
 
+impl Items {
+    /// Looked for at the level that is asked for, so that no other level's entry is touched.
+    fn get(&self, item: &ItemCode, level: usize) -> Option<&Spans> {
+        let is_it = |spans: &Spans| item_of(spans, level) == Some(item);
+        self.table.find(self.hasher.hash_one(item), is_it)
+    }
+
+    fn add(&mut self, item: &ItemCode, span: Span) {
+        let hash = self.hasher.hash_one(item);
+        if let Some(spans) = self.table.find_mut(hash, |spans| item_of(spans, 0) == Some(item)) {
+            spans.push(span);
+            return;
+        }
+        let rehash = |spans: &Spans| self.hasher.hash_one(item_of(spans, 0).unwrap_or(item));
+        self.table.insert_unique(hash, SmallVec::from_buf([span]), rehash);
+    }
+}
+
+/// Whose spans they are: there is always one, with an entry for each level.
+fn item_of(spans: &Spans, level: usize) -> Option<&ItemCode> {
+    Some(&spans.first()?.entries.get(level)?.item)
+}
+
 impl Span {
     fn of(region: RegionCode, entry: &CatalogueEntry, ceilings: Ceilings) -> Self {
         let entries = ceilings
             .map(|ceiling_price_e6| Arc::new(CatalogueEntry { ceiling_price_e6, ..entry.clone() }));
-        Self { region: region.get(), entries }
+        let (valid_from, valid_to) = (entry.valid_from, entry.valid_to);
+        Self { region: region.get(), valid_from, valid_to, entries }
     }
 }
 
@@ -190,10 +232,10 @@ impl Catalogue {
         version: i64,
         entries: impl IntoIterator<Item = (RegionCode, CatalogueEntry, Ceilings)>,
     ) -> Self {
-        let mut items: BTreeMap<ItemCode, Vec<Span>> = BTreeMap::new();
+        let mut items = Items::default();
         for (region, entry, ceilings) in entries {
             let span = Span::of(region, &entry, ceilings);
-            items.entry(entry.item).or_default().push(span);
+            items.add(&entry.item, span);
         }
         Self { version, items, hospitals: BTreeMap::new(), read_at: Instant::now() }
     }
@@ -205,21 +247,83 @@ impl Catalogue {
         hospital: &Hospital,
         day: Date,
     ) -> Option<Arc<CatalogueEntry>> {
-        let spans = self.items.get(item)?;
         let level = match hospital.level {
             1 => 0,
             2 => 1,
             _ => 2,
         };
-        widening(hospital.region).into_iter().find_map(|region| {
-            let of_region = spans.iter().filter(|span| span.region == region);
-            let mut entries = of_region.filter_map(|span| span.entries.get(level));
-            entries.find(|entry| within(day, entry.valid_from, entry.valid_to)).map(Arc::clone)
-        })
+        let spans = self.items.get(item, level)?;
+        let widening = widening(hospital.region);
+        let in_force = spans.iter().filter(|span| within(day, span.valid_from, span.valid_to));
+        let narrowest = in_force
+            .filter_map(|span| {
+                let width = widening.iter().position(|region| *region == span.region)?;
+                Some((width, span))
+            })
+            // The first of those that are as narrow.
+            .min_by_key(|(width, _)| *width);
+        narrowest.and_then(|(_, span)| span.entries.get(level)).map(Arc::clone)
     }
 }
 
 /// A region, its prefecture, its province, and everywhere.
 const fn widening(region: RegionCode) -> [u32; 4] {
     [region.get(), region.prefecture() * 100, region.province() * 10_000, 0]
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::bill::CatalogueClass;
+    use crate::domain::ids::HospitalCode;
+
+    const REGIONS: [&str; 6] = ["520201", "520200", "520000", "000000", "520300", "530000"];
+
+    proptest! {
+        /// Region by region, from the narrowest on: the first span in force.
+        #[test]
+        fn the_narrowest_region_with_a_span_in_force_wins(
+            spans in vec((0..REGIONS.len(), 1_i8..9, prop::option::of(0_i8..5)), 0..6),
+            (at, level, day) in (0..REGIONS.len(), 1_i16..5, 1_i8..15),
+        ) {
+            let region = |at: usize| RegionCode::new(REGIONS[at]).unwrap();
+            let entries: Vec<_> = spans.iter().zip(0..).map(|((at, from, lasts), number)| {
+                let entry = CatalogueEntry {
+                    item: ItemCode::new("X1").unwrap(),
+                    valid_from: date(2024, 6, *from),
+                    valid_to: lasts.map(|lasts| date(2024, 6, from + lasts)),
+                    class: CatalogueClass::A,
+                    advance_ratio: None,
+                    ceiling_price_e6: None,
+                    amount_name: None,
+                };
+                (region(*at), entry, [1, 2, 3].map(|level| Some(level * 100 + number)))
+            }).collect();
+            let day = date(2024, 6, day);
+            let hospital = Hospital {
+                code: HospitalCode::new("H1").unwrap(),
+                region: region(at),
+                level,
+                valid_from: day,
+                valid_to: None,
+            };
+            let expected = widening(hospital.region).into_iter().find_map(|wanted| {
+                let mut of_region = entries.iter().filter(|(region, ..)| region.get() == wanted);
+                of_region.find(|(_, entry, _)| within(day, entry.valid_from, entry.valid_to))
+            });
+            let expected = expected.and_then(|(_, _, ceilings)| match level {
+                1 => ceilings[0],
+                2 => ceilings[1],
+                _ => ceilings[2],
+            });
+            let catalogue = Catalogue::of(1, entries);
+            let found = catalogue.entry(&ItemCode::new("X1").unwrap(), &hospital, day);
+            prop_assert_eq!(found.and_then(|entry| entry.ceiling_price_e6), expected);
+            prop_assert!(catalogue.entry(&ItemCode::new("X2").unwrap(), &hospital, day).is_none());
+        }
+    }
 }

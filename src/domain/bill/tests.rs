@@ -158,3 +158,28 @@ fn a_bill_that_charges_nothing_is_no_bill() {
         Some((BillFault::NothingCharged, "bill.total_fen")),
     );
 }
+
+#[test]
+fn the_lines_in_a_bills_bytes_are_the_lines() {
+    let bill = bill(vec![line("1", 10_000, 12_500_000, 1_250), refund("2", "1", -10_000, -1_250)]);
+    let mut bytes = vec![7; 3];
+    let lines = crate::domain::record::write_bill(&mut bytes, &bill);
+    let expected = crate::domain::record::lines_to_bytes(&bill.lines);
+    assert_eq!(bytes.get(lines), Some(expected.as_slice()));
+    assert!(bytes.starts_with(&[7; 3]));
+}
+
+/// The same id is found wherever its lines stand, also where they are not counted.
+#[test]
+fn a_line_that_is_there_twice_is_found_in_any_order() {
+    let check = |ids: &[&str], place: Option<usize>| {
+        let lines = ids.iter().map(|id| line(id, 10_000, 12_500_000, 1_250)).collect();
+        let field = bill(lines).check(TODAY, 100).err().map(|faulty| faulty.field);
+        assert_eq!(field, place.map(|place| format!("bill.lines[{place}].line_id")), "{ids:?}");
+    };
+    check(&["1", "2", "9", "10", "100"], None);
+    check(&["b", "a", "10", "9"], None);
+    check(&["1", "1"], Some(1));
+    check(&["1", "2", "10", "2"], Some(3));
+    check(&["b", "a", "b", "a"], Some(2));
+}

@@ -1,11 +1,18 @@
 //! The canonical bytes of a bill, for the hash that tells two requests apart, and of its charge lines, which are kept.
 
+use std::ops::Range;
+
 use super::super::bill::{Bill, CatalogueClass, ChargeLine};
+use super::super::ids::LineId;
 use super::bytes::Writer;
 use super::decision::write_date;
 
-/// Appends everything that a bill says.
-pub fn write_bill(bytes: &mut Vec<u8>, bill: &Bill) {
+/// Room for a bill but for its lines, and for a line: most need no more.
+const HEAD_BYTES: usize = 256;
+const LINE_BYTES: usize = 64;
+
+/// Appends everything that a bill says, and tells where its charge lines stand: those bytes are [`lines_to_bytes`].
+pub fn write_bill(bytes: &mut Vec<u8>, bill: &Bill) -> Range<usize> {
     let Bill {
         hospital,
         stay,
@@ -23,7 +30,8 @@ pub fn write_bill(bytes: &mut Vec<u8>, bill: &Bill) {
         account_balance,
         operator,
     } = bill;
-    let mut writer = Writer::new();
+    bytes.reserve(lines.len().saturating_mul(LINE_BYTES).saturating_add(HEAD_BYTES));
+    let mut writer = Writer::behind(std::mem::take(bytes));
     writer.text(hospital.as_str());
     writer.text(stay.as_str());
     writer.signed(i64::from(*stay_part));
@@ -40,16 +48,19 @@ pub fn write_bill(bytes: &mut Vec<u8>, bill: &Bill) {
         writer.text(name);
         writer.text(value);
     }
+    let begin = writer.len();
     write_lines(&mut writer, lines);
+    let end = writer.len();
     writer.fen(*total);
     writer.fen(*account_balance);
     writer.text(operator.as_ref().map_or("", |operator| operator.as_str()));
-    bytes.extend_from_slice(&writer.into_bytes());
+    *bytes = writer.into_bytes();
+    begin..end
 }
 
 /// The canonical bytes of charge lines.
 pub fn lines_to_bytes(lines: &[ChargeLine]) -> Vec<u8> {
-    let mut writer = Writer::new();
+    let mut writer = Writer::with_room(lines.len().saturating_mul(LINE_BYTES));
     write_lines(&mut writer, lines);
     writer.into_bytes()
 }
@@ -59,8 +70,8 @@ fn write_lines(writer: &mut Writer, lines: &[ChargeLine]) {
     for ChargeLine { id, item, quantity_e4, unit_price_e6, amount, class, refund_of, charged_on } in
         lines
     {
-        writer.text(id.as_str());
-        writer.text(item.as_str());
+        writer.text_bytes(id.as_bytes());
+        writer.text_bytes(item.as_bytes());
         writer.signed(*quantity_e4);
         writer.signed(*unit_price_e6);
         writer.fen(*amount);
@@ -70,7 +81,7 @@ fn write_lines(writer: &mut Writer, lines: &[ChargeLine]) {
             Some(CatalogueClass::B) => 2,
             Some(CatalogueClass::C) => 3,
         });
-        writer.text(refund_of.as_ref().map_or("", |line| line.as_str()));
+        writer.text_bytes(refund_of.as_ref().map(LineId::as_bytes).unwrap_or_default());
         write_date(writer, *charged_on);
     }
 }

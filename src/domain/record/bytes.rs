@@ -16,25 +16,32 @@ pub(super) struct Reader<'a> {
 const ITEMS_MAX: u64 = 100_000;
 
 impl Writer {
-    pub(super) fn new() -> Self {
-        Self { bytes: Vec::with_capacity(1_024) }
+    /// With room for so many bytes.
+    pub(super) fn with_room(bytes: usize) -> Self {
+        Self { bytes: Vec::with_capacity(bytes) }
+    }
+
+    /// Goes on behind what is there.
+    pub(super) const fn behind(bytes: Vec<u8>) -> Self {
+        Self { bytes }
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.bytes.len()
     }
 
     pub(super) fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }
 
+    #[inline]
     pub(super) fn number(&mut self, number: u64) {
         let mut rest = number;
-        loop {
-            let low = u8::try_from(rest & 0x7f).unwrap_or(0);
+        while 0x7f < rest {
+            self.bytes.push(u8::try_from(rest & 0x7f).unwrap_or(0) | 0x80);
             rest >>= 7;
-            if rest == 0 {
-                self.bytes.push(low);
-                return;
-            }
-            self.bytes.push(low | 0x80);
         }
+        self.bytes.push(u8::try_from(rest).unwrap_or(0));
     }
 
     /// Small amounts of either sign take few bytes.
@@ -48,8 +55,14 @@ impl Writer {
     }
 
     pub(super) fn text(&mut self, text: &str) {
+        self.text_bytes(text.as_bytes());
+    }
+
+    /// The same of text that lies there as bytes.
+    #[inline]
+    pub(super) fn text_bytes(&mut self, text: &[u8]) {
         self.length(text.len());
-        self.bytes.extend_from_slice(text.as_bytes());
+        self.bytes.extend_from_slice(text);
     }
 
     pub(super) fn hash(&mut self, hash: &[u8; 32]) {
@@ -153,13 +166,13 @@ mod tests {
     #[test]
     fn numbers_come_back() {
         for number in [0, 1, 127, 128, 300, u64::MAX] {
-            let mut writer = Writer::new();
+            let mut writer = Writer::with_room(16);
             writer.number(number);
             let bytes = writer.into_bytes();
             assert_eq!(Reader::new(&bytes).number(), Some(number));
         }
         for number in [0, -1, 1, i64::MIN, i64::MAX] {
-            let mut writer = Writer::new();
+            let mut writer = Writer::with_room(16);
             writer.signed(number);
             let bytes = writer.into_bytes();
             assert_eq!(Reader::new(&bytes).signed(), Some(number));

@@ -1,8 +1,12 @@
 //! What every call has in common: its arrival, its span, its deadline, and that accepted work is finished.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
 use opentelemetry::propagation::Extractor;
 use tonic::metadata::{KeyRef, MetadataMap};
 use tonic::service::Interceptor;
@@ -13,6 +17,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::status::{Unanswered, to_status};
 use crate::app::Caller;
+use crate::telemetry::sampling;
 
 /// Meets every call before its message is read: says who is calling, and until when they wait.
 #[derive(Clone, Debug)]
@@ -20,15 +25,10 @@ pub struct Arrival {
     caller: Caller,
 }
 
-/// Until when the client waits for its answer.
-#[derive(Clone, Copy, Debug)]
-struct Deadline(Instant);
-
 /// What is known of a call besides its message.
 #[derive(Debug)]
 pub(super) struct Known {
     caller: Option<Caller>,
-    deadline: Option<Instant>,
     pub(super) span: Span,
 }
 
@@ -43,10 +43,7 @@ impl Interceptor for Arrival {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         let wait = timeout(request.metadata());
         let deadline = wait.and_then(|wait| Instant::now().checked_add(wait));
-        request.extensions_mut().insert(self.caller.clone());
-        if let Some(deadline) = deadline {
-            request.extensions_mut().insert(Deadline(deadline));
-        }
+        request.extensions_mut().insert(Caller { deadline, ..self.caller.clone() });
         Ok(request)
     }
 }
@@ -56,56 +53,77 @@ impl Known {
     pub(super) fn of(
         method: &'static str,
         metadata: &MetadataMap,
-        extensions: &Extensions,
+        mut extensions: Extensions,
     ) -> Self {
-        let span = tracing::info_span!(
-            "call",
-            otel.name = method,
-            otel.kind = "server",
-            rpc.method = method,
-            caller.name = Empty,
-            hospital.code = Empty,
-            request.id = Empty,
-            settlement.id = Empty,
-            verdict = Empty,
-        );
-        let parent = opentelemetry::global::get_text_map_propagator(|propagator| {
-            propagator.extract(&Carrier(metadata))
-        });
-        // Without an exporter there is no trace to join, which is no fault.
-        span.set_parent(parent).ok();
-        let caller = extensions.get::<Caller>().cloned();
+        let span = span_of(method, metadata);
+        let caller = extensions.remove::<Caller>();
         if let Some(caller) = &caller {
             span.record("caller.name", caller.name.as_str());
         }
-        let deadline = extensions.get::<Deadline>().map(|deadline| deadline.0);
-        Self { caller, deadline, span }
+        Self { caller, span }
     }
 
     /// Who is calling, while they still wait.
-    pub(super) fn admit(&self) -> Result<Caller, Unanswered> {
-        let caller = self.caller.clone().ok_or(Unanswered::CallerUnknown)?;
-        if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+    pub(super) fn admit(self) -> Result<Caller, Unanswered> {
+        let caller = self.caller.ok_or(Unanswered::CallerUnknown)?;
+        if caller.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return Err(Unanswered::DeadlinePassed);
         }
-        Ok(Caller { deadline: self.deadline, ..caller })
+        Ok(caller)
     }
+}
+
+/// The root span of a call. Logs show it in any case; the exporter sees those that are traced.
+fn span_of(method: &'static str, metadata: &MetadataMap) -> Span {
+    macro_rules! call {
+        ($($target:tt)*) => {
+            tracing::info_span!(
+                $($target)*
+                "call",
+                otel.name = method,
+                otel.kind = "server",
+                rpc.method = method,
+                caller.name = Empty,
+                hospital.code = Empty,
+                request.id = Empty,
+                settlement.id = Empty,
+                verdict = Empty,
+            )
+        };
+    }
+    if !sampling::is_exporting() {
+        return call!();
+    }
+    let trace = metadata.get("traceparent").and_then(|trace| trace.to_str().ok());
+    if !sampling::is_traced(trace.and_then(sampling::recorded)) {
+        return call!();
+    }
+    let span = call!(target: sampling::TRACED,);
+    if trace.is_some() {
+        let parent = opentelemetry::global::get_text_map_propagator(|propagator| {
+            propagator.extract(&Carrier(metadata))
+        });
+        span.set_parent(parent).ok();
+    }
+    span
 }
 
 /// Answers one call. Once begun it runs to its end, also when the client goes away: a commit is never cut in the middle, and
 /// no connection goes back to the pool with a statement still running.
-pub(super) async fn answer<Q, A, W>(
+///
+/// What a call needs is put into one place at once, and not moved from one future into the next.
+pub(super) fn answer<Q, A, W>(
     method: &'static str,
     request: Request<Q>,
     work: impl FnOnce(Caller, Q) -> W + Send + 'static,
-) -> Result<Response<A>, Status>
+) -> impl Future<Output = Result<Response<A>, Status>> + Send
 where
     Q: Send + 'static,
     A: Send + 'static,
     W: Future<Output = Result<A, Unanswered>> + Send,
 {
     let (metadata, extensions, message) = request.into_parts();
-    let known = Known::of(method, &metadata, &extensions);
+    let known = Known::of(method, &metadata, extensions);
     let span = known.span.clone();
     let running = async move {
         let answered = match known.admit() {
@@ -117,10 +135,41 @@ where
             to_status(&unanswered, method)
         })
     };
-    let answered = tokio::spawn(running.instrument(span.clone())).await;
-    let answered = answered
-        .unwrap_or_else(|_| Err(span.in_scope(|| to_status(&Unanswered::Panicked, method))));
-    answered.map(Response::new)
+    // A panic is this call's alone, not the connection's.
+    let running = AssertUnwindSafe(running.instrument(span.clone())).catch_unwind();
+    let running = ToItsEnd(Some(Box::pin(running)));
+    async move {
+        let answered = running.await;
+        let answered = answered
+            .unwrap_or_else(|_| Err(span.in_scope(|| to_status(&Unanswered::Panicked, method))));
+        answered.map(Response::new)
+    }
+}
+
+/// Work that goes on by itself when nobody waits for it any more.
+struct ToItsEnd<F: Future<Output: Send> + Send + 'static>(Option<Pin<Box<F>>>);
+
+impl<F: Future<Output: Send> + Send + 'static> Future for ToItsEnd<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let Some(work) = &mut self.0 else { return Poll::Pending };
+        let polled = work.as_mut().poll(context);
+        if polled.is_ready() {
+            self.0 = None;
+        }
+        polled
+    }
+}
+
+impl<F: Future<Output: Send> + Send + 'static> Drop for ToItsEnd<F> {
+    fn drop(&mut self) {
+        if let Some(work) = self.0.take()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(work);
+        }
+    }
 }
 
 /// How long the client waits, by its `grpc-timeout`: at most eight digits and a unit.
@@ -159,6 +208,8 @@ impl Extractor for Carrier<'_> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::oneshot;
+
     use super::*;
     use crate::door::grpc::development_caller;
 
@@ -169,7 +220,7 @@ mod tests {
     }
 
     fn admit(request: &Request<()>) -> Result<Caller, Unanswered> {
-        Known::of("Settle", request.metadata(), request.extensions()).admit()
+        Known::of("Settle", request.metadata(), request.extensions().clone()).admit()
     }
 
     #[test]
@@ -178,6 +229,37 @@ mod tests {
         let admitted = admit(&waiting("1S")).unwrap();
         assert!(admitted.deadline.is_some());
         assert_eq!(Caller { deadline: None, ..admitted }, development_caller("desk"));
+    }
+
+    /// Ends when it is told to, and tells that it did.
+    fn told_to_end() -> (oneshot::Sender<()>, oneshot::Receiver<()>, impl Future<Output = ()> + Send)
+    {
+        let ((end, to_end), (ended, has_ended)) = (oneshot::channel(), oneshot::channel());
+        let work = async move {
+            to_end.await.unwrap();
+            ended.send(()).unwrap();
+        };
+        (end, has_ended, work)
+    }
+
+    #[tokio::test]
+    async fn work_whose_client_has_gone_runs_to_its_end() {
+        let (end, has_ended, work) = told_to_end();
+        let mut work = ToItsEnd(Some(Box::pin(work)));
+        assert!(futures_util::poll!(&mut work).is_pending());
+        drop(work);
+        end.send(()).unwrap();
+        has_ended.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_call_that_breaks_down_is_answered_and_leaves_its_connection() {
+        let status = answer("Settle", waiting("1S"), async |_, ()| {
+            panic!("of this call alone");
+            #[expect(unreachable_code, reason = "says what would be answered")]
+            Ok(())
+        });
+        assert_eq!(status.await.unwrap_err().code(), tonic::Code::Internal);
     }
 
     #[test]

@@ -43,6 +43,11 @@ fn every_error_says_who_must_act_and_how() {
     check(app(AppError::Contended), Code::ResourceExhausted, "BUSY", true);
     check(app(AppError::RulesMoved), Code::Unavailable, "RULES_MOVED", true);
     check(app(AppError::Unbalanced), Code::Internal, "INTERNAL", false);
+    let malformed =
+        <crate::door::wire::settlement::v1::Bill as prost::Message>::decode(&[0x0a][..]);
+    let malformed = malformed.unwrap_err();
+    let told = to_status(&Unanswered::Malformed(malformed.clone()), "Settle");
+    assert_eq!((told.code(), told.message()), (Code::Internal, malformed.to_string().as_str()));
     check(Unanswered::Panicked, Code::Internal, "INTERNAL", false);
     check(Unanswered::CallerUnknown, Code::Unauthenticated, "CALLER_UNKNOWN", false);
     let queued = AppError::DeadlinePassed.into();
