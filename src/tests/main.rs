@@ -23,6 +23,7 @@ mod plans;
 mod properties;
 mod proxy;
 mod registry_stream;
+mod remembered;
 mod schema;
 mod server;
 mod store_commit;
