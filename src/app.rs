@@ -29,6 +29,8 @@ use crate::store::{self, Pool};
 use crate::telemetry::Metrics;
 
 pub use self::answer::Answer;
+#[cfg(test)]
+pub(crate) use self::answer::example_package;
 pub use self::error::{AppError, ErrorKind, Refusal};
 pub use self::find::{Found, Person};
 pub use self::import::Import;

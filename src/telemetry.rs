@@ -21,8 +21,9 @@ use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, SdkTracer
 use prometheus::{Encoder as _, TextEncoder};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tracing_subscriber::filter::EnvFilter;
-use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::filter::{EnvFilter, FilterExt as _, LevelFilter, filter_fn};
+use tracing_subscriber::layer::{Filter, Layer as _, SubscriberExt as _};
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::{Log, LogFormat};
@@ -258,14 +259,28 @@ fn subscribe(log: &Log, tracers: Option<&SdkTracerProvider>) -> Result<(), Telem
         tracing_opentelemetry::layer().with_tracer(tracer).with_filter(sampling::Traced)
     });
     tracing_subscriber::registry()
-        .with(lines.with_filter(filter))
+        .with(lines.with_filter(wanted(filter)))
         .with(spans)
         .try_init()
         .map_err(TelemetryError::Twice)
 }
 
+/// What lines are written of. Each stands in the span of its call, which says all that an operator asks for; what lies within a
+/// call is of use to whoever wants details, and would only be formatted for nobody.
+fn wanted<S>(filter: EnvFilter) -> impl Filter<S>
+where
+    S: tracing::Subscriber + for<'a> LookupSpan<'a>,
+{
+    let details = filter.max_level_hint().is_none_or(|most| LevelFilter::INFO < most);
+    filter.and(filter_fn(move |metadata| {
+        details || metadata.is_event() || metadata.name() == sampling::CALL
+    }))
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use opentelemetry::KeyValue;
 
     use super::*;
@@ -287,5 +302,38 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }
+    }
+
+    /// The names of the spans that lines would show.
+    #[derive(Clone, Default)]
+    struct Shown(Arc<Mutex<Vec<&'static str>>>);
+
+    impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Shown {
+        fn on_new_span(
+            &self,
+            span: &tracing::span::Attributes<'_>,
+            _id: &tracing::span::Id,
+            _context: tracing_subscriber::layer::Context<'_, S>,
+        ) {
+            self.0.lock().unwrap().push(span.metadata().name());
+        }
+    }
+
+    #[test]
+    fn spans_within_a_call_are_shown_only_to_who_wants_details() {
+        let check = |filter: &str, expected: &[&str]| {
+            let shown = Shown::default();
+            let lines = shown.clone().with_filter(wanted(EnvFilter::new(filter)));
+            // With one subscriber only, what another test's thread meets first would be switched off for us too.
+            let _second = tracing::Dispatch::new(tracing_subscriber::registry());
+            tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), || {
+                tracing::info_span!("call").in_scope(|| tracing::info_span!("settle"));
+            });
+            assert_eq!(*shown.0.lock().unwrap(), expected, "{filter}");
+        };
+        check("info", &["call"]);
+        check("debug", &["call", "settle"]);
+        check("info,onestop=debug", &["call", "settle"]);
+        check("warn", &[]);
     }
 }

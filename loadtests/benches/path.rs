@@ -2,6 +2,7 @@
 //!
 //! Run it with `cargo bench -p loadtests --bench path`.
 use std::hint::black_box;
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -269,7 +270,7 @@ fn main() -> Result<(), anyhow::Error> {
     let bill = &request.claim.bill;
     let answer = world.answer(&request)?;
     let reply = path::settle_response(&answer).context("no answer")?;
-    println!("request {} bytes, reply {} bytes", bytes.len(), reply.len());
+    writeln!(std::io::stdout(), "request {} bytes, reply {} bytes", bytes.len(), reply.len())?;
 
     criterion.bench_function("path: read the request", |bencher| {
         bencher.iter(|| path::settle_request(&credential, black_box(&bytes)));

@@ -57,3 +57,12 @@ impl App {
 pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
+
+/// A package of the folder, for tests of what is answered by it.
+#[cfg(test)]
+pub(crate) fn example_package() -> Package {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let file = root.join("settlement-rules/520200/resident/2024/package.toml");
+    let (entry, _warnings) = crate::rulebook::load::load_file(&file);
+    entry.unwrap().package.as_ref().clone()
+}

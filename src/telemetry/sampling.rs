@@ -16,6 +16,9 @@ use super::SERVICE;
 /// The target of the root span of a call that is traced.
 pub const TRACED: &str = "onestop::traced";
 
+/// The name of the root span of every call.
+pub(super) const CALL: &str = "call";
+
 /// One call in so many is traced; 0: none is, nobody exports.
 static ONE_IN: AtomicU32 = AtomicU32::new(0);
 static CALLS: AtomicU32 = AtomicU32::new(0);

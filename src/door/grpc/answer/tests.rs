@@ -220,13 +220,6 @@ mod generated {
     }
 }
 
-fn package() -> Package {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let file = root.join("settlement-rules/520200/resident/2024/package.toml");
-    let (entry, _warnings) = crate::rulebook::load::load_file(&file);
-    entry.unwrap().package.as_ref().clone()
-}
-
 fn fen() -> impl Strategy<Value = Fen> {
     prop_oneof![Just(0), -200_i64..200, any::<i64>().prop_map(|fen| fen / 32)].prop_map(Fen::new)
 }
@@ -376,7 +369,7 @@ proptest! {
         token in vec(any::<u8>(), 0..200),
         patient in fen(),
     ) {
-        let package = std::sync::Arc::new(package());
+        let package = std::sync::Arc::new(crate::app::example_package());
         let answer = answer(&package, outcome.clone(), flags);
         let repeat = answer.repeat;
         let settlement = || generated::settlement(&answer);
