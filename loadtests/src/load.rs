@@ -21,6 +21,7 @@ pub mod processor;
 pub mod progress;
 pub mod results;
 pub mod scenario;
+pub mod shims;
 pub mod site;
 
 /// A name for a run that no other has: the second in which it began, in seven characters.

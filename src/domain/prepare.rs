@@ -247,15 +247,14 @@ fn facts_of(frozen: Frozen<'_>, year: i16) -> Result<Facts, Decline> {
     let declared =
         package.facts.iter().map(|fact| declared_fact(fact, frozen)).collect::<Result<_, _>>()?;
     let (transfer, transfer_deductible) = transfer_of(frozen)?;
-    let earlier = earlier_stays(frozen, year);
-    let same_level = earlier.iter().filter(|stay| stay.level == hospital.level).count();
+    let (earlier, same_level) = earlier_stays(frozen, year);
     Ok(Facts {
         level: u8::try_from(hospital.level).unwrap_or(0),
         place: Place::of(coverage.region, hospital.region),
         referral: bill.referral,
         care: bill.care,
         age: person.standing.birth.map(|birth| full_years(birth, bill.discharge)),
-        stay: nth(earlier.len()),
+        stay: nth(earlier),
         stay_same_level: nth(same_level),
         transfer,
         transfer_deductible,
@@ -271,10 +270,11 @@ fn nth(earlier: usize) -> i64 {
     i64::try_from(earlier).unwrap_or(i64::MAX).saturating_add(1)
 }
 
-/// The admissions of this policy year that count before this one; the parts of one stay count once.
-fn earlier_stays<'a>(frozen: Frozen<'a>, year: i16) -> Vec<&'a StayRecord> {
-    let Frozen { bill, person, coverage, package, .. } = frozen;
-    let mut seen = BTreeSet::new();
+/// How many admissions of this policy year count before this one, and how many of them at a hospital of this level; the parts of
+/// one stay count once.
+fn earlier_stays(frozen: Frozen<'_>, year: i16) -> (usize, usize) {
+    let Frozen { bill, person, hospital, coverage, package, .. } = frozen;
+    let mut parted = BTreeSet::new();
     let counts = person.stays.iter().filter(|stay| {
         let this = stay.stay == bill.stay && stay.hospital == bill.hospital;
         let here =
@@ -284,7 +284,11 @@ fn earlier_stays<'a>(frozen: Frozen<'a>, year: i16) -> Vec<&'a StayRecord> {
             && stay.care == bill.care.word()
             && (package.reversed_stay_counts || !stay.reversed)
     });
-    counts.filter(|stay| seen.insert((&stay.hospital, &stay.stay))).collect()
+    let once = counts.filter(|stay| stay.part == 0 || parted.insert((&stay.hospital, &stay.stay)));
+    once.fold((0, 0), |(all, same_level): (usize, usize), stay| {
+        let same = usize::from(stay.level == hospital.level);
+        (all.saturating_add(1), same_level.saturating_add(same))
+    })
 }
 
 fn full_years(birth: Date, on: Date) -> i64 {

@@ -8,13 +8,13 @@
 mod load;
 mod registry;
 
-use std::collections::hash_map::RandomState;
-use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwapOption;
+// Only looked into, never walked through: no order of theirs reaches an answer.
+use hashbrown::{DefaultHashBuilder, HashMap, HashSet};
 
 use self::registry::Registry;
 use super::commit::Seen;
@@ -57,7 +57,7 @@ struct Recent {
 /// Request ids that were used up lately, as hashes: who comes with one of them again is better read than decided in vain.
 #[derive(Debug, Default)]
 struct Requests {
-    hasher: RandomState,
+    hasher: DefaultHashBuilder,
     younger: HashSet<u64>,
     older: HashSet<u64>,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use onestop::domain::bill::CatalogueEntry;
 use onestop::domain::ids::{ItemCode, StayId};
 use onestop::domain::ledger::Entry;
-use onestop::domain::standing::{PersonSnapshot, Used};
+use onestop::domain::standing::PersonSnapshot;
 use onestop::store::{
     Committed, Queued, ReadSnapshot, Seen, Snapshot, check_integrity, commit, join_gateways, queue,
     remember,
@@ -75,13 +75,13 @@ fn remembered(database: &Database, person: i64) -> Option<Snapshot> {
 /// What is used, in one order: memory keeps it in that in which it came.
 fn sorted(person: &PersonSnapshot) -> PersonSnapshot {
     let mut person = person.clone();
-    person.used.sort_by(|one: &Used, other: &Used| one.cmp(other));
+    person.used.sort();
     person
 }
 
 /// Compares what is remembered of a person, the hospital and the catalogue with what another gateway reads.
 async fn agrees(database: &Database, person: i64) {
-    let held = remembered(database, person).expect("it is in memory");
+    let held = remembered(database, person).unwrap();
     let recorded = read(&database.again(), person, "NONE", None).await;
     assert_eq!(sorted(&held.person.unwrap()), sorted(&recorded.person.unwrap()), "{person}");
     assert_eq!(held.hospital, recorded.hospital);

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use loadtests::load::bench::{self, Part, Plan};
 use loadtests::load::drive::{self, Driver};
-use loadtests::load::faults::Drill;
+use loadtests::load::faults::{Drill, Length};
 use loadtests::load::judge::Bench;
 use loadtests::load::machine::{Memory, sync_us};
 use loadtests::load::processor::Since;
@@ -98,6 +98,9 @@ enum What {
         out: PathBuf,
         #[arg(long, default_value_t = 100_000)]
         persons: u32,
+        /// As much as is done for every change: half a minute, and no full disk.
+        #[arg(long)]
+        short: bool,
     },
     /// Prints results as a Markdown document.
     Table {
@@ -147,7 +150,10 @@ fn main() -> Result<ExitCode, anyhow::Error> {
             plan.big_settlements = big_settlements.unwrap_or(plan.big_settlements);
             return bench(&plan, (quick, &out));
         }
-        What::Faults { out, persons } => return faults(persons, &out),
+        What::Faults { out, persons, short } => {
+            let length = if short { Length::short() } else { Length::long(persons) };
+            return faults(length, &out);
+        }
         What::Table { results, faults } => {
             let bench: Bench = results::read(&results)?;
             let mut told = std::io::stdout();
@@ -173,8 +179,8 @@ fn bench(plan: &Plan, (quick, out): (bool, &Path)) -> Result<ExitCode, anyhow::E
     Ok(if quick || found.met() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn faults(persons: u32, out: &Path) -> Result<ExitCode, anyhow::Error> {
-    let found = until_ctrl_c(faults::run(persons))?;
+fn faults(length: Length, out: &Path) -> Result<ExitCode, anyhow::Error> {
+    let found = until_ctrl_c(faults::run(length))?;
     write!(std::io::stdout(), "{}", found.markdown())?;
     keep(&found, &out.join("faults.json"))?;
     Ok(if found.held() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -13,7 +13,9 @@ use prost::Message as _;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_pcg::Pcg64Mcg;
 
-use super::population::{HOT_REGION, ITEMS, Item, REGION, hospital_code, item, mixed, number};
+use super::population::{
+    HOT_PERSONS, HOT_REGION, ITEMS, Item, REGION, hospital_code, item, mixed, number,
+};
 use super::scenario::{Bills, LineShare};
 
 /// How many sets of charge lines there are; each bill has one of them.
@@ -22,6 +24,8 @@ const TEMPLATES: u32 = 256;
 const NIGHTS: u32 = 4;
 pub const PASSES_MAX: u64 = 366 / 5;
 const YEAR_BEGINS: Date = date(2024, 1, 1);
+/// Stays of one hot person.
+const HOT_STAYS_MAX: u64 = 2_048;
 /// When the hot person comes, within the package that pays for it.
 const HOT_DAY: Date = date(2017, 6, 15);
 
@@ -80,7 +84,10 @@ impl Desk {
         let region = if self.hot { HOT_REGION } else { REGION };
         let hospital_code = hospital_code(region, level, of_place);
         let (person, admission, discharge) = if self.hot {
-            (self.persons, HOT_DAY, HOT_DAY)
+            // One person for all, until there are more stays than anybody has in a year: then it is another one's turn, or what is
+            // measured is how long a list gets.
+            let crowd = serial / HOT_STAYS_MAX % u64::from(HOT_PERSONS);
+            (self.persons + u32::try_from(crowd).unwrap_or(0), HOT_DAY, HOT_DAY)
         } else {
             let day = i32::try_from(pass % PASSES_MAX).unwrap_or(0) * 5;
             let admission = YEAR_BEGINS.checked_add(day.days()).unwrap_or(YEAR_BEGINS);
@@ -305,7 +312,8 @@ mod tests {
     #[test]
     fn the_hot_person_is_always_the_same() {
         let desk = desk(1_000, true);
-        assert!((0..100).all(|serial| desk.stay(serial).person == 1_000));
+        assert!((0..2_048).all(|serial| desk.stay(serial).person == 1_000));
+        assert_eq!(desk.stay(2_048).person, 1_001);
         let bill = SettleRequest::decode(desk.settle(&desk.stay(7))).unwrap().bill.unwrap();
         assert_eq!(bill.care_type(), CareType::OutpatientChronic);
     }

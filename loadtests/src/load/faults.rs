@@ -22,13 +22,11 @@ use super::progress::say;
 use super::results::Place;
 use super::run_name;
 use super::scenario::{Ask, Scenario};
+use super::shims::Clock;
 use super::site::{Process, Site};
 
 const SCENARIO: &str = include_str!("../../scenarios/faults.toml");
 const CLIENTS: usize = 32;
-/// Load before a fault, and after it was mended.
-const BEFORE: Duration = Duration::from_secs(3);
-const AFTER: Duration = Duration::from_secs(6);
 /// How long it may take until the next good answer.
 const RECOVERY_MAX: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(20);
@@ -65,6 +63,7 @@ enum Kind {
     Gateway,
     Postgres,
     Connection,
+    Clock,
     DiskFull,
 }
 
@@ -74,6 +73,7 @@ impl Kind {
             Kind::Gateway => "kill -9 of the gateway, which is then started again",
             Kind::Postgres => "kill -9 of PostgreSQL, which the gateway starts again",
             Kind::Connection => "pg_terminate_backend of every connection of the gateway",
+            Kind::Clock => "the gateway's clock stepped a day ahead, and then two back",
             Kind::DiskFull => "disk of PostgreSQL full for three seconds",
         }
     }
@@ -86,6 +86,7 @@ struct Drilled<'a> {
     data: PathBuf,
     gateway: Option<Process>,
     database: Config,
+    clock: Option<Clock>,
 }
 
 /// A small file system of its own; gone when dropped.
@@ -119,16 +120,46 @@ impl Drop for SmallDisk {
     }
 }
 
+/// How long a drill is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Length {
+    pub persons: u32,
+    /// Load before a fault, and after it was mended.
+    pub before: Duration,
+    pub after: Duration,
+    /// Is the disk filled too?
+    pub disk: bool,
+}
+
+impl Length {
+    /// The published one.
+    pub fn long(persons: u32) -> Length {
+        Length {
+            persons,
+            before: Duration::from_secs(3),
+            after: Duration::from_secs(6),
+            disk: true,
+        }
+    }
+
+    /// As much as is done for every change.
+    pub const fn short() -> Length {
+        let (before, after) = (Duration::from_millis(1_500), Duration::from_secs(3));
+        Length { persons: 2_000, before, after, disk: false }
+    }
+}
+
 /// Runs the drill. Must run in a local set.
-pub async fn run(persons: u32) -> Result<Drill, anyhow::Error> {
+pub async fn run(length: Length) -> Result<Drill, anyhow::Error> {
     let site = Site::new("faults")?;
     let mut drill = Drill { place: Place::here(), ..Drill::default() };
     let data = site.folder.join("data");
     fs::create_dir_all(&data).context("make the data folder")?;
     // Held until the gateway and its cluster are gone.
-    let small_disk = match SmallDisk::mount(&data) {
-        Ok(disk) => Some(disk),
-        Err(error) => {
+    let small_disk = match length.disk.then(|| SmallDisk::mount(&data)) {
+        None => None,
+        Some(Ok(disk)) => Some(disk),
+        Some(Err(error)) => {
             drill.left_out.push(format!("disk full: {error:#}"));
             None
         }
@@ -139,18 +170,29 @@ pub async fn run(persons: u32) -> Result<Drill, anyhow::Error> {
     }
     drill.place.sync_us = Some(sync_us(&data)?);
     let mut kinds = vec![Kind::Gateway, Kind::Postgres, Kind::Connection];
+    let clock = match Clock::make(&site.folder) {
+        Ok(clock) => {
+            kinds.push(Kind::Clock);
+            Some(clock)
+        }
+        Err(error) => {
+            drill.left_out.push(format!("a clock that steps: {error:#}"));
+            None
+        }
+    };
     if small_disk.is_some() {
         kinds.push(Kind::DiskFull);
     }
     let mut database = Config::new();
     database.host_path(data.join("postgres/socket")).port(5432).user("postgres").dbname("onestop");
-    let settings = BTreeMap::from([("ONESTOP_LISTEN".to_owned(), site.free_listen()?)]);
+    let mut settings = BTreeMap::from([("ONESTOP_LISTEN".to_owned(), site.free_listen()?)]);
+    settings.extend(clock.iter().flat_map(Clock::settings));
     let gateway = Some(site.serve("gateway", None, &settings)?);
-    let mut drilled = Drilled { site: &site, settings, data, gateway, database };
-    populate::populate(&drilled.database, &site.keys, persons).await?;
+    let mut drilled = Drilled { site: &site, settings, data, gateway, database, clock };
+    populate::populate(&drilled.database, &site.keys, length.persons).await?;
     // Plans that were made while nothing was there are made again.
     drilled.restart()?;
-    let outcome = drilled.drill(&mut drill, (persons, &kinds)).await;
+    let outcome = drilled.drill(&mut drill, (length, &kinds)).await;
     drop(drilled);
     drop(small_disk);
     outcome.map(|()| drill)
@@ -160,9 +202,9 @@ impl Drilled<'_> {
     async fn drill(
         &mut self,
         drill: &mut Drill,
-        (persons, kinds): (u32, &[Kind]),
+        (length, kinds): (Length, &[Kind]),
     ) -> Result<(), anyhow::Error> {
-        let scenario = Scenario { persons, ..Scenario::parse(SCENARIO)? };
+        let scenario = Scenario { persons: length.persons, ..Scenario::parse(SCENARIO)? };
         let address = self.gateway.as_ref().context("the gateway is there")?.address.clone();
         let mut heard = Vec::new();
         let mut first = 0;
@@ -170,12 +212,12 @@ impl Drilled<'_> {
             say(kind.word());
             let driver = Driver::connect(&scenario, &address, (&run_name(), first)).await?;
             let driver = Rc::new(driver.with_journal());
-            let span = Span { warm_up: Duration::ZERO, measured: BEFORE + AFTER };
+            let span = Span { warm_up: Duration::ZERO, measured: length.before + length.after };
             let load = {
                 let driver = Rc::clone(&driver);
                 tokio::task::spawn_local(async move { drive::closed(&driver, CLIENTS, span).await })
             };
-            tokio::time::sleep(BEFORE).await;
+            tokio::time::sleep(length.before).await;
             let fault_at = Instant::now();
             self.cause(*kind).await?;
             let caused_ms = u64::try_from(fault_at.elapsed().as_millis()).unwrap_or(0);
@@ -183,7 +225,7 @@ impl Drilled<'_> {
             first = step.next_serial;
             let of_fault = driver.journal();
             let begun = fault_at
-                + if *kind == Kind::DiskFull {
+                + if matches!(kind, Kind::DiskFull) {
                     Duration::from_millis(caused_ms)
                 } else {
                     Duration::ZERO
@@ -268,6 +310,14 @@ impl Drilled<'_> {
                     )
                     .await?;
                 ensure!(0 < ended, "the gateway had no connection");
+            }
+            Kind::Clock => {
+                let clock = self.clock.as_ref().context("there is a clock")?;
+                for days in [1, -1] {
+                    clock.set(days * 24 * 3_600)?;
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                }
+                clock.set(0)?;
             }
             Kind::DiskFull => {
                 let ballast = self.data.join("ballast");

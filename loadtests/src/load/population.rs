@@ -12,7 +12,7 @@ pub const PACKAGE: &str = "520200-resident-2024";
 /// number of times. Jilin, by its package of 2016 to 2018.
 pub const HOT_REGION: &str = "220000";
 /// Hot persons stand behind the others.
-pub const HOT_PERSONS: u32 = 8;
+pub const HOT_PERSONS: u32 = 512;
 /// Long before any package.
 pub const ALWAYS: Date = date(2000, 1, 1);
 

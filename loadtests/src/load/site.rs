@@ -15,32 +15,12 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio_postgres::{Config, NoTls};
 
 use super::progress::say;
+use super::shims::{self, SLOW_SYNC};
 
 /// How long something may take to come up, and to end when it is told to.
 const START_MAX: Duration = Duration::from_secs(60);
 const STOP_MAX: Duration = Duration::from_secs(40);
 const POLL: Duration = Duration::from_millis(50);
-
-/// Delays each sync of a file by 2 ms, as a slow disk does.
-const SLOW_SYNC: &str = r#"
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <time.h>
-static void wait_2_ms(void) {
-    struct timespec left = {0, 2000000};
-    while (nanosleep(&left, &left) != 0) {}
-}
-int fdatasync(int file) {
-    int (*real)(int) = (int (*)(int)) dlsym(RTLD_NEXT, "fdatasync");
-    wait_2_ms();
-    return real(file);
-}
-int fsync(int file) {
-    int (*real)(int) = (int (*)(int)) dlsym(RTLD_NEXT, "fsync");
-    wait_2_ms();
-    return real(file);
-}
-"#;
 
 /// A folder, its keys, and where the programs are.
 #[derive(Debug)]
@@ -96,7 +76,7 @@ impl Site {
 
     /// The same on a disk that takes 2 ms more for each sync.
     pub async fn slow_cluster(&self, name: &str) -> Result<Database, anyhow::Error> {
-        let shim = self.build_shim()?;
+        let shim = shims::build(&self.folder, "slow_sync", SLOW_SYNC)?;
         let settings = Settings::lasting(&self.folder.join(name), Vec::new());
         let cluster = Cluster::start(&settings).await.context("start a cluster")?;
         let connection = cluster.connection(DATABASE);
@@ -131,19 +111,6 @@ impl Site {
             tokio::time::sleep(POLL).await;
         }
         Ok(database)
-    }
-
-    fn build_shim(&self) -> Result<PathBuf, anyhow::Error> {
-        let (source, shim) = (self.folder.join("slow_sync.c"), self.folder.join("slow_sync.so"));
-        fs::write(&source, SLOW_SYNC).context("write the shim")?;
-        let built = Command::new("cc")
-            .args(["-shared", "-fPIC", "-O2", "-o"])
-            .args([&shim, &source])
-            .arg("-ldl")
-            .output()
-            .context("run cc")?;
-        ensure!(built.status.success(), "cc: {}", String::from_utf8_lossy(&built.stderr));
-        Ok(shim)
     }
 
     /// A server on a database, told what is given beside its defaults.

@@ -2,9 +2,9 @@
 //!
 //! Only of those who have used nothing yet is this all there is; whoever has is read, and then held among the recent ones.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use hashbrown::HashMap;
 use jiff::ToSpan as _;
 use jiff::civil::Date;
 
