@@ -16,9 +16,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy
-from onestop_layers import ThreeLayers
 from openfisca_core.periods import period
 from openfisca_core.simulations import SimulationBuilder
+
+from onestop_layers import ThreeLayers
 
 PAYS = ["basic_pay", "critical_pay", "aid_pay", "patient_pay"]
 SUMS = ["total", "in_scope", "advance"]
@@ -27,7 +28,7 @@ SUMS = ["total", "in_scope", "advance"]
 class Bills:
     """Bills as columns."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, system: ThreeLayers) -> None:
         bills = [json.loads(line) for line in path.read_text().splitlines()]
         self.day = period(bills[0]["discharge"])
         self.stays = {
@@ -48,6 +49,9 @@ class Bills:
             "ceiling_price": column("ceilingPrice", numpy.inf),
             "own_advance_ratio": column("advanceRatio", -1),
         }
+        # Input that is ready has its classes as OpenFisca holds them.
+        classes = system.get_variable("catalogue_class").possible_values
+        self.lines["catalogue_class"] = classes.encode(self.lines["catalogue_class"])
         self.of = numpy.repeat(numpy.arange(len(bills)), [len(bill["lines"]) for bill in bills])
         self.situations = [situation(bill) for bill in bills]
 
@@ -171,7 +175,7 @@ def main() -> None:
         asked = json.loads(line)
         size = asked["lines"]
         if size not in bills:
-            bills[size] = Bills(folder / f"bills-{size}.jsonl")
+            bills[size] = Bills(folder / f"bills-{size}.jsonl", system)
         if asked["do"] == "settle":
             answer = settle(system, bills[size])
         else:
