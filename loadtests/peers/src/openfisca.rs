@@ -53,7 +53,7 @@ impl OpenFisca {
         self.ask(&json!({ "do": "settle", "lines": lines }))
     }
 
-    /// Picoseconds each.
+    /// Picoseconds of the processor for one bill.
     pub(crate) fn time(&mut self, asked: Asked, least_ms: u64) -> Result<u64, anyhow::Error> {
         let Asked { how, lines, at_once } = asked;
         self.ask(&json!({

@@ -37,7 +37,7 @@ pub(crate) struct Agreement {
     pub(crate) differ: BTreeMap<&'static str, usize>,
 }
 
-/// How long something takes for one bill.
+/// How much of the processor something takes for one bill.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct Time {
     pub(crate) peer: &'static str,
@@ -95,12 +95,19 @@ impl Results {
     pub(crate) fn text(&self) -> String {
         let versions: Vec<String> =
             self.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
-        let mut text = format!("{}{}\n", self.place.text(), versions.join(", "));
+        let Place { began_at, machine, commit, .. } = &self.place;
+        let mut text = format!(
+            "{began_at}; {}, {} cores; commit {}\n{}\n",
+            machine.processor,
+            machine.cores,
+            commit.hash,
+            versions.join(", ")
+        );
         let Shares { foreign_permille, stolen_permille, .. } = self.shares;
         // Writing to a String cannot fail.
         writeln!(
             text,
-            "seed {}, {} bills of each size, {} repeats; others used {foreign_permille} ‰ of the processors, {stolen_permille} ‰ were taken\n",
+            "seed {}, {} bills of each size, repeats: {}; others used {foreign_permille} ‰ of the processors, {stolen_permille} ‰ were taken\n",
             self.seed, self.bills, self.repeats
         )
         .ok();
@@ -115,12 +122,12 @@ impl Results {
             writeln!(text, "| {peer} | {lines} | {agree} of {bills} | {most_fen} fen | {differ} |")
                 .ok();
         }
-        text.push_str("\n| peer | what | lines | each, median | least – most | × onestop |\n|---|---|---|---|---|---|\n");
+        text.push_str("\n| peer | what | lines | processor time each, median | least – most | × onestop |\n|---|---|---|---|---|---|\n");
         for time in &self.times {
             let Time { peer, what, lines, samples_ps, median_ps, ratio_e2, .. } = time;
             let least = shown(samples_ps.iter().copied().min().unwrap_or(0));
             let most = shown(samples_ps.iter().copied().max().unwrap_or(0));
-            let (median, ratio) = (shown(*median_ps), ratio(*ratio_e2));
+            let (median, ratio) = (shown(*median_ps), figures(*ratio_e2));
             writeln!(text, "| {peer} | {what} | {lines} | {median} | {least} – {most} | {ratio} |")
                 .ok();
         }
@@ -150,10 +157,6 @@ fn shown(ps: u64) -> String {
     };
     let hundredths = (ps * 100 + one / 2) / one;
     format!("{} {unit}", figures(hundredths))
-}
-
-fn ratio(hundredths: u64) -> String {
-    figures(hundredths)
 }
 
 fn figures(hundredths: u64) -> String {
@@ -188,7 +191,7 @@ mod tests {
     fn figures_are_short() {
         assert_eq!([shown(812_345), shown(17_449_000)], ["812 ns", "17.4 µs"]);
         assert_eq!([shown(9_000), shown(1_450_000_000)], ["9.00 ns", "1.45 ms"]);
-        assert_eq!([ratio(83), ratio(5_216), ratio(1_234_567)], ["0.83", "52.2", "12 346"]);
+        assert_eq!([figures(83), figures(5_216), figures(1_234_567)], ["0.83", "52.2", "12 346"]);
     }
 
     #[test]
