@@ -127,7 +127,7 @@ impl Results {
             let Time { peer, what, lines, samples_ps, median_ps, ratio_e2, .. } = time;
             let least = shown(samples_ps.iter().copied().min().unwrap_or(0));
             let most = shown(samples_ps.iter().copied().max().unwrap_or(0));
-            let (median, ratio) = (shown(*median_ps), figures(*ratio_e2));
+            let (median, ratio) = (shown(*median_ps), figures(*ratio_e2, 100));
             writeln!(text, "| {peer} | {what} | {lines} | {median} | {least} – {most} | {ratio} |")
                 .ok();
         }
@@ -155,18 +155,16 @@ fn shown(ps: u64) -> String {
         1_000_000..1_000_000_000 => ("µs", 1_000_000),
         _ => ("ms", 1_000_000_000),
     };
-    let hundredths = (ps * 100 + one / 2) / one;
-    format!("{} {unit}", figures(hundredths))
+    format!("{} {unit}", figures(ps, one))
 }
 
-fn figures(hundredths: u64) -> String {
-    match hundredths {
-        0..1_000 => format!("{}.{:02}", hundredths / 100, hundredths % 100),
-        1_000..10_000 => {
-            let tenths = (hundredths + 5) / 10;
-            format!("{}.{}", tenths / 10, tenths % 10)
-        }
-        _ => grouped((hundredths + 50) / 100),
+/// A part of `one` by three figures or so, rounded once.
+fn figures(value: u64, one: u64) -> String {
+    let rounded = |scale: u64| (value * scale + one / 2) / one;
+    match value / one {
+        0..10 => format!("{}.{:02}", rounded(100) / 100, rounded(100) % 100),
+        10..100 => format!("{}.{}", rounded(10) / 10, rounded(10) % 10),
+        _ => grouped(rounded(1)),
     }
 }
 
@@ -191,7 +189,10 @@ mod tests {
     fn figures_are_short() {
         assert_eq!([shown(812_345), shown(17_449_000)], ["812 ns", "17.4 µs"]);
         assert_eq!([shown(9_000), shown(1_450_000_000)], ["9.00 ns", "1.45 ms"]);
-        assert_eq!([figures(83), figures(5_216), figures(1_234_567)], ["0.83", "52.2", "12 346"]);
+        assert_eq!(
+            [figures(83, 100), figures(5_216, 100), figures(1_234_567, 100)],
+            ["0.83", "52.2", "12 346"]
+        );
     }
 
     #[test]
