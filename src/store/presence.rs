@@ -42,8 +42,8 @@ impl Presence {
         self.ms(Instant::now()) < self.alone_until_ms.load(Ordering::Acquire)
     }
 
-    fn saw(&self, gateways: i64, at: Instant) {
-        let until = if gateways == 1 { self.ms(at).saturating_add(as_ms(BELIEVED)) } else { 0 };
+    fn believe_alone(&self, seen_at: Option<Instant>) {
+        let until = seen_at.map_or(0, |at| self.ms(at).saturating_add(as_ms(BELIEVED)));
         self.alone_until_ms.store(until, Ordering::Release);
     }
 
@@ -58,54 +58,70 @@ fn as_ms(span: Duration) -> u64 {
 
 /// Makes this gateway known to the others, for as long as the process lives. To be awaited before it serves.
 pub async fn join_gateways(pool: &Pool) -> Result<(), StoreError> {
-    let (connection, others) = hold(pool).await?;
-    if others {
+    let connection = hold(pool).await?;
+    let began = Instant::now();
+    let alone = is_alone(&connection).await?;
+    pool.presence().believe_alone(alone.then_some(began));
+    if !alone {
         tokio::time::sleep(BELIEVED).await;
     }
-    tokio::spawn(watch(pool.clone(), connection));
+    tokio::spawn(watch(pool.clone(), connection, alone));
     Ok(())
 }
 
-/// Takes the lock by a session of its own, and says whether others have it too.
-async fn hold(pool: &Pool) -> Result<(Connection, bool), StoreError> {
+/// Takes the lock by a session of its own.
+async fn hold(pool: &Pool) -> Result<Connection, StoreError> {
     let connection = pool.take(&Operation::Presence).await?;
     connection.client.query(HOLD, &[]).await.map_err(failed)?;
-    let gateways = look(pool, &connection).await?;
-    Ok((connection, gateways != 1))
+    Ok(connection)
 }
 
-async fn look(pool: &Pool, connection: &Connection) -> Result<i64, StoreError> {
-    let at = Instant::now();
+async fn is_alone(connection: &Connection) -> Result<bool, StoreError> {
     // Not counted among what calls cost.
     let rows = connection.client.query(LOOK, &[]).await.map_err(failed)?;
     let row = rows
         .first()
         .ok_or(StoreError::Stored { operation: Operation::Presence, field: "gateways" })?;
-    let gateways = Reader { row, operation: &Operation::Presence }.get("gateways")?;
-    pool.presence().saw(gateways, at);
-    Ok(gateways)
+    let gateways: i64 = Reader { row, operation: &Operation::Presence }.get("gateways")?;
+    Ok(gateways == 1)
 }
 
 fn failed(source: tokio_postgres::Error) -> StoreError {
     StoreError::Statement { operation: Operation::Presence, source }
 }
 
-/// Looks until the pool is closed; takes the lock again where its session was lost.
-async fn watch(pool: Pool, connection: Connection) {
+/// Looks until the pool is closed; takes the lock again where its session was lost. What was held in memory while somebody else was
+/// there, or may have been, is let go before this gateway believes itself alone again.
+async fn watch(pool: Pool, connection: Connection, mut was_alone: bool) {
     let mut held = Some(connection);
     let mut ticks = tokio::time::interval(LOOK_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while !pool.is_closed() {
         ticks.tick().await;
+        let began = Instant::now();
         let looked = match &held {
-            Some(connection) => look(&pool, connection).await.map(|_| None),
-            None => hold(&pool).await.map(|(connection, _)| Some(connection)),
+            Some(connection) => is_alone(connection).await,
+            None => match hold(&pool).await {
+                Ok(connection) => is_alone(held.insert(connection)).await,
+                Err(error) => Err(error),
+            },
         };
         match looked {
-            Ok(Some(connection)) => held = Some(connection),
-            Ok(None) => {}
-            // What cannot be seen is believed no longer than the last look; the session is gone, and its lock with it.
-            Err(_) => held = None,
+            Ok(true) => {
+                if !was_alone {
+                    pool.persons().forget_all(&pool);
+                    pool.reference().forget();
+                    pool.reference().read_again(&pool);
+                }
+                was_alone = true;
+                pool.presence().believe_alone(Some(began));
+            }
+            Ok(false) => {
+                was_alone = false;
+                pool.presence().believe_alone(None);
+            }
+            // The session is gone, and its lock with it: somebody may come and go unseen. The last look is believed to its end.
+            Err(_) => (held, was_alone) = (None, false),
         }
     }
 }

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::hash::BuildHasher as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
@@ -36,6 +36,8 @@ pub type Ceilings = [Option<i64>; LEVELS];
 pub(super) struct Held {
     catalogue: ArcSwapOption<Catalogue>,
     reading: AtomicBool,
+    /// How often what was held was let go.
+    forgotten: Mutex<u64>,
 }
 
 /// The catalogue as of one version.
@@ -79,7 +81,21 @@ impl Held {
 
     /// Lets go of what is held.
     pub(super) fn forget(&self) {
+        let mut forgotten = self.forgotten.lock().unwrap_or_else(PoisonError::into_inner);
+        *forgotten = forgotten.saturating_add(1);
         self.catalogue.store(None);
+    }
+
+    fn forgotten(&self) -> u64 {
+        *self.forgotten.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps what was read, unless it was to be let go meanwhile.
+    fn keep(&self, read: Option<Catalogue>, forgotten_before: u64) {
+        let forgotten = self.forgotten.lock().unwrap_or_else(PoisonError::into_inner);
+        if *forgotten == forgotten_before {
+            self.catalogue.store(read.map(Arc::new));
+        }
     }
 
     /// Reads it again behind the caller, unless somebody does already or just did.
@@ -96,10 +112,10 @@ impl Held {
 }
 
 async fn read_behind(pool: Pool) {
-    let read = read(&pool).await;
     let held = pool.reference();
-    match read {
-        Ok(catalogue) => held.catalogue.store(catalogue.map(Arc::new)),
+    let forgotten = held.forgotten();
+    match read(&pool).await {
+        Ok(catalogue) => held.keep(catalogue, forgotten),
         // Snapshots read for themselves meanwhile.
         Err(error) => {
             let cause = std::error::Error::source(&error).map(ToString::to_string);

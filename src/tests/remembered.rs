@@ -215,6 +215,8 @@ async fn what_rests_on_a_catalogue_that_moved_is_not_written() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gateway_knows_whether_it_is_alone() {
     let database = Database::new().await;
+    furnish(&database, &[7]).await;
+    in_memory(&database, 1).await;
     assert!(!database.pool.is_alone(), "nobody looked yet");
     join_gateways(&database.pool).await.unwrap();
     assert!(database.pool.is_alone());
@@ -222,9 +224,19 @@ async fn a_gateway_knows_whether_it_is_alone() {
     join_gateways(&other.pool).await.unwrap();
     // Who comes second waits until the first no longer believes that it is alone.
     assert!(!database.pool.is_alone() && !other.pool.is_alone());
+    // What the other one changes is not known here, and not believed once it is gone.
+    let entry = yearly("S1", &seen(&other, 7).await.person);
+    commit(&other.pool, entry, None, None).await.unwrap();
+    assert!(remembered(&database, 7).unwrap().person.unwrap().stays.is_empty());
     other.pool.close();
     drop(other);
     while !database.pool.is_alone() {
         tokio::task::yield_now().await;
     }
+    while database.pool.persons_held().registered < 1 {
+        tokio::task::yield_now().await;
+    }
+    assert!(remembered(&database, 7).is_none(), "who has a history now is read");
+    read(&database, 7, "NONE", None).await;
+    agrees(&database, 7).await;
 }

@@ -249,7 +249,6 @@ pub async fn take(
     )
     .await?;
     work.commit().await?;
-    forget_reference(pool, list.kind);
     Ok(Taken::Durable(batch))
 }
 
@@ -295,16 +294,7 @@ pub async fn finish(pool: &Pool, list: &Begin) -> Result<Closed, StoreError> {
         pool.persons().forget_all(pool);
     }
     committed?;
-    forget_reference(pool, list.kind);
     Ok(Closed::Finished(summary))
-}
-
-/// What is held in memory of hospitals and items is no longer what is recorded: the next snapshot need not find that out.
-fn forget_reference(pool: &Pool, kind: RowKind) {
-    match kind {
-        RowKind::Hospital | RowKind::Catalogue => pool.reference().forget(),
-        RowKind::Person | RowKind::Coverage | RowKind::Identity | RowKind::Opening => {}
-    }
 }
 
 /// Why a full list must not end what it does not carry. Asked under the lock: another may have been finished meanwhile.
@@ -356,7 +346,7 @@ async fn open<'a>(
     connection.count();
     let failed = |source| StoreError::Statement { operation: operation.clone(), source };
     let transaction = connection.client.transaction().await.map_err(failed)?;
-    let touched = Touched::new(pool);
+    let touched = Touched::new(pool, list.kind);
     let work = Work { transaction, operation, list, rows_durable: 0, touched };
     // The pool's limits are those of the desk, where somebody waits; here a thousand rows go at once.
     let statement_ms = limits::IMPORT_STATEMENT_TIMEOUT.as_millis().to_string();

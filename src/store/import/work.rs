@@ -28,15 +28,16 @@ pub(super) struct Work<'a> {
     pub(super) touched: Touched,
 }
 
-/// Persons of whom something changes. Whatever becomes of the batch, what is held of them in memory is let go at its end.
+/// What changes. Whatever becomes of the batch, what is held of it in memory is let go at its end.
 pub(super) struct Touched {
     pool: Pool,
+    kind: RowKind,
     persons: Mutex<BTreeSet<PersonId>>,
 }
 
 impl Touched {
-    pub(super) fn new(pool: &Pool) -> Self {
-        Self { pool: pool.clone(), persons: Mutex::default() }
+    pub(super) fn new(pool: &Pool, kind: RowKind) -> Self {
+        Self { pool: pool.clone(), kind, persons: Mutex::default() }
     }
 
     pub(super) fn add(&self, persons: impl IntoIterator<Item = PersonId>) {
@@ -49,6 +50,10 @@ impl Drop for Touched {
         let persons = self.persons.get_mut().unwrap_or_else(PoisonError::into_inner);
         if !persons.is_empty() {
             self.pool.persons().forget(std::mem::take(persons));
+        }
+        match self.kind {
+            RowKind::Hospital | RowKind::Catalogue => self.pool.reference().forget(),
+            RowKind::Person | RowKind::Coverage | RowKind::Identity | RowKind::Opening => {}
         }
     }
 }
