@@ -2,7 +2,7 @@
 -- never had, accumulators of the policy year alone, as they come to from what they were. Parameters are the same.
 --
 -- It looks for nothing that its own keys refuse: a request id that is used up, or a stay that is settled already, fails the whole
--- statement, and the group goes by `commit.sql`. So does a group whose accumulators are not what was said.
+-- statement, and the group goes by `commit.sql`.
 WITH taken AS (
     -- The compare-and-set that everything of a person goes through.
     UPDATE person_head h
@@ -69,28 +69,15 @@ WITH taken AS (
         e.discharge_date, e.insured_region, e.scheme, e.policy_year, e.deductible_paid_fen, e.settlement_id,
         e.ledger_version, false
     FROM taken e
-), used_first AS (
+), used AS (
+    -- What they come to was worked out from what they were: that is still so, or the person was not taken.
     INSERT INTO accumulator (bucket, person_id, insured_region, scheme, policy_year, name, amount_fen)
-    SELECT e.bucket, e.person_id, e.insured_region, e.scheme, e.policy_year, e.moved_name, e.moved_fen
-    FROM taken e WHERE e.used_name IS NULL AND e.moved_name <> '{}'
-), used_more AS (
-    -- By where the row is, which its key tells: joined by the key, the planner would walk through all of a table that it believes empty.
-    -- It stays there: whoever moves it holds the person first.
-    UPDATE accumulator a SET name = u.used_name, amount_fen = u.used_fen
-    FROM (
-        SELECT e.used_name, e.used_fen, (SELECT k.ctid FROM accumulator k WHERE k.bucket = e.bucket
-            AND k.person_id = e.person_id AND k.insured_region = e.insured_region AND k.scheme = e.scheme
-            AND k.policy_year = e.policy_year OFFSET 0) AS row_place
-        FROM taken e WHERE e.used_name IS NOT NULL OFFSET 0
-    ) u
-    WHERE a.ctid = u.row_place
-    RETURNING 1
+    SELECT e.bucket, e.person_id, e.insured_region, e.scheme, e.policy_year, coalesce(e.used_name, e.moved_name),
+        coalesce(e.used_fen, e.moved_fen)
+    FROM taken e WHERE e.moved_name <> '{}'
+    ON CONFLICT ON CONSTRAINT accumulator_pkey DO UPDATE SET name = excluded.name, amount_fen = excluded.amount_fen
 ), told AS (
     INSERT INTO outbox (bucket, person_id, settlement_id)
     SELECT e.bucket, e.person_id, e.settlement_id FROM taken e
 )
--- An accumulator that was said to be there and is not divides by nothing: then none of the group is written.
-SELECT place / (
-    (SELECT count(*) FROM used_more) = (SELECT count(*) FROM taken WHERE used_name IS NOT NULL)
-)::integer AS place
-FROM taken
+SELECT place FROM taken
