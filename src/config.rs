@@ -15,7 +15,7 @@
 //! | `database.password_file` | `ONESTOP_DATABASE_PASSWORD_FILE` | none |
 //! | `database.ca_file` | `ONESTOP_DATABASE_CA_FILE` | the system's authorities; read with `sslmode=require` |
 //! | `commit.group_max` | `ONESTOP_COMMIT_GROUP_MAX` | `512`; the group's size follows the disk up to this, and 1 turns grouping off |
-//! | `commit.writers` | `ONESTOP_COMMIT_WRITERS` | `16`: groups written at once, where one is not enough |
+//! | `commit.writers` | `ONESTOP_COMMIT_WRITERS` | `16`: groups written at once, where one is not enough; a quarter as many more for what needs care |
 //! | `otlp_endpoint` | `ONESTOP_OTLP_ENDPOINT` | none: traces are not exported |
 //! | `otlp_trace_one_in` | `ONESTOP_OTLP_TRACE_ONE_IN` | `100`: one call in so many is traced, and those whose caller traces them; 1 traces all |
 //! | `log.format` | `ONESTOP_LOG_FORMAT` | `text` |

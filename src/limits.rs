@@ -73,6 +73,9 @@ pub const IMPORT_STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a quote binds: a patient walks from the ward to the counter and queues there.
 pub const QUOTE_VALID: Duration = Duration::from_secs(30 * 60);
 
+/// How long something may still be written after its connection was lost: its statement runs to its end.
+pub const UNHEARD_MAX: Duration = Duration::from_secs(30);
+
 /// When to come again after a refusal for overload: the queue at the database is short, and drains in this time.
 pub const RETRY_WHEN_BUSY: Duration = Duration::from_millis(500);
 
@@ -110,6 +113,9 @@ pub const READ_BACKLOG_MAX: usize = 4_096;
 
 /// Persons of the registry that are held in memory, at about 80 bytes each: half a gigabyte.
 pub const REGISTRY_PERSONS_HELD_MAX: usize = 6_000_000;
+
+/// How long after a failure the registry is read into memory again.
+pub const REGISTRY_READ_PAUSE: Duration = Duration::from_secs(5);
 
 /// What those who were here lately take in memory, with all that they have used.
 pub const RECENT_PERSONS_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -229,7 +235,9 @@ const _: () = assert!(CONNECT_TIMEOUT.as_millis() < RESPONSE_MAX.as_millis());
 const _: () = assert!(RESPONSE_MAX.as_millis() < IDLE_IN_TRANSACTION_TIMEOUT.as_millis());
 const _: () = assert!(RESPONSE_MAX.as_millis() < DRAIN_MAX.as_millis());
 const _: () = assert!(IMPORT_STATEMENT_TIMEOUT.as_millis() < CONNECTION_AGE_GRACE.as_millis());
-const _: () = assert!(COMMIT_WRITERS_MAX < POOL_CONNECTIONS_MAX);
+const _: () = assert!(COMMIT_WRITERS_MAX + COMMIT_WRITERS_MAX / 4 < POOL_CONNECTIONS_MAX);
+const _: () = assert!(STATEMENT_TIMEOUT.as_millis() < UNHEARD_MAX.as_millis());
+const _: () = assert!(IMPORT_STATEMENT_TIMEOUT.as_millis() <= UNHEARD_MAX.as_millis());
 const _: () = assert!(COMMIT_GROUP_MAX < COMMIT_BACKLOG_MAX);
 const _: () = assert!(2 * POOL_CONNECTIONS_MAX < CLUSTER_CONNECTIONS_MAX);
 const _: () = assert!(RESPONSE_MAX.as_millis() < CLIENT_CALL_MAX.as_millis());

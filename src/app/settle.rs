@@ -164,8 +164,8 @@ impl App {
                 return Ok(Attempt::Done(Settled::QuoteMoved(Box::new(moved))));
             }
         }
-        let Snapshot { person, changes, remembered, .. } = snapshot;
-        let seen = person.map(|person| Seen { person, changes, reference_version: remembered });
+        let Snapshot { person, changes, reference_version, .. } = snapshot;
+        let seen = person.map(|person| Seen { person, changes, reference_version });
         self.record(caller, request, (decided, seen, turn), &now).await
     }
 

@@ -177,7 +177,9 @@ pub async fn commit(
 pub(super) enum Written {
     /// What came of each.
     Each(Vec<Result<Committed, StoreError>>),
-    /// One of them is taken, or does not fit: it must be tried with more care, at last each alone.
+    /// One of them is taken already, as a key says: with more care it is left out.
+    TryCareful,
+    /// One of them is taken at this very moment, waits in vain, or does not fit: each must be tried alone.
     TryAlone,
     /// None was written, or it is not known.
     Failed(StoreError),
@@ -195,7 +197,10 @@ pub(super) async fn write_group(
     let rows = match connection.try_query(by.sql(), &[&group, &reference]).await {
         Ok(rows) => rows,
         Err(source) if (1 < entries.len() || by != Statement::Careful) && concerns_one(&source) => {
-            return Written::TryAlone;
+            let taken = source.code() == Some(&SqlState::UNIQUE_VIOLATION);
+            // Those of a chain are of one person, and go with care only one by one.
+            let careful = taken && by == Statement::Lean;
+            return if careful { Written::TryCareful } else { Written::TryAlone };
         }
         Err(source) => return Written::Failed(StoreError::Statement { operation, source }),
     };

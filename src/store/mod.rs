@@ -1,6 +1,7 @@
 //! The edge to PostgreSQL: reads frozen snapshots, commits entries, each in groups, imports registries.
 //!
-//! Promises: a settle costs two round trips, shared with its group, one to read and one to commit; nothing is half written; history only grows. Knows
+//! Promises: a settle costs one round trip, shared with its group, and one more where somebody must be read; nothing is half written; history
+//! only grows. Knows
 //! domain types and rows, never a wire format, and decides nothing.
 
 mod accumulators;

@@ -2,8 +2,8 @@
 //! lately.
 //!
 //! What is held may be behind: another gateway writes too. So a settlement that was decided on it is verified by its commit, which
-//! compares the versions, and nothing is declined or refused on it. What this process itself changes is changed here before anybody
-//! hears of it.
+//! compares the versions, and nothing is declined or refused on it. What this process itself changes is changed or let go here before
+//! whoever asked for it is told.
 
 mod load;
 mod registry;
@@ -36,8 +36,12 @@ pub(super) struct Persons {
     recent: Mutex<Recent>,
     /// Grows whenever something held may have become wrong.
     changes: AtomicU64,
+    /// Grows whenever somebody is let go: what was read of them before may be of before.
+    dropped: AtomicU64,
     requests: Mutex<Requests>,
     loading: AtomicBool,
+    /// Was the registry ever asked for?
+    wanted: AtomicBool,
 }
 
 /// Those who were here lately, in two generations: when the younger is full it becomes the older, and who was in the older and not
@@ -113,18 +117,23 @@ impl Persons {
         self.changes.load(Ordering::Acquire)
     }
 
+    /// How often somebody was let go; to be asked before who is to be kept is read.
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Acquire)
+    }
+
     /// Keeps a person as just read, unless somebody changed meanwhile.
     pub(super) fn learn(
         &self,
         (hash, kind): (&[u8; 32], u8),
         read: &Arc<PersonSnapshot>,
-        changes: u64,
+        (changes, dropped): (u64, u64),
     ) {
         let credential = short(hash, kind);
         let registered =
             self.registry.load().as_ref().is_some_and(|held| held.find(&credential).is_some());
         let mut recent = self.lock();
-        if self.changes() != changes {
+        if (self.changes(), self.dropped()) != (changes, dropped) {
             return;
         }
         let older = |held: Arc<PersonSnapshot>| {
@@ -172,11 +181,8 @@ impl Persons {
 
     /// An entry is written: so is what was ahead, unless more is on its way.
     pub(super) fn written(&self, entry: &Entry) {
-        if let Some(registry) = &*self.registry.load() {
-            registry.outdate(entry.person);
-        }
         let mut recent = self.lock();
-        recent.touch(entry.person);
+        self.outdate(&mut recent, entry.person);
         recent.take(entry.person);
         // Not what something else that was decided at the same moment would have made of them.
         let whole = |known: &Arc<PersonSnapshot>| known.newest.as_ref() == Some(&entry.settlement);
@@ -184,30 +190,35 @@ impl Persons {
             && let Some(known) = recent.ahead.remove(&entry.person)
         {
             recent.put(known);
+        } else {
+            self.dropped.fetch_add(1, Ordering::AcqRel);
         }
     }
 
     /// An entry was not written, or nobody knows: the person must be read.
     pub(super) fn failed(&self, entry: &Entry) {
-        if let Some(registry) = &*self.registry.load() {
-            registry.outdate(entry.person);
-        }
         let mut recent = self.lock();
-        recent.touch(entry.person);
+        self.outdate(&mut recent, entry.person);
         recent.ahead.remove(&entry.person);
         recent.take(entry.person);
+        self.dropped.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// The registry as it is, and the one that is being read, know less of this person than there is. Under the lock: a registry comes
+    /// into its place under it.
+    fn outdate(&self, recent: &mut Recent, person: PersonId) {
+        if let Some(registry) = &*self.registry.load() {
+            registry.outdate(person);
+        }
+        recent.touch(person);
     }
 
     /// Lets go of persons that were changed.
     pub(super) fn forget(&self, persons: impl IntoIterator<Item = PersonId>) {
-        let registry = self.registry.load();
         let mut recent = self.lock();
         self.changes.fetch_add(1, Ordering::AcqRel);
         for person in persons {
-            if let Some(registry) = &*registry {
-                registry.outdate(person);
-            }
-            recent.touch(person);
+            self.outdate(&mut recent, person);
             recent.ahead.remove(&person);
             recent.take(person);
         }
@@ -215,7 +226,7 @@ impl Persons {
 
     /// Lets go of everybody, and reads the registry again where it was held.
     pub(super) fn forget_all(&self, pool: &Pool) {
-        let held = {
+        {
             let mut recent = self.lock();
             self.changes.fetch_add(1, Ordering::AcqRel);
             recent.ahead.clear();
@@ -225,9 +236,9 @@ impl Persons {
                 // What is being read now is of before.
                 recent.spoiled = true;
             }
-            self.registry.swap(None).is_some()
-        };
-        if held {
+            self.registry.store(None);
+        }
+        if self.wanted.load(Ordering::Acquire) {
             load(pool);
         }
     }
@@ -243,6 +254,7 @@ impl Persons {
 
     /// From now on who changes is remembered, until the registry that is being read is there.
     fn begin_load(&self) -> bool {
+        self.wanted.store(true, Ordering::Release);
         let first = !self.loading.swap(true, Ordering::AcqRel);
         if first {
             self.lock().touched = Some(Vec::new());
@@ -291,7 +303,8 @@ impl Recent {
 
     fn put(&mut self, known: Arc<PersonSnapshot>) {
         self.take(known.standing.person);
-        if limits::RECENT_PERSONS_BYTES_MAX / 2 <= self.younger.weight {
+        let credentials = self.younger.credentials.len().saturating_mul(CREDENTIAL_WEIGHT);
+        if limits::RECENT_PERSONS_BYTES_MAX / 2 <= self.younger.weight.saturating_add(credentials) {
             self.older = std::mem::take(&mut self.younger);
         }
         self.younger.weight = self.younger.weight.saturating_add(weight(&known));
@@ -312,6 +325,9 @@ impl Recent {
         }
     }
 }
+
+/// What a credential takes in memory, about.
+const CREDENTIAL_WEIGHT: usize = 48;
 
 fn short(hash: &[u8; 32], kind: u8) -> Credential {
     let mut short = [0; 16];

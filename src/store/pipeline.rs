@@ -127,7 +127,7 @@ impl Pipeline {
             queue.waiting.push_back(Job { write, deadline, told });
             // One more writer helps only where a whole group waits that nobody takes.
             let wanted = queue.writers == 0 || queue.pace.group_size() < queue.waiting.len();
-            let lead = wanted && queue.writers < self.settings.writers_max;
+            let lead = wanted && queue.writers < self.writers_max(lane);
             if lead {
                 queue.writers = queue.writers.saturating_add(1);
             }
@@ -138,6 +138,14 @@ impl Pipeline {
             tokio::spawn(lead_groups(pool.clone(), lane));
         }
         Ok(Queued { operation, tell })
+    }
+
+    /// Most groups written at once: what needs care is little.
+    fn writers_max(&self, lane: Lane) -> usize {
+        match lane {
+            Lane::Lean => self.settings.writers_max,
+            Lane::Careful => self.settings.writers_max.div_ceil(4),
+        }
     }
 
     /// How many groups were written, and how many entries in them.
@@ -226,9 +234,10 @@ impl Queue {
                 later.push_back(job);
                 break;
             }
-            if group.first().is_none_or(|first| first.rests_on() == job.rests_on())
+            // Whoever is passed over is passed over for good: what follows on them must not overtake.
+            if persons.insert(job.write.entry.person)
                 && !self.under_way.contains(&job.write.entry.person)
-                && persons.insert(job.write.entry.person)
+                && group.first().is_none_or(|first| first.rests_on() == job.rests_on())
             {
                 group.push(job);
             } else {
@@ -245,7 +254,7 @@ impl Queue {
 
     /// Those who follow on one person, each decided on what the one before leaves, where such a crowd is half of all who wait.
     fn chain(&mut self) -> Option<Vec<Job>> {
-        let first = self.waiting.front()?;
+        let first = self.waiting.front().filter(|_| 1 < self.pace.group_size())?;
         let (person, rests_on) = (first.write.entry.person, first.rests_on());
         if self.under_way.contains(&person) {
             return None;
@@ -276,6 +285,27 @@ impl Queue {
         }
         self.waiting = rest;
         Some(chain)
+    }
+}
+
+/// A writer at work. One that ends half way makes room for another.
+struct Leading<'a> {
+    pool: &'a Pool,
+    lane: Lane,
+    ended: bool,
+}
+
+impl Drop for Leading<'_> {
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        let mut queue = self.pool.pipeline().lock(self.lane);
+        if queue.waiting.is_empty() || tokio::runtime::Handle::try_current().is_err() {
+            queue.writers = queue.writers.saturating_sub(1);
+        } else {
+            tokio::spawn(lead_groups(self.pool.clone(), self.lane));
+        }
     }
 }
 
@@ -322,12 +352,20 @@ impl Job {
             )
             | Err(_) => pool.persons().failed(entry),
         }
+        if let Err(error) = &outcome
+            && error.is_outage()
+            && !error.is_unsent()
+        {
+            // It may still be written.
+            pool.presence().doubt(limits::UNHEARD_MAX);
+        }
         self.told.send(outcome).ok();
     }
 }
 
 /// Writes group after group until nobody waits.
 async fn lead_groups(pool: Pool, lane: Lane) {
+    let mut leading = Leading { pool: &pool, lane, ended: false };
     while let Some(group) = pool.pipeline().next_group(&pool, lane) {
         let started = Instant::now();
         let size = group.jobs.len();
@@ -339,18 +377,16 @@ async fn lead_groups(pool: Pool, lane: Lane) {
             pool.pipeline().lock(lane).pace.learn(size, started.elapsed());
         }
     }
+    leading.ended = true;
 }
 
 /// Writes one group and tells everybody; true where it went as a group does.
 async fn write(pool: &Pool, group: Group, lane: Lane) -> bool {
     let Group { jobs, by } = group;
     let mut came = written(pool, &jobs, by).await;
-    if matches!(came, Written::TryAlone) && by != Statement::Careful {
+    if matches!(came, Written::TryCareful) {
         pool.pipeline().lock(lane).wary = WARY_GROUPS;
-        // One of a chain goes before the other: each alone, in their order.
-        if by == Statement::Lean {
-            came = written(pool, &jobs, Statement::Careful).await;
-        }
+        came = written(pool, &jobs, Statement::Careful).await;
     }
     match came {
         Written::Each(each) => {
@@ -359,13 +395,18 @@ async fn write(pool: &Pool, group: Group, lane: Lane) -> bool {
             }
             true
         }
-        Written::TryAlone => {
-            // One bad entry never fails its neighbours.
+        Written::TryAlone | Written::TryCareful => {
+            // One bad entry never fails its neighbours; of a chain one goes before the other.
             for job in jobs {
+                if job.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                    let operation = operation_of(&[&job.write]);
+                    job.tell(pool, Err(StoreError::DeadlinePassed { operation }));
+                    continue;
+                }
                 let job = [job];
                 let outcome = match written(pool, &job, Statement::Careful).await {
                     Written::Each(each) => each.into_iter().next(),
-                    Written::TryAlone => None,
+                    Written::TryAlone | Written::TryCareful => None,
                     Written::Failed(error) => Some(refused_to(pool, &job, error).await),
                 };
                 tell(pool, job, outcome);

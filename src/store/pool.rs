@@ -15,7 +15,7 @@ use tokio_postgres::{Config, Row, Socket};
 use super::error::{Operation, StoreError};
 use super::persons::{self, Persons, PersonsHeld};
 use super::pipeline::{CommitSettings, Pipeline};
-use super::presence::Presence;
+use super::presence::{self, Presence};
 use super::reads::Reads;
 use super::reference::Held;
 use super::{commit, snapshot};
@@ -87,6 +87,8 @@ impl Pool {
         <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
     {
         config.options(service_options(&config, settings));
+        let presence = Arc::new(Presence::default());
+        let name = presence.name();
         let manager = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let connections =
             deadpool_postgres::Pool::builder(Manager::from_config(config, tls, manager))
@@ -97,8 +99,11 @@ impl Pool {
                 .create_timeout(Some(settings.create_max))
                 .recycle_timeout(Some(settings.create_max))
                 .runtime(Runtime::Tokio1)
-                .post_create(Hook::async_fn(|client, _| {
+                .post_create(Hook::async_fn(move |client, _| {
                     Box::pin(async move {
+                        // For as long as it lives the other gateways see that we are there.
+                        let held = client.query(presence::HOLD, &[&name]).await;
+                        held.map_err(HookError::Backend)?;
                         // The settling path is prepared before anybody waits for it.
                         let commits = commit::Statement::ALL.map(commit::Statement::sql);
                         for statement in commits.into_iter().chain([snapshot::SQL]) {
@@ -111,7 +116,7 @@ impl Pool {
                 .map_err(|source| StoreError::Build { source })?;
         let pipeline = Arc::new(Pipeline::new(settings.commits));
         let (round_trips, reference) = (Arc::default(), Arc::default());
-        let (reads, persons, presence) = (Arc::default(), Arc::default(), Arc::default());
+        let (reads, persons) = (Arc::default(), Arc::default());
         Ok(Self { connections, round_trips, pipeline, reference, reads, persons, presence })
     }
 

@@ -1,10 +1,13 @@
 //! Whether this is the only gateway on its database: then what it holds in memory is what is recorded, since all that changes goes
 //! through it.
 //!
-//! Each gateway holds a shared lock for as long as its session lives, and looks ten times a second who else does. Who found itself alone
-//! believes it for half a second; so who comes into company waits that long before it begins, and neither ever trusts what the other
-//! changes. Settlements do not depend on it: their commit compares versions, whoever is there.
+//! Every connection of a gateway holds a shared lock in its name, so that it is seen for as long as anything of it can write, and each
+//! gateway looks ten times a second which names there are. Who found itself alone believes it for a second; so whoever comes waits that
+//! long before it begins. What a commit without an answer may still write is waited for too. Settlements do not depend on any of this:
+//! their commit compares versions, whoever is there.
 
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -15,12 +18,12 @@ use super::row::Reader;
 /// How often who else is there is looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a look is believed.
-const BELIEVED: Duration = Duration::from_millis(500);
+const BELIEVED: Duration = Duration::from_secs(1);
 
-/// Any two numbers, the same for ever: whoever serves this database holds the lock of this name.
-const HOLD: &str = "SELECT pg_advisory_lock_shared(1869505396, 1869574756)";
-const LOOK: &str = "SELECT count(*) AS gateways FROM pg_locks WHERE locktype = 'advisory' AND classid = 1869505396 \
-    AND objid = 1869574756 AND objsubid = 2 AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+/// The first number is any, the same for ever; the second one is a gateway's name.
+pub(super) const HOLD: &str = "SELECT pg_advisory_lock_shared(1869505396, $1)";
+const LOOK: &str = "SELECT count(DISTINCT objid) AS gateways FROM pg_locks WHERE locktype = 'advisory' AND classid = 1869505396 \
+    AND objsubid = 2 AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
 
 /// Until when this gateway is known to be alone.
 #[derive(Debug)]
@@ -28,18 +31,44 @@ pub(super) struct Presence {
     began: Instant,
     /// In milliseconds since `began`; zero where it is not.
     alone_until_ms: AtomicU64,
+    /// Until then something that nobody heard the end of may still be written.
+    doubted_until_ms: AtomicU64,
+    /// Of no other gateway, by chance.
+    name: i32,
 }
 
 impl Default for Presence {
     fn default() -> Self {
-        Self { began: Instant::now(), alone_until_ms: AtomicU64::new(0) }
+        let random = RandomState::new().hash_one(std::process::id()).to_le_bytes();
+        let [a, b, c, d, ..] = random;
+        Self {
+            began: Instant::now(),
+            alone_until_ms: AtomicU64::new(0),
+            doubted_until_ms: AtomicU64::new(0),
+            name: i32::from_le_bytes([a, b, c, d]),
+        }
     }
 }
 
 impl Presence {
     /// Is no other gateway there, as far as was seen a moment ago?
     pub(super) fn is_alone(&self) -> bool {
-        self.ms(Instant::now()) < self.alone_until_ms.load(Ordering::Acquire)
+        self.ms(Instant::now()) < self.alone_until_ms.load(Ordering::Acquire) && !self.is_doubted()
+    }
+
+    /// By which name its connections hold the lock.
+    pub(super) const fn name(&self) -> i32 {
+        self.name
+    }
+
+    /// Something was sent, and nobody knows what became of it: until this has passed it may still be written.
+    pub(super) fn doubt(&self, span: Duration) {
+        let until = self.ms(Instant::now()).saturating_add(as_ms(span));
+        self.doubted_until_ms.fetch_max(until, Ordering::AcqRel);
+    }
+
+    fn is_doubted(&self) -> bool {
+        self.ms(Instant::now()) < self.doubted_until_ms.load(Ordering::Acquire)
     }
 
     fn believe_alone(&self, seen_at: Option<Instant>) {
@@ -56,24 +85,17 @@ fn as_ms(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Makes this gateway known to the others, for as long as the process lives. To be awaited before it serves.
+/// Looks from now on who else is there. To be awaited before this gateway serves: by then everybody else knows of it.
 pub async fn join_gateways(pool: &Pool) -> Result<(), StoreError> {
-    let connection = hold(pool).await?;
-    let began = Instant::now();
-    let alone = is_alone(&connection).await?;
-    pool.presence().believe_alone(alone.then_some(began));
-    if !alone {
-        tokio::time::sleep(BELIEVED).await;
-    }
-    tokio::spawn(watch(pool.clone(), connection, alone));
-    Ok(())
-}
-
-/// Takes the lock by a session of its own.
-async fn hold(pool: &Pool) -> Result<Connection, StoreError> {
     let connection = pool.take(&Operation::Presence).await?;
-    connection.client.query(HOLD, &[]).await.map_err(failed)?;
-    Ok(connection)
+    let alone = is_alone(&connection).await?;
+    // Also where nobody is seen: somebody whose connections were just cut may still believe its last look.
+    tokio::time::sleep(BELIEVED).await;
+    if alone && is_alone(&connection).await? {
+        pool.presence().believe_alone(Some(Instant::now()));
+    }
+    tokio::spawn(watch(pool.clone(), connection));
+    Ok(())
 }
 
 async fn is_alone(connection: &Connection) -> Result<bool, StoreError> {
@@ -90,38 +112,36 @@ fn failed(source: tokio_postgres::Error) -> StoreError {
     StoreError::Statement { operation: Operation::Presence, source }
 }
 
-/// Looks until the pool is closed; takes the lock again where its session was lost. What was held in memory while somebody else was
-/// there, or may have been, is let go before this gateway believes itself alone again.
-async fn watch(pool: Pool, connection: Connection, mut was_alone: bool) {
+/// Looks until the pool is closed. What was held in memory while somebody else was there, or may have been, is let go before this gateway
+/// believes itself alone again.
+async fn watch(pool: Pool, connection: Connection) {
     let mut held = Some(connection);
     let mut ticks = tokio::time::interval(LOOK_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while !pool.is_closed() {
         ticks.tick().await;
         let began = Instant::now();
+        let presence = pool.presence();
         let looked = match &held {
             Some(connection) => is_alone(connection).await,
-            None => match hold(&pool).await {
+            None => match pool.take(&Operation::Presence).await {
                 Ok(connection) => is_alone(held.insert(connection)).await,
                 Err(error) => Err(error),
             },
         };
         match looked {
-            Ok(true) => {
-                if !was_alone {
+            Ok(true) if !presence.is_doubted() => {
+                // Somebody may have come and gone since the last look that is still believed.
+                if !presence.is_alone() {
                     pool.persons().forget_all(&pool);
                     pool.reference().forget();
                     pool.reference().read_again(&pool);
                 }
-                was_alone = true;
-                pool.presence().believe_alone(Some(began));
+                presence.believe_alone(Some(began));
             }
-            Ok(false) => {
-                was_alone = false;
-                pool.presence().believe_alone(None);
-            }
-            // The session is gone, and its lock with it: somebody may come and go unseen. The last look is believed to its end.
-            Err(_) => (held, was_alone) = (None, false),
+            Ok(_) => presence.believe_alone(None),
+            // Another connection is taken for the next look; this one is believed to its end.
+            Err(_) => held = None,
         }
     }
 }

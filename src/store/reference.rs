@@ -1,7 +1,8 @@
 //! The catalogue in memory, whole, as of one version: bills of fifty lines need not look up fifty items in the database.
 //!
 //! Every snapshot says which version is recorded; where it is another than the one held, the snapshot reads the items itself, and
-//! the catalogue is read again behind it. What is answered never rests on a catalogue that is not the recorded one.
+//! the catalogue is read again behind it. What is settled never rests on a catalogue that is not the recorded one: its commit compares versions.
+//! A quote from memory rests on it where this gateway is alone, as far as every change goes through a gateway.
 
 use std::collections::BTreeMap;
 use std::hash::BuildHasher as _;
@@ -38,6 +39,8 @@ pub(super) struct Held {
     reading: AtomicBool,
     /// How often what was held was let go.
     forgotten: Mutex<u64>,
+    /// When it was begun to be read.
+    read_at: Mutex<Option<Instant>>,
 }
 
 /// The catalogue as of one version.
@@ -48,7 +51,6 @@ pub struct Catalogue {
     items: Items,
     /// Each hospital's spans, the latest first.
     hospitals: BTreeMap<HospitalCode, Vec<Hospital>>,
-    read_at: Instant,
 }
 
 /// By item. Asked for one at a time, so that its order is never seen.
@@ -100,12 +102,10 @@ impl Held {
 
     /// Reads it again behind the caller, unless somebody does already or just did.
     pub(super) fn read_again(&self, pool: &Pool) {
-        let just_read = self
-            .catalogue
-            .load()
-            .as_ref()
-            .is_some_and(|held| held.read_at.elapsed() < limits::CATALOGUE_READ_INTERVAL);
+        let mut read_at = self.read_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let just_read = read_at.is_some_and(|at| at.elapsed() < limits::CATALOGUE_READ_INTERVAL);
         if !just_read && !self.reading.swap(true, Ordering::AcqRel) {
+            *read_at = Some(Instant::now());
             tokio::spawn(read_behind(pool.clone()));
         }
     }
@@ -160,7 +160,7 @@ async fn read(pool: &Pool) -> Result<Option<Catalogue>, StoreError> {
         items.add(&item, span);
     }
     let hospitals = read_hospitals(&transaction, &operation).await?;
-    Ok(Some(Catalogue { version, items, hospitals, read_at: Instant::now() }))
+    Ok(Some(Catalogue { version, items, hospitals }))
 }
 
 async fn read_hospitals(
@@ -253,7 +253,7 @@ impl Catalogue {
             let span = Span::of(region, &entry, ceilings);
             items.add(&entry.item, span);
         }
-        Self { version, items, hospitals: BTreeMap::new(), read_at: Instant::now() }
+        Self { version, items, hospitals: BTreeMap::new() }
     }
 
     /// What it says of an item at a hospital on a day: the narrowest region wins.

@@ -58,8 +58,8 @@ pub struct Snapshot {
     pub stay_in_force: Option<(SettlementId, PersonId)>,
     /// How far changes of what is held in memory had come before it was read.
     pub changes: u64,
-    /// The catalogue's version, where all of it comes from memory and nobody asked the database.
-    pub remembered: Option<i64>,
+    /// The version of the catalogue in memory that it rests on; nothing where what it says was read.
+    pub reference_version: Option<i64>,
 }
 
 /// What used up a request id.
@@ -86,8 +86,8 @@ pub struct EarlierSettlement {
     pub reversed_by: Option<SettlementId>,
 }
 
-/// All of it from memory, without a wait; nothing where any of it must be read. What used the request id or settled the stay is not
-/// looked for: who writes on this is told by the commit, and who refuses on it must read first.
+/// All of it from memory, without a wait; nothing where any of it must be read. What used the request id, or settled the stay for somebody
+/// else, is not looked for: who writes on this is told by the commit, and who refuses on it must read first.
 ///
 /// Whoever asks with a request, to write, is shown the person as they will be once what is on its way is written.
 pub fn remember(pool: &Pool, wanted: &ReadSnapshot<'_>) -> Option<Snapshot> {
@@ -116,18 +116,18 @@ pub fn remember(pool: &Pool, wanted: &ReadSnapshot<'_>) -> Option<Snapshot> {
         earlier: None,
         stay_in_force,
         changes,
-        remembered: Some(held.version),
+        reference_version: Some(held.version),
     })
 }
 
 /// Reads it: in one round trip, but for the first time after another gateway changed the catalogue.
 pub async fn snapshot(pool: &Pool, wanted: &ReadSnapshot<'_>) -> Result<Snapshot, StoreError> {
     let operation = Operation::Snapshot(wanted.hospital.clone());
-    let changes = pool.persons().changes();
+    let (changes, dropped) = (pool.persons().changes(), pool.persons().dropped());
     let learned = |snapshot: Snapshot| {
         if let Some(person) = &snapshot.person {
             let credential = (&wanted.credential_hash, wanted.credential_kind);
-            pool.persons().learn(credential, person, changes);
+            pool.persons().learn(credential, person, (changes, dropped));
         }
         Snapshot { changes, ..snapshot }
     };
@@ -151,7 +151,8 @@ pub async fn snapshot(pool: &Pool, wanted: &ReadSnapshot<'_>) -> Result<Snapshot
                 hospital.as_ref().and_then(|hospital| held.entry(item, hospital, *day))
             };
             let catalogue = wanted.items.iter().map(entry).collect();
-            return whole(&reader, hospital, catalogue).map(learned);
+            let snapshot = whole(&reader, hospital, catalogue)?;
+            return Ok(learned(Snapshot { reference_version: Some(held.version), ..snapshot }));
         }
     }
     pool.reference().read_again(pool);
@@ -190,7 +191,7 @@ fn whole(
             .settlement("same_stay_settlement")?
             .zip(reader.person("same_stay_person")?),
         changes: 0,
-        remembered: None,
+        reference_version: None,
     })
 }
 

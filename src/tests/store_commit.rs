@@ -114,7 +114,9 @@ async fn the_narrowest_catalogue_entry_of_the_day_wins() {
         tokio::task::yield_now().await;
     }
     let before = database.pool.round_trips();
-    assert_eq!(onestop::store::snapshot(&database.pool, &wanted).await.unwrap(), seen);
+    let held = onestop::store::snapshot(&database.pool, &wanted).await.unwrap();
+    assert_eq!(held.reference_version, database.pool.catalogue_held());
+    assert_eq!(onestop::store::Snapshot { reference_version: None, ..held }, seen);
     assert_eq!(database.pool.round_trips() - before, 1);
     assert_eq!(seen.catalogue[0].as_ref().map(|entry| entry.class), Some(A));
     assert_eq!(seen.catalogue[1], None);

@@ -12,6 +12,7 @@ use super::rows::Reject;
 use super::spans::Placed;
 use super::{Batch, Begin, RowKind};
 use crate::domain::ids::PersonId;
+use crate::limits;
 use crate::store::credential_bucket;
 use crate::store::error::{Operation, StoreError};
 use crate::store::pool::Pool;
@@ -80,6 +81,10 @@ impl Work<'_> {
         let Self { transaction, operation, touched, .. } = self;
         let failed = |source| StoreError::Statement { operation: operation.clone(), source };
         let committed = transaction.commit().await.map_err(failed);
+        if committed.is_err() {
+            // It may still be written.
+            touched.pool.presence().doubt(limits::UNHEARD_MAX);
+        }
         drop(touched);
         committed
     }

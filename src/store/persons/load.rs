@@ -34,20 +34,22 @@ pub(in crate::store) fn spawn(pool: &Pool) {
 async fn load(pool: Pool) {
     let began = Instant::now();
     let read = read(&pool).await;
-    let registry = match read {
-        Ok(registry) => registry,
-        Err(error) => {
-            let cause = std::error::Error::source(&error).map(ToString::to_string);
-            tracing::warn!(%error, cause, "Could not read the registry into memory; persons are read one by one");
-            None
-        }
-    };
+    let failed = read.is_err();
+    let registry = read.unwrap_or_else(|error| {
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        tracing::warn!(%error, cause, "Could not read the registry into memory; persons are read one by one until it can");
+        None
+    });
     if let Some(registry) = &registry {
         let (persons, mib) = (registry.persons(), registry.bytes() >> 20);
         let seconds = began.elapsed().as_millis();
         tracing::info!(persons, mib, milliseconds = %seconds, "The registry is in memory");
     }
-    if pool.persons().end_load(registry) {
+    let again = pool.persons().end_load(registry);
+    if failed {
+        tokio::time::sleep(limits::REGISTRY_READ_PAUSE).await;
+    }
+    if (failed || again) && !pool.is_closed() {
         spawn(&pool);
     }
 }
