@@ -66,14 +66,14 @@ int gettimeofday(struct timeval *restrict time, void *restrict zone) {
 #[derive(Debug)]
 pub struct Clock {
     file: PathBuf,
-    library: PathBuf,
+    object: PathBuf,
 }
 
 impl Clock {
     /// Makes one in a folder; it is right until it is set.
     pub fn make(folder: &Path) -> Result<Clock, anyhow::Error> {
-        let library = build(folder, "clock_step", CLOCK)?;
-        let clock = Clock { file: folder.join("clock_step"), library };
+        let object = build(folder, "clock_step", CLOCK)?;
+        let clock = Clock { file: folder.join("clock_step"), object };
         fs::File::create(&clock.file).context("make the clock's file")?;
         clock.set(0)?;
         Ok(clock)
@@ -88,7 +88,7 @@ impl Clock {
 
     /// What a process is told so that it goes by it.
     pub fn settings(&self) -> [(String, String); 2] {
-        [("LD_PRELOAD", &self.library), ("CLOCK_STEP_FILE", &self.file)]
+        [("LD_PRELOAD", &self.object), ("CLOCK_STEP_FILE", &self.file)]
             .map(|(name, path)| (name.to_owned(), path.display().to_string()))
     }
 }
