@@ -178,6 +178,7 @@ impl Pool {
     /// Closes every connection; later calls fail at once.
     pub fn close(&self) {
         self.connections.close();
+        self.presence.close();
     }
 
     pub(super) fn reads(&self) -> &Reads {

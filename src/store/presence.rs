@@ -11,6 +11,8 @@ use std::hash::BuildHasher as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
+
 use super::error::{Operation, StoreError};
 use super::pool::{Connection, Pool};
 use super::row::Reader;
@@ -35,6 +37,8 @@ pub(super) struct Presence {
     doubted_until_ms: AtomicU64,
     /// Of no other gateway, by chance.
     name: i32,
+    /// Told once the pool is closed.
+    closed: Notify,
 }
 
 impl Default for Presence {
@@ -46,6 +50,7 @@ impl Default for Presence {
             alone_until_ms: AtomicU64::new(0),
             doubted_until_ms: AtomicU64::new(0),
             name: i32::from_le_bytes([a, b, c, d]),
+            closed: Notify::new(),
         }
     }
 }
@@ -54,6 +59,11 @@ impl Presence {
     /// Is no other gateway there, as far as was seen a moment ago?
     pub(super) fn is_alone(&self) -> bool {
         self.ms(Instant::now()) < self.alone_until_ms.load(Ordering::Acquire) && !self.is_doubted()
+    }
+
+    /// Nobody looks any more.
+    pub(super) fn close(&self) {
+        self.closed.notify_one();
     }
 
     /// By which name its connections hold the lock.
@@ -118,8 +128,15 @@ async fn watch(pool: Pool, connection: Connection) {
     let mut held = Some(connection);
     let mut ticks = tokio::time::interval(LOOK_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    while !pool.is_closed() {
-        ticks.tick().await;
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            // Gone before the database is: a session that is cut off would be told as an error.
+            () = pool.presence().closed.notified() => return,
+        }
+        if pool.is_closed() {
+            return;
+        }
         let began = Instant::now();
         let presence = pool.presence();
         let looked = match &held {
