@@ -119,6 +119,11 @@ impl RegionCode {
         if fits { text.parse().ok().map(Self) } else { None }
     }
 
+    /// Takes the digits as a number.
+    pub fn from_number(number: u32) -> Option<Self> {
+        (number <= 999_999).then_some(Self(number))
+    }
+
     /// The digits as a number.
     pub const fn get(self) -> u32 {
         self.0

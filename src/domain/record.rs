@@ -5,7 +5,7 @@
 //! would give are no record.
 
 mod bill;
-mod bytes;
+pub(crate) mod bytes;
 mod decision;
 
 use jiff::Timestamp;

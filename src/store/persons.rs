@@ -6,6 +6,8 @@
 //! whoever asked for it is told.
 
 mod load;
+mod packed;
+mod recent;
 mod registry;
 
 use std::hash::BuildHasher as _;
@@ -14,8 +16,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwapOption;
 // Only looked into, never walked through: no order of theirs reaches an answer.
-use hashbrown::{DefaultHashBuilder, HashMap, HashSet};
+use hashbrown::{DefaultHashBuilder, HashSet};
 
+use self::recent::Recent;
 use self::registry::Registry;
 use super::commit::Seen;
 use super::pool::Pool;
@@ -44,20 +47,6 @@ pub(super) struct Persons {
     wanted: AtomicBool,
 }
 
-/// Those who were here lately, in two generations: when the younger is full it becomes the older, and who was in the older and not
-/// seen since is let go.
-#[derive(Debug, Default)]
-struct Recent {
-    younger: Generation,
-    older: Generation,
-    /// Persons as they will be once what is on its way is written: on them the next settlement is decided, and on nothing else.
-    ahead: HashMap<PersonId, Arc<PersonSnapshot>>,
-    /// Changed while the registry is read: what it says of them is not to be believed.
-    touched: Option<Vec<PersonId>>,
-    /// Everybody may have changed while it is read.
-    spoiled: bool,
-}
-
 /// Request ids that were used up lately, as hashes: who comes with one of them again is better read than decided in vain.
 #[derive(Debug, Default)]
 struct Requests {
@@ -66,23 +55,15 @@ struct Requests {
     older: HashSet<u64>,
 }
 
-#[derive(Debug, Default)]
-struct Generation {
-    persons: HashMap<PersonId, Arc<PersonSnapshot>>,
-    /// Only of those whom the registry does not know.
-    credentials: HashMap<Credential, PersonId>,
-    weight: usize,
-}
-
 /// What is held of all persons.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PersonsHeld {
     /// Persons of the registry that are held.
     pub registered: usize,
-    /// Bytes of them.
-    pub bytes: usize,
     /// Persons held with all they have used.
     pub recent: usize,
+    /// Bytes of all of it, about.
+    pub bytes: usize,
 }
 
 impl Persons {
@@ -105,7 +86,7 @@ impl Persons {
             return Some(Arc::clone(known));
         }
         if let Some(known) = recent.get(person) {
-            return Some(known);
+            return Some(Arc::new(known));
         }
         drop(recent);
         let (registry, place) = (registry.as_ref()?, place?);
@@ -136,16 +117,16 @@ impl Persons {
         if (self.changes(), self.dropped()) != (changes, dropped) {
             return;
         }
-        let older = |held: Arc<PersonSnapshot>| {
+        let older = |held: PersonSnapshot| {
             read.ledger_version < held.ledger_version
                 || read.standing.version < held.standing.version
         };
         if recent.get(read.standing.person).is_some_and(older) {
             return;
         }
-        recent.put(Arc::clone(read));
+        recent.put(read);
         if !registered {
-            recent.younger.credentials.insert(credential, read.standing.person);
+            recent.shows(credential, read.standing.person);
         }
     }
 
@@ -189,7 +170,7 @@ impl Persons {
         if recent.ahead.get(&entry.person).is_some_and(whole)
             && let Some(known) = recent.ahead.remove(&entry.person)
         {
-            recent.put(known);
+            recent.put(&known);
         } else {
             self.dropped.fetch_add(1, Ordering::AcqRel);
         }
@@ -229,9 +210,7 @@ impl Persons {
         {
             let mut recent = self.lock();
             self.changes.fetch_add(1, Ordering::AcqRel);
-            recent.ahead.clear();
-            recent.younger = Generation::default();
-            recent.older = Generation::default();
+            recent.clear();
             if recent.touched.is_some() {
                 // What is being read now is of before.
                 recent.spoiled = true;
@@ -247,9 +226,8 @@ impl Persons {
     pub(super) fn held(&self) -> PersonsHeld {
         let (registered, bytes) =
             self.registry.load().as_ref().map_or((0, 0), |held| (held.persons(), held.bytes()));
-        let recent = self.lock();
-        let recent = recent.younger.persons.len().saturating_add(recent.older.persons.len());
-        PersonsHeld { registered, bytes, recent }
+        let (recent, recent_bytes) = self.lock().held();
+        PersonsHeld { registered, recent, bytes: bytes.saturating_add(recent_bytes) }
     }
 
     /// From now on who changes is remembered, until the registry that is being read is there.
@@ -282,64 +260,8 @@ impl Persons {
     }
 }
 
-impl Recent {
-    fn person_of(&mut self, credential: &Credential) -> Option<PersonId> {
-        if let Some(person) = self.younger.credentials.get(credential) {
-            return Some(*person);
-        }
-        let person = self.older.credentials.remove(credential)?;
-        self.younger.credentials.insert(*credential, person);
-        Some(person)
-    }
-
-    fn get(&mut self, person: PersonId) -> Option<Arc<PersonSnapshot>> {
-        if let Some(known) = self.younger.persons.get(&person) {
-            return Some(Arc::clone(known));
-        }
-        let known = self.take(person)?;
-        self.put(Arc::clone(&known));
-        Some(known)
-    }
-
-    fn put(&mut self, known: Arc<PersonSnapshot>) {
-        self.take(known.standing.person);
-        let credentials = self.younger.credentials.len().saturating_mul(CREDENTIAL_WEIGHT);
-        if limits::RECENT_PERSONS_BYTES_MAX / 2 <= self.younger.weight.saturating_add(credentials) {
-            self.older = std::mem::take(&mut self.younger);
-        }
-        self.younger.weight = self.younger.weight.saturating_add(weight(&known));
-        self.younger.persons.insert(known.standing.person, known);
-    }
-
-    fn take(&mut self, person: PersonId) -> Option<Arc<PersonSnapshot>> {
-        [&mut self.younger, &mut self.older].into_iter().find_map(|generation| {
-            let taken = generation.persons.remove(&person)?;
-            generation.weight = generation.weight.saturating_sub(weight(&taken));
-            Some(taken)
-        })
-    }
-
-    fn touch(&mut self, person: PersonId) {
-        if let Some(touched) = &mut self.touched {
-            touched.push(person);
-        }
-    }
-}
-
-/// What a credential takes in memory, about.
-const CREDENTIAL_WEIGHT: usize = 48;
-
 fn short(hash: &[u8; 32], kind: u8) -> Credential {
     let mut short = [0; 16];
     short.iter_mut().zip(hash).for_each(|(to, from)| *to = *from);
     (short, kind)
-}
-
-/// What a person takes in memory, about.
-fn weight(known: &PersonSnapshot) -> usize {
-    let PersonSnapshot { standing, used, stays, .. } = known;
-    let spans = standing.coverage.len().saturating_add(standing.identities.len());
-    [(1, 400), (spans, 150), (used.len(), 90), (stays.len(), 300)]
-        .into_iter()
-        .fold(0, |sum: usize, (count, each)| sum.saturating_add(count.saturating_mul(each)))
 }

@@ -3,12 +3,12 @@
 use super::super::money::Fen;
 
 /// Writes canonical bytes.
-pub(super) struct Writer {
+pub(crate) struct Writer {
     bytes: Vec<u8>,
 }
 
 /// Reads them back, and refuses every other spelling.
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     rest: &'a [u8],
 }
 
@@ -17,25 +17,25 @@ const ITEMS_MAX: u64 = 100_000;
 
 impl Writer {
     /// With room for so many bytes.
-    pub(super) fn with_room(bytes: usize) -> Self {
+    pub(crate) fn with_room(bytes: usize) -> Self {
         Self { bytes: Vec::with_capacity(bytes) }
     }
 
     /// Goes on behind what is there.
-    pub(super) const fn behind(bytes: Vec<u8>) -> Self {
+    pub(crate) const fn behind(bytes: Vec<u8>) -> Self {
         Self { bytes }
     }
 
-    pub(super) const fn len(&self) -> usize {
+    pub(crate) const fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    pub(super) fn into_bytes(self) -> Vec<u8> {
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }
 
     #[inline]
-    pub(super) fn number(&mut self, number: u64) {
+    pub(crate) fn number(&mut self, number: u64) {
         let mut rest = number;
         while 0x7f < rest {
             self.bytes.push(u8::try_from(rest & 0x7f).unwrap_or(0) | 0x80);
@@ -45,50 +45,50 @@ impl Writer {
     }
 
     /// Small amounts of either sign take few bytes.
-    pub(super) fn signed(&mut self, number: i64) {
+    pub(crate) fn signed(&mut self, number: i64) {
         let zigzag = number.wrapping_shl(1) ^ number.wrapping_shr(63);
         self.number(zigzag.cast_unsigned());
     }
 
-    pub(super) fn fen(&mut self, fen: Fen) {
+    pub(crate) fn fen(&mut self, fen: Fen) {
         self.signed(fen.get());
     }
 
-    pub(super) fn text(&mut self, text: &str) {
+    pub(crate) fn text(&mut self, text: &str) {
         self.text_bytes(text.as_bytes());
     }
 
     /// The same of text that lies there as bytes.
     #[inline]
-    pub(super) fn text_bytes(&mut self, text: &[u8]) {
+    pub(crate) fn text_bytes(&mut self, text: &[u8]) {
         self.length(text.len());
         self.bytes.extend_from_slice(text);
     }
 
-    pub(super) fn hash(&mut self, hash: &[u8; 32]) {
+    pub(crate) fn hash(&mut self, hash: &[u8; 32]) {
         self.bytes.extend_from_slice(hash);
     }
 
-    pub(super) fn length(&mut self, length: usize) {
+    pub(crate) fn length(&mut self, length: usize) {
         self.number(u64::try_from(length).unwrap_or(u64::MAX));
     }
 
     /// Nothing, or a number that is written one higher.
-    pub(super) fn option(&mut self, number: Option<u64>) {
+    pub(crate) fn option(&mut self, number: Option<u64>) {
         self.number(number.map_or(0, |number| number.saturating_add(1)));
     }
 }
 
 impl<'a> Reader<'a> {
-    pub(super) const fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
-    pub(super) const fn is_done(&self) -> bool {
+    pub(crate) const fn is_done(&self) -> bool {
         self.rest.is_empty()
     }
 
-    pub(super) fn number(&mut self) -> Option<u64> {
+    pub(crate) fn number(&mut self) -> Option<u64> {
         let mut number = 0_u64;
         for place in 0..10_u32 {
             let (byte, rest) = self.rest.split_first()?;
@@ -106,31 +106,31 @@ impl<'a> Reader<'a> {
         None
     }
 
-    pub(super) fn signed(&mut self) -> Option<i64> {
+    pub(crate) fn signed(&mut self) -> Option<i64> {
         let zigzag = self.number()?;
         let half = (zigzag >> 1).cast_signed();
         Some(if zigzag & 1 == 0 { half } else { !half })
     }
 
-    pub(super) fn fen(&mut self) -> Option<Fen> {
+    pub(crate) fn fen(&mut self) -> Option<Fen> {
         self.signed().map(Fen::new)
     }
 
-    pub(super) fn text(&mut self) -> Option<&'a str> {
+    pub(crate) fn text(&mut self) -> Option<&'a str> {
         let length = usize::try_from(self.number()?).ok()?;
         let (text, rest) = self.rest.split_at_checked(length)?;
         self.rest = rest;
         std::str::from_utf8(text).ok()
     }
 
-    pub(super) fn hash(&mut self) -> Option<[u8; 32]> {
+    pub(crate) fn hash(&mut self) -> Option<[u8; 32]> {
         let (hash, rest) = self.rest.split_first_chunk::<32>()?;
         self.rest = rest;
         Some(*hash)
     }
 
     /// A list, item by item.
-    pub(super) fn list<T>(
+    pub(crate) fn list<T>(
         &mut self,
         mut item: impl FnMut(&mut Self) -> Option<T>,
     ) -> Option<Vec<T>> {
@@ -142,16 +142,16 @@ impl<'a> Reader<'a> {
         Some(items)
     }
 
-    pub(super) fn option(&mut self) -> Option<Option<u64>> {
+    pub(crate) fn option(&mut self) -> Option<Option<u64>> {
         let number = self.number()?;
         Some(number.checked_sub(1))
     }
 
-    pub(super) fn small(&mut self) -> Option<u16> {
+    pub(crate) fn small(&mut self) -> Option<u16> {
         u16::try_from(self.number()?).ok()
     }
 
-    pub(super) fn small_option(&mut self) -> Option<Option<u16>> {
+    pub(crate) fn small_option(&mut self) -> Option<Option<u16>> {
         match self.option()? {
             None => Some(None),
             Some(number) => u16::try_from(number).ok().map(Some),

@@ -109,7 +109,7 @@ fn read_date(reader: &mut Reader<'_>) -> Option<Date> {
 }
 
 fn read_region(reader: &mut Reader<'_>) -> Option<RegionCode> {
-    RegionCode::new(&format!("{:06}", reader.number()?))
+    RegionCode::from_number(u32::try_from(reader.number()?).ok()?)
 }
 
 // === what the cascade looked at ===

@@ -14,7 +14,7 @@ use crate::domain::standing::{Coverage, Identity, PersonSnapshot, Scheme, Standi
 use crate::store::row;
 
 /// Days are counted from here, as PostgreSQL does.
-const EPOCH: Date = jiff::civil::date(2000, 1, 1);
+pub(super) const EPOCH: Date = jiff::civil::date(2000, 1, 1);
 /// No such day: an open end, or a birth nobody knows.
 pub(super) const NO_DAY: i32 = i32::MIN;
 /// Lists that are looked through by a hash are cut into so many parts, each of a handful.
