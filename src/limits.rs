@@ -117,8 +117,9 @@ pub const REGISTRY_PERSONS_HELD_MAX: usize = 6_000_000;
 /// How long after a failure the registry is read into memory again.
 pub const REGISTRY_READ_PAUSE: Duration = Duration::from_secs(5);
 
-/// What those who were here lately take in memory, with all that they have used: some 300 bytes each, so that about 400 000 fit.
-pub const RECENT_PERSONS_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// What those who were here lately take in memory, with all that they have used: some 260 bytes each for the
+/// first stay and 70 for each further one, so that about half a million fit.
+pub const RECENT_PERSONS_BYTES_MAX: usize = 160 * 1024 * 1024;
 
 /// Request ids that are remembered as used up, at some sixteen bytes each: what a hospital sends again it mostly sends at once.
 pub const RECENT_REQUESTS_MAX: usize = 262_144;

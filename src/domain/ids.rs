@@ -211,6 +211,14 @@ impl SettlementId {
         Self(Text::filled(id))
     }
 
+    /// What it was put together of; nothing where the id was not made by us.
+    pub fn parts(&self) -> Option<(i16, i64, u64)> {
+        let digits = |from, to| u64::from_str_radix(self.as_str().get(from..to)?, 16).ok();
+        let bucket = i16::try_from(digits(1, 3)?).ok()?;
+        let (unix_ms, random) = (digits(3, 14)?.cast_signed(), digits(14, 30)?);
+        (Self::compose(bucket, unix_ms, random) == *self).then_some((bucket, unix_ms, random))
+    }
+
     /// The bucket of the person it belongs to; nothing where the id was not made by us.
     pub fn bucket(&self) -> Option<i16> {
         let id = self.as_str();

@@ -405,6 +405,9 @@ fn spawn(
     for setting in server_settings(&layout.socket, life) {
         command.arg("-c").arg(setting);
     }
+    // A group of settlements takes a megabyte or two, which glibc would give back to the system after each, and fault in again.
+    command.env("MALLOC_MMAP_THRESHOLD_", "8388608");
+    command.env("MALLOC_TRIM_THRESHOLD_", "16777216").env("MALLOC_TOP_PAD_", "1048576");
     // Or Ctrl-C in the terminal would reach PostgreSQL before us.
     command.process_group(0).stdout(log).stderr(log_too);
     command.spawn().map_err(|source| ClusterError::Run { program, source })

@@ -84,7 +84,16 @@ pub(super) fn pack(known: &PersonSnapshot, words: &mut Words) -> Option<Packed> 
     for stay in stays {
         to.stay(stay)?;
     }
-    to.writer.text(newest.as_ref().map_or("", SettlementId::as_str));
+    // Mostly the last stay's.
+    let last = stays.last().map(|stay| &stay.settlement);
+    to.writer.number(match newest {
+        Some(newest) if last == Some(newest) => 0,
+        Some(_) => 1,
+        None => 2,
+    });
+    if let Some(newest) = newest.as_ref().filter(|newest| last != Some(newest)) {
+        to.settlement(newest);
+    }
     Some(to.writer.into_bytes().into_boxed_slice())
 }
 
@@ -122,8 +131,11 @@ pub(super) fn unpack(packed: &[u8], words: &Words) -> Option<PersonSnapshot> {
         })
     })?;
     let stays = from.list(Unpacking::stay)?;
-    let newest = from.reader.text()?;
-    let newest = if newest.is_empty() { None } else { Some(SettlementId::new(newest)?) };
+    let newest = match from.reader.number()? {
+        0 => Some(stays.last()?.settlement.clone()),
+        1 => Some(from.settlement()?),
+        _ => None,
+    };
     let standing = Standing { person, version, birth, coverage, identities };
     Some(PersonSnapshot { standing, ledger_version, used, stays, newest })
 }
@@ -189,9 +201,22 @@ impl Packing<'_> {
         self.scheme(*scheme);
         self.writer.signed((*year).into());
         self.writer.fen(*deductible);
-        self.writer.text(settlement.as_str());
+        self.settlement(settlement);
         self.writer.number((*reversed).into());
         Some(())
+    }
+
+    /// In its parts, which are half as long.
+    fn settlement(&mut self, settlement: &SettlementId) {
+        let parts = settlement.parts();
+        self.writer.number(parts.is_some().into());
+        if let Some((bucket, unix_ms, random)) = parts {
+            self.writer.signed(bucket.into());
+            self.writer.signed(unix_ms);
+            self.writer.number(random);
+        } else {
+            self.writer.text(settlement.as_str());
+        }
     }
 }
 
@@ -247,9 +272,17 @@ impl<'a> Unpacking<'a> {
             scheme: self.scheme()?,
             year: i16::try_from(self.reader.signed()?).ok()?,
             deductible: self.reader.fen()?,
-            settlement: SettlementId::new(self.reader.text()?)?,
+            settlement: self.settlement()?,
             reversed: self.reader.number()? == 1,
         })
+    }
+
+    fn settlement(&mut self) -> Option<SettlementId> {
+        if self.reader.number()? == 0 {
+            return SettlementId::new(self.reader.text()?);
+        }
+        let bucket = i16::try_from(self.reader.signed()?).ok()?;
+        Some(SettlementId::compose(bucket, self.reader.signed()?, self.reader.number()?))
     }
 }
 
@@ -320,12 +353,14 @@ mod tests {
     #[test]
     fn what_is_packed_comes_back() {
         let mut words = Words::default();
+        let mut stranger = person();
+        stranger.newest = SettlementId::new("S-of-somebody-else");
         let mut nobody = person();
         nobody.used.clear();
         nobody.stays.clear();
         nobody.newest = None;
         nobody.standing.birth = None;
-        for known in [person(), nobody] {
+        for known in [person(), stranger, nobody] {
             let packed = pack(&known, &mut words).unwrap();
             assert_eq!(unpack(&packed, &words), Some(known));
         }
