@@ -21,8 +21,9 @@ use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, SdkTracer
 use prometheus::{Encoder as _, TextEncoder};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tracing_subscriber::Registry;
 use tracing_subscriber::filter::{EnvFilter, FilterExt as _, LevelFilter, filter_fn};
-use tracing_subscriber::layer::{Filter, Layer as _, SubscriberExt as _};
+use tracing_subscriber::layer::{Filter, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -254,15 +255,21 @@ fn subscribe(log: &Log, tracers: Option<&SdkTracerProvider>) -> Result<(), Telem
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
-    let spans = tracers.map(|tracers| {
+    let mut layers = vec![lines.with_filter(wanted(filter)).boxed()];
+    if let Some(tracers) = tracers {
         let tracer = tracers.tracer(SERVICE);
-        tracing_opentelemetry::layer().with_tracer(tracer).with_filter(sampling::Traced)
-    });
-    tracing_subscriber::registry()
-        .with(lines.with_filter(wanted(filter)))
-        .with(spans)
-        .try_init()
-        .map_err(TelemetryError::Twice)
+        let spans = tracing_opentelemetry::layer().with_tracer(tracer);
+        layers.push(spans.with_filter(sampling::Traced).boxed());
+    }
+    subscriber(layers).try_init().map_err(TelemetryError::Twice)
+}
+
+/// A layer that is not there, or one behind no filter of its own, would want everything: each frame of each connection would become
+/// a span that nobody sees. So there are only layers that are, each with its filter, and nothing around them.
+fn subscriber(
+    layers: Vec<Box<dyn Layer<Registry> + Send + Sync>>,
+) -> impl tracing::Subscriber + Send + Sync + for<'a> LookupSpan<'a> {
+    tracing_subscriber::registry().with(layers)
 }
 
 /// What lines are written of. Each stands in the span of its call, which says all that an operator asks for; what lies within a
@@ -271,10 +278,12 @@ fn wanted<S>(filter: EnvFilter) -> impl Filter<S>
 where
     S: tracing::Subscriber + for<'a> LookupSpan<'a>,
 {
-    let details = filter.max_level_hint().is_none_or(|most| LevelFilter::INFO < most);
-    filter.and(filter_fn(move |metadata| {
+    let most = filter.max_level_hint().unwrap_or(LevelFilter::TRACE);
+    let details = LevelFilter::INFO < most;
+    let calls = filter_fn(move |metadata| {
         details || metadata.is_event() || metadata.name() == sampling::CALL
-    }))
+    });
+    filter.and(calls.with_max_level_hint(most))
 }
 
 #[cfg(test)]
@@ -282,6 +291,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use opentelemetry::KeyValue;
+    use tracing::Subscriber as _;
 
     use super::*;
 
@@ -317,6 +327,36 @@ mod tests {
         ) {
             self.0.lock().unwrap().push(span.metadata().name());
         }
+    }
+
+    #[test]
+    fn what_nobody_wants_is_switched_off_where_it_stands() {
+        macro_rules! place {
+            ($name:literal, $target:literal, $level:ident) => {
+                tracing::callsite! {
+                    name: $name,
+                    kind: tracing::metadata::Kind::SPAN,
+                    target: $target,
+                    level: tracing::Level::$level,
+                    fields:
+                }
+            };
+        }
+        let places: [&'static dyn tracing::Callsite; 3] = [
+            place!("call", "onestop", INFO),
+            place!("settle", "onestop", INFO),
+            place!("pop_frame", "h2", TRACE),
+        ];
+        let check = |filter: &str, expected: [bool; 3]| {
+            let lines = Shown::default().with_filter(wanted(EnvFilter::new(filter))).boxed();
+            let subscriber = subscriber(vec![lines]);
+            let wants =
+                places.map(|place| !subscriber.register_callsite(place.metadata()).is_never());
+            assert_eq!(wants, expected, "{filter}");
+        };
+        check("warn", [false, false, false]);
+        check("info", [true, false, false]);
+        check("trace", [true, true, true]);
     }
 
     #[test]
