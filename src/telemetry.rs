@@ -146,6 +146,26 @@ impl Telemetry {
             .build();
     }
 
+    /// Reports what is held in memory of persons: those of the registry, those with all they used, and the bytes of it.
+    pub fn observe_persons(&self, read: impl Fn() -> [u64; 3] + Clone + Send + Sync + 'static) {
+        let meter = self.meters.meter(SERVICE);
+        let gauges = [
+            ("onestop.persons.registered", "Persons of the registry that are in memory"),
+            ("onestop.persons.recent", "Persons in memory with all that they have used"),
+            ("onestop.persons.bytes", "What persons take in memory"),
+        ];
+        for (place, (name, description)) in gauges.into_iter().enumerate() {
+            let read = read.clone();
+            let _gauge = meter
+                .u64_observable_gauge(name)
+                .with_description(description)
+                .with_callback(move |observer| {
+                    observer.observe(read().get(place).copied().unwrap_or(0), &[]);
+                })
+                .build();
+        }
+    }
+
     /// Answers `/metrics`, and `/healthz` with whether we are serving, until dropped.
     pub async fn serve_scrape(
         &self,

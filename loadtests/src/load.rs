@@ -22,6 +22,7 @@ pub mod progress;
 pub mod results;
 pub mod scenario;
 pub mod shims;
+pub mod sink;
 pub mod site;
 
 /// A name for a run that no other has: the second in which it began, in seven characters.

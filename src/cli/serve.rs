@@ -79,6 +79,11 @@ async fn serve_on(
     let app = App::new(database.pool(config)?, rulebook, keys, telemetry.metrics.clone());
     let pool = app.pool.clone();
     telemetry.observe_round_trips(move || pool.round_trips());
+    let pool = app.pool.clone();
+    telemetry.observe_persons(move || {
+        let held = pool.persons_held();
+        [held.registered, held.recent, held.bytes].map(|number| u64::try_from(number).unwrap_or(0))
+    });
     if !app.claims_database().await? {
         return Err(other_keys(config, database));
     }

@@ -15,7 +15,7 @@ use loadtests::load::machine::{Memory, sync_us};
 use loadtests::load::processor::Since;
 use loadtests::load::results::{self, Place, Run};
 use loadtests::load::scenario::Scenario;
-use loadtests::load::{echo, faults, populate, run_name};
+use loadtests::load::{echo, faults, populate, run_name, sink};
 
 /// The product's allocator, so that client and echo are not slower for want of it.
 #[global_allocator]
@@ -68,6 +68,11 @@ enum What {
         /// A real answer, to be given back; its size is then that of the answer.
         #[arg(long)]
         reply: Option<PathBuf>,
+    },
+    /// Takes traces and metrics, as a collector does, and keeps nothing.
+    Sink {
+        #[arg(long, default_value = "127.0.0.1:4317")]
+        listen: SocketAddr,
     },
     /// Starts everything itself, and measures the published set.
     Bench {
@@ -140,6 +145,7 @@ fn main() -> Result<ExitCode, anyhow::Error> {
             };
             echo::serve(listen, reply)?;
         }
+        What::Sink { listen } => one_thread()?.block_on(sink::serve(listen))?,
         What::Bench { out, repeats, only, quick, persons, big_persons, big_settlements } => {
             let mut plan = if quick { Plan::quick() } else { Plan::published(repeats) };
             if !only.is_empty() {

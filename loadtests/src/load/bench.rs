@@ -2,7 +2,7 @@
 //! machine does meets all of them alike. Only ratios within one run are judged.
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use onestop::store::cluster::DATABASE;
@@ -12,11 +12,11 @@ use tokio_postgres::{Config, NoTls};
 use super::copies::Written;
 use super::drive::{self, Driver, Span};
 use super::history;
-use super::judge::{Bench, Sample, judge};
+use super::judge::{Bench, Registry, Sample, judge};
 use super::machine::{Memory, sync_us};
 use super::pgbench::{Pgbench, Script};
 use super::populate::{self, connect};
-use super::processor::Since;
+use super::processor::{Since, used_us};
 use super::progress::say;
 use super::results::Place;
 use super::run_name;
@@ -26,6 +26,9 @@ use super::site::{Database, Process, Site};
 /// What our server is told to commit each settlement by itself.
 const GROUPING_OFF: [(&str, &str); 2] =
     [("ONESTOP_COMMIT_GROUP_MAX", "1"), ("ONESTOP_COMMIT_WRITERS", "16")];
+
+/// How long the registry may take to come into memory, before that is given up.
+const REGISTRY_MAX: Duration = Duration::from_secs(120);
 
 /// Scenarios as they are published.
 const SETTLE: &str = include_str!("../../scenarios/settle.toml");
@@ -46,6 +49,8 @@ pub enum Part {
     Soak,
     /// A disk that takes 2 ms more to sync.
     Slow,
+    /// What logs, traces and metrics cost.
+    Telemetry,
     /// Millions of persons and settlements stored.
     Big,
 }
@@ -68,7 +73,15 @@ impl Plan {
         let span = Span { warm_up: Duration::from_secs(2), measured: Duration::from_secs(8) };
         Plan {
             repeats,
-            parts: vec![Part::Core, Part::Half, Part::Hot, Part::Soak, Part::Slow, Part::Big],
+            parts: vec![
+                Part::Core,
+                Part::Half,
+                Part::Hot,
+                Part::Soak,
+                Part::Telemetry,
+                Part::Slow,
+                Part::Big,
+            ],
             span,
             soak: Span { warm_up: Duration::from_secs(5), measured: Duration::from_secs(600) },
             persons: 200_000,
@@ -127,6 +140,9 @@ pub async fn run(plan: &Plan) -> Result<Bench, anyhow::Error> {
     {
         running.on_the_plain_disk(&database, &mut used).await?;
     }
+    if plan.parts.contains(&Part::Telemetry) {
+        running.telemetry(&database, &used).await?;
+    }
     if plan.parts.contains(&Part::Big) {
         running.big(&database, &mut used).await?;
     }
@@ -180,6 +196,12 @@ impl Running<'_> {
             self.bench.soak_memory = Some((begun.await.context("look at memory")?, ended));
             self.bench.add("a day", None, Sample { memory: Some(ended), ..Sample::of(&step) });
         }
+        // What the server holds of persons is there for their sake, whoever asks.
+        let server = ours.server.as_ref();
+        self.bench.persons_kib = server
+            .and_then(|server| server.told("onestop_persons_bytes"))
+            .map(|bytes| bytes / 1_024);
+        self.bench.came = Some((used.serial, u64::from(used.persons)));
         drop(ours);
         say("checking that history and state agree");
         let pool = Pool::new(used.connection.clone(), NoTls, &PoolSettings::default());
@@ -221,6 +243,35 @@ impl Running<'_> {
             }
             for clients in [16, 256] {
                 self.sample("settle", (ours, used), Load::Closed(clients)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Quotes, which write nothing, with all that is seen switched on and off, one server after the other: with another beside it
+    /// each quote would be read.
+    async fn telemetry(&mut self, database: &Database, used: &Used) -> Result<(), anyhow::Error> {
+        let used = &self.another(database, used, ("watched", self.plan.persons)).await?;
+        let sink = self.site.sink()?;
+        let on = [("ONESTOP_OTLP_ENDPOINT", sink.address.as_str()), ("ONESTOP_LOG_FILTER", "info")];
+        let on = ("telemetry on", settings(&on));
+        let off = ("telemetry off", settings(&[("ONESTOP_LOG_FILTER", "off")]));
+        for repeat in 0..self.plan.repeats.saturating_mul(2) {
+            // Which comes first takes turns.
+            let pair = if repeat % 2 == 0 { [&on, &off] } else { [&off, &on] };
+            for (name, told) in pair {
+                let target = self.target((name, told), QUOTES, used).await?;
+                let Span { warm_up, measured } = self.plan.span;
+                let whole = Span { warm_up: Duration::ZERO, measured };
+                // The registry is in memory then, and the connections are made.
+                drive::closed(&target.driver, 64, Span { measured: warm_up, ..whole }).await?;
+                let (server, sent) = (process(&target)?, target.driver.sent());
+                let before = used_us(server);
+                let step = drive::closed(&target.driver, 64, whole).await?;
+                let requests = target.driver.sent().saturating_sub(sent).max(1);
+                let each_ns = used_us(server).saturating_sub(before) * 1_000 / requests;
+                let sample = Sample { server_ns: Some(each_ns), ..Sample::of(&step) };
+                self.bench.add(name, Some(64), sample);
             }
         }
         Ok(())
@@ -274,28 +325,37 @@ impl Running<'_> {
 
     /// Millions stored, beside a database that holds next to nothing.
     async fn big(&mut self, database: &Database, used: &mut Used) -> Result<(), anyhow::Error> {
-        let admin = connect(&used.connection).await?;
-        let make = async |name: &str, persons: u32| -> Result<Used, anyhow::Error> {
-            admin.batch_execute(&format!("CREATE DATABASE {name}")).await?;
-            let connection = database.connection(name);
-            populate::populate(&connection, &self.site.keys, persons).await?;
-            Ok(Used { connection, persons, serial: 0 })
-        };
-        let mut small = make("small", self.plan.persons).await?;
-        let mut big = make("big", self.plan.big_persons).await?;
+        let mut small = self.another(database, used, ("small", self.plan.persons)).await?;
+        let mut big = self.another(database, used, ("big", self.plan.big_persons)).await?;
         let empty = self.target(("small", &BTreeMap::new()), SETTLE, &small).await?;
         // What is copied is a settlement of 50 lines.
         empty.driver.sample().await?;
         small.serial = empty.driver.serial();
         let written = written(&small.connection).await?;
         history::fill(&big.connection, &written, self.plan.big_settlements).await?;
+        let began = Instant::now();
         let full = self.target(("big", &BTreeMap::new()), SETTLE, &big).await?;
+        self.bench.registry = registry(full.server.as_ref(), began, big.persons.into()).await;
         for _ in 0..self.plan.repeats {
             self.sample("settle with little stored", (&empty, &mut small), Load::Closed(64))
                 .await?;
             self.sample("settle with millions stored", (&full, &mut big), Load::Closed(64)).await?;
         }
         Ok(())
+    }
+
+    /// A database beside the one that is there, of persons who have used nothing.
+    async fn another(
+        &self,
+        database: &Database,
+        beside: &Used,
+        (name, persons): (&str, u32),
+    ) -> Result<Used, anyhow::Error> {
+        let admin = connect(&beside.connection).await?;
+        admin.batch_execute(&format!("CREATE DATABASE {name}")).await?;
+        let connection = database.connection(name);
+        populate::populate(&connection, &self.site.keys, persons).await?;
+        Ok(Used { connection, persons, serial: 0 })
     }
 
     fn scenario(&self, text: &str, persons: u32) -> Result<Scenario, anyhow::Error> {
@@ -384,6 +444,21 @@ enum Load {
 
 fn settings(told: &[(&str, &str)]) -> BTreeMap<String, String> {
     told.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+/// Waits until a server that was started at `began` has all persons in memory; nothing where it does not come to that.
+async fn registry(server: Option<&Process>, began: Instant, wanted: u64) -> Option<Registry> {
+    let ms = |since: Instant| u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let (server, listens_ms) = (server?, ms(began));
+    while began.elapsed() < REGISTRY_MAX {
+        let persons = server.told("onestop_persons_registered").unwrap_or(0);
+        if wanted <= persons {
+            let kib = server.told("onestop_persons_bytes")? / 1_024;
+            return Some(Registry { persons, kib, listens_ms, there_ms: ms(began) });
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    None
 }
 
 fn process(target: &Target) -> Result<u32, anyhow::Error> {

@@ -123,6 +123,11 @@ impl Driver {
         self
     }
 
+    /// How many requests were sent so far.
+    pub fn sent(&self) -> u64 {
+        self.state.borrow().event
+    }
+
     /// Goes on with the stays from here.
     pub fn go_on_from(&self, serial: u64) {
         let mut state = self.state.borrow_mut();

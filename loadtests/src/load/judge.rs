@@ -19,8 +19,27 @@ pub struct Bench {
     /// What `check_integrity` found; nothing where it was not asked.
     pub integrity: Option<Vec<String>>,
     pub soak_memory: Option<(Memory, Memory)>,
+    /// What the server held of persons at the end.
+    #[serde(default)]
+    pub persons_kib: Option<u64>,
+    /// Of the part "big": the registry, as it came into memory.
+    #[serde(default)]
+    pub registry: Option<Registry>,
+    /// How many stays were asked for in all, and of how many persons.
+    #[serde(default)]
+    pub came: Option<(u64, u64)>,
     /// What was not measured, and why.
     pub left_out: Vec<String>,
+}
+
+/// The registry in the memory of a server that was just started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registry {
+    pub persons: u64,
+    pub kib: u64,
+    /// From the start until it listened, and until all of it was there.
+    pub listens_ms: u64,
+    pub there_ms: u64,
 }
 
 /// One thing that was measured, repeat by repeat.
@@ -40,6 +59,9 @@ pub struct Sample {
     pub unexpected: Vec<Unexpected>,
     pub processor: Shares,
     pub memory: Option<Memory>,
+    /// Processor time of the server for each request, where it was looked at.
+    #[serde(default)]
+    pub server_ns: Option<u64>,
 }
 
 /// A ratio or figure that must be reached.
@@ -62,6 +84,7 @@ impl Sample {
             unexpected: step.unexpected.clone(),
             processor: step.processor,
             memory: step.memory,
+            server_ns: None,
         }
     }
 }
@@ -70,7 +93,9 @@ impl Cell {
     fn middle(&self, of: impl Fn(&Sample) -> u64) -> u64 {
         let mut values: Vec<u64> = self.samples.iter().map(of).collect();
         values.sort_unstable();
-        values.get(values.len() / 2).copied().unwrap_or(0)
+        let at = |place: usize| values.get(place).copied().unwrap_or(0);
+        // Of an even number it lies between two.
+        at(values.len() / 2).midpoint(at(values.len().saturating_sub(1) / 2))
     }
 
     fn range(&self) -> (u64, u64) {
@@ -129,16 +154,7 @@ impl Bench {
     /// As a Markdown document's body: where, what, and the bars.
     pub fn markdown(&self) -> String {
         let mut text = String::new();
-        for line in self.place.text().lines() {
-            // Writing to a String cannot fail.
-            writeln!(text, "* {line}").ok();
-        }
-        writeln!(
-            text,
-            "* a request to settle has {} bytes, an answer {}",
-            self.request_bytes, self.reply_bytes
-        )
-        .ok();
+        self.conditions(&mut text);
         text.push_str("\n| what | clients | a second, median (least–most) | p50 | p99 | p99.9 | most | picture | unexpected | foreign processor time |\n");
         text.push_str("|---|---|---|---|---|---|---|---|---|---|\n");
         for cell in &self.cells {
@@ -192,6 +208,30 @@ impl Bench {
         text
     }
 
+    /// Where, of what, and on whom.
+    fn conditions(&self, text: &mut String) {
+        for line in self.place.text().lines() {
+            // Writing to a String cannot fail.
+            writeln!(text, "* {line}").ok();
+        }
+        writeln!(
+            text,
+            "* a request to settle has {} bytes, an answer {}",
+            self.request_bytes, self.reply_bytes
+        )
+        .ok();
+        if let Some((stays, persons)) = self.came {
+            let rounds = stays * 10 / persons.max(1);
+            writeln!(
+                text,
+                "* {stays} stays of {persons} persons: each came some {}.{} times, the first time with nothing used",
+                rounds / 10,
+                rounds % 10
+            )
+            .ok();
+        }
+    }
+
     fn unexpected(&self) -> Vec<Unexpected> {
         let mut by_what: Vec<Unexpected> = Vec::new();
         let all = self.cells.iter().flat_map(|cell| {
@@ -224,18 +264,6 @@ pub fn judge(bench: &Bench) -> Vec<Bar> {
             met: wanted <= reached,
         })
     };
-    let p50 =
-        |name| bench.cell(name, Some(1)).map(|cell| cell.middle(|sample| sample.latency.p50_ns));
-    let single = p50("settle").zip(p50("echo")).map(|(ours, echo)| {
-        let reached = ours * 1_000 / echo.max(1);
-        let what = "one client's median ÷ the bare echo's".to_owned();
-        Bar {
-            what,
-            reached: ratio(reached),
-            wanted: "at most 6.000".to_owned(),
-            met: reached <= 6_000,
-        }
-    });
     let slow = |name| bench.median(name, 256);
     let bars = [
         at_least("settlements ÷ bare echo, 64 clients", settle, bench.median("echo", 64), 450),
@@ -263,7 +291,7 @@ pub fn judge(bench: &Bench) -> Vec<Bar> {
             slow("grouping off on a slow disk"),
             5_000,
         ),
-        single,
+        single(bench),
         half(bench),
         day(bench),
         crowd(bench),
@@ -279,9 +307,27 @@ pub fn judge(bench: &Bench) -> Vec<Bar> {
             bench.median("echo", 64),
             700,
         ),
+        quotes(bench),
+        telemetry(bench),
+        registry(bench),
         memory(bench),
     ];
     bars.into_iter().flatten().collect()
+}
+
+fn single(bench: &Bench) -> Option<Bar> {
+    let p50 =
+        |name| bench.cell(name, Some(1)).map(|cell| cell.middle(|sample| sample.latency.p50_ns));
+    p50("settle").zip(p50("echo")).map(|(ours, echo)| {
+        let reached = ours * 1_000 / echo.max(1);
+        let what = "one client's median ÷ the bare echo's".to_owned();
+        Bar {
+            what,
+            reached: ratio(reached),
+            wanted: "at most 6.000".to_owned(),
+            met: reached <= 6_000,
+        }
+    })
 }
 
 fn half(bench: &Bench) -> Option<Bar> {
@@ -293,6 +339,43 @@ fn half(bench: &Bench) -> Option<Bar> {
         reached: ms(p99_ns),
         wanted: "at most 5 ms".to_owned(),
         met: p99_ns <= 5_000_000,
+    })
+}
+
+fn quotes(bench: &Bench) -> Option<Bar> {
+    let p99_ns = bench.cell("quote", Some(64))?.middle(|sample| sample.latency.p99_ns);
+    Some(Bar {
+        what: "p99 of quotes, 64 clients".to_owned(),
+        reached: ms(p99_ns),
+        wanted: "at most 5 ms".to_owned(),
+        met: p99_ns <= 5_000_000,
+    })
+}
+
+fn registry(bench: &Bench) -> Option<Bar> {
+    let Registry { persons, kib, listens_ms, there_ms } = bench.registry?;
+    let seconds = |ms: u64| format!("{}.{} s", ms / 1_000, ms % 1_000 / 100);
+    Some(Bar {
+        what: format!("{persons} persons in memory: MiB, time from the start, listening after"),
+        reached: format!("{} MiB, {}, {}", kib / 1_024, seconds(there_ms), seconds(listens_ms)),
+        wanted: "at most 512 MiB and 15 s, listening before".to_owned(),
+        met: kib <= 512 * 1_024 && there_ms <= 15_000 && listens_ms < there_ms,
+    })
+}
+
+fn telemetry(bench: &Bench) -> Option<Bar> {
+    let each = |name| {
+        let cell = bench.cell(name, Some(64))?;
+        Some(cell.middle(|sample| sample.server_ns.unwrap_or(0)).max(1))
+    };
+    let (on, off) = (each("telemetry on")?, each("telemetry off")?);
+    let reached = on * 1_000 / off;
+    let us = |ns: u64| format!("{}.{} µs", ns / 1_000, ns % 1_000 / 100);
+    Some(Bar {
+        what: "the server's processor time a quote with telemetry ÷ without".to_owned(),
+        reached: format!("{} ({} ÷ {})", ratio(reached), us(on), us(off)),
+        wanted: "below 1.030".to_owned(),
+        met: reached < 1_030,
     })
 }
 
@@ -332,11 +415,13 @@ fn memory(bench: &Bench) -> Option<Bar> {
         .filter_map(|sample| sample.memory)
         .map(|memory| memory.most_kib)
         .max()?;
+    let persons = bench.persons_kib.unwrap_or(0);
+    let aside = most.saturating_sub(persons);
     Some(Bar {
-        what: "resident memory under 64 clients, at most so far".to_owned(),
-        reached: format!("{} MiB", most / 1_024),
+        what: "resident memory under 64 clients, at most so far, persons aside".to_owned(),
+        reached: format!("{} MiB, and {} MiB of persons", aside / 1_024, persons / 1_024),
         wanted: "at most 256 MiB".to_owned(),
-        met: most <= 256 * 1_024,
+        met: aside <= 256 * 1_024,
     })
 }
 

@@ -32,6 +32,13 @@ pub struct Shares {
     pub stolen_permille: u64,
 }
 
+/// Processor time that a process has used so far, in microseconds.
+pub fn used_us(pid: u32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    process(&stat)
+        .map_or(0, |(_, ticks)| ticks * 1_000_000 / rustix::param::clock_ticks_per_second())
+}
+
 impl Since {
     /// From now on; `roots` are our processes, and all that they start is ours too.
     pub fn now(roots: &[u32]) -> Since {

@@ -2,6 +2,7 @@
 //! All of it is stopped, by process id, when it is dropped, and the folder is removed.
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
@@ -40,6 +41,7 @@ pub struct Process {
     end: Signal,
     /// Where it listens, as a client names it.
     pub address: String,
+    metrics: Option<SocketAddr>,
 }
 
 /// PostgreSQL, as fast as the disk is or with a slow one.
@@ -85,6 +87,9 @@ impl Site {
         let line =
             fs::read(format!("/proc/{pid}/cmdline")).context("read PostgreSQL's command line")?;
         let line = String::from_utf8(line).context("read PostgreSQL's command line")?;
+        let environment = fs::read(format!("/proc/{pid}/environ"));
+        let environment = String::from_utf8(environment.context("read PostgreSQL's environment")?)
+            .context("read PostgreSQL's environment")?;
         let owner = fs::metadata(self.folder.join(name).join("postgres/data"))?;
         cluster.stop().await.context("stop the cluster")?;
         let mut words = line.split_terminator('\0');
@@ -92,7 +97,7 @@ impl Site {
         command
             .args(words)
             .env_clear()
-            .env("LC_ALL", "C")
+            .envs(environment.split_terminator('\0').filter_map(|told| told.split_once('=')))
             .env("LD_PRELOAD", &shim)
             .current_dir("/");
         if rustix::process::geteuid().is_root() {
@@ -148,7 +153,8 @@ impl Site {
         }
         command.envs(settings);
         let log = self.folder.join(format!("{name}.log"));
-        let server = Process::start(command, name, (&log, Signal::TERM))?;
+        let mut server = Process::start(command, name, (&log, Signal::TERM))?;
+        server.metrics = Some(metrics);
         Ok((server, listen, log))
     }
 
@@ -171,6 +177,17 @@ impl Site {
     /// An address that is free now, for a server that is started more than once.
     pub fn free_listen(&self) -> Result<String, anyhow::Error> {
         free_address().map(|address| address.to_string())
+    }
+
+    /// A collector of traces and metrics, which takes all and keeps nothing.
+    pub fn sink(&self) -> Result<Process, anyhow::Error> {
+        let listen = free_address()?;
+        let mut command = Command::new(&self.load);
+        command.args(["sink", "--listen", &listen.to_string()]);
+        let log = self.folder.join("sink.log");
+        let mut sink = Process::start(command, "sink", (&log, Signal::TERM))?;
+        sink.wait_until_up(listen, &log)?;
+        Ok(sink)
     }
 
     /// A bare server of the same messages, which answers these bytes.
@@ -203,7 +220,7 @@ impl Process {
         let file = File::options().create(true).append(true).open(log).context("open a log")?;
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).process_group(0);
         let child = command.spawn().with_context(|| format!("start {what}"))?;
-        Ok(Process { child, what: what.to_owned(), end, address: String::new() })
+        Ok(Process { child, what: what.to_owned(), end, address: String::new(), metrics: None })
     }
 
     fn wait_until_up(&mut self, listen: SocketAddr, log: &Path) -> Result<(), anyhow::Error> {
@@ -221,6 +238,16 @@ impl Process {
 
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// A number that a server of ours tells of itself; nothing where it cannot be read.
+    pub fn told(&self, metric: &str) -> Option<u64> {
+        let mut stream = TcpStream::connect(self.metrics?).ok()?;
+        stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").ok()?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix(metric)?.strip_prefix(' '))?;
+        line.trim().parse().ok()
     }
 
     /// Ends it at once, as a power cut would.
