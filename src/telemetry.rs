@@ -27,6 +27,7 @@ use tracing_subscriber::layer::{Filter, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use self::sampling::Seen;
 use crate::config::{Log, LogFormat};
 use crate::limits;
 
@@ -270,6 +271,9 @@ fn export_to(
 fn subscribe(log: &Log, tracers: Option<&SdkTracerProvider>) -> Result<(), TelemetryError> {
     let filter = EnvFilter::try_new(&log.filter)
         .map_err(|source| TelemetryError::Filter { filter: log.filter.clone(), source })?;
+    let most = filter.max_level_hint().unwrap_or(LevelFilter::TRACE);
+    let seen = Seen { most, details: LevelFilter::INFO < most, exporting: tracers.is_some() };
+    sampling::show_every_call(seen.details);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines = match log.format {
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
@@ -281,15 +285,16 @@ fn subscribe(log: &Log, tracers: Option<&SdkTracerProvider>) -> Result<(), Telem
         let spans = tracing_opentelemetry::layer().with_tracer(tracer);
         layers.push(spans.with_filter(sampling::Traced).boxed());
     }
-    subscriber(layers).try_init().map_err(TelemetryError::Twice)
+    subscriber(layers, seen).try_init().map_err(TelemetryError::Twice)
 }
 
 /// A layer that is not there, or one behind no filter of its own, would want everything: each frame of each connection would become
-/// a span that nobody sees. So there are only layers that are, each with its filter, and nothing around them.
+/// a span that nobody sees. So there are only layers that are, each with its filter, and around them what says what comes to be at all.
 fn subscriber(
     layers: Vec<Box<dyn Layer<Registry> + Send + Sync>>,
+    seen: Seen,
 ) -> impl tracing::Subscriber + Send + Sync + for<'a> LookupSpan<'a> {
-    tracing_subscriber::registry().with(layers)
+    tracing_subscriber::registry().with(layers).with(seen)
 }
 
 /// What lines are written of. Each stands in the span of its call, which says all that an operator asks for; what lies within a
@@ -369,7 +374,9 @@ mod tests {
         ];
         let check = |filter: &str, expected: [bool; 3]| {
             let lines = Shown::default().with_filter(wanted(EnvFilter::new(filter))).boxed();
-            let subscriber = subscriber(vec![lines]);
+            let most = EnvFilter::new(filter).max_level_hint().unwrap();
+            let seen = Seen { most, details: LevelFilter::INFO < most, exporting: false };
+            let subscriber = subscriber(vec![lines], seen);
             let wants =
                 places.map(|place| !subscriber.register_callsite(place.metadata()).is_never());
             assert_eq!(wants, expected, "{filter}");

@@ -250,7 +250,8 @@ impl App {
         let package = self.rulebook.choose(coverage.region, coverage.scheme, bill.discharge, today);
         let package = package.ok_or_else(|| {
             let (region, scheme) = (coverage.region, coverage.scheme.word());
-            tracing::info!(%region, scheme, discharge = %bill.discharge, "No package is in force");
+            let (hospital, stay) = (&bill.hospital, bill.stay.logged());
+            tracing::info!(%hospital, %stay, %region, scheme, discharge = %bill.discharge, "No package is in force");
             Decline::new(Reason::NoPackageInForce, "bill.discharge_date")
         })?;
         let frozen = Frozen {

@@ -3,11 +3,12 @@
 //! It is decided once a call, before its span is made. The others' spans are not known to the exporter at all, nor is what lies
 //! within them.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use tracing::Metadata;
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::Interest;
+use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, Filter};
 use tracing_subscriber::registry::LookupSpan;
 
@@ -22,6 +23,19 @@ pub(super) const CALL: &str = "call";
 /// One call in so many is traced; 0: none is, nobody exports.
 static ONE_IN: AtomicU32 = AtomicU32::new(0);
 static CALLS: AtomicU32 = AtomicU32::new(0);
+
+/// Whether each call has a span, traced or not: only for who wants details in the log.
+static EVERY_CALL: AtomicBool = AtomicBool::new(true);
+
+/// Gives each call a span from now on, or only those that are traced.
+pub(super) fn show_every_call(every: bool) {
+    EVERY_CALL.store(every, Ordering::Relaxed);
+}
+
+/// Whether a call that is not traced has a span all the same. One that has none gets it when something is to be said of it.
+pub fn shows_every_call() -> bool {
+    EVERY_CALL.load(Ordering::Relaxed)
+}
 
 /// Traces one call in so many from now on.
 pub(super) fn trace_one_in(calls: u32) {
@@ -72,6 +86,46 @@ impl<S: for<'a> LookupSpan<'a> + tracing::Subscriber> Filter<S> for Traced {
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
         Some(LevelFilter::INFO)
+    }
+}
+
+/// Lets no span come to be that nobody sees: what lies within a call only within one that is traced, or where details are wanted. The
+/// filters of the layers say what each of them sees; what comes to be at all is said here.
+#[derive(Debug)]
+pub(super) struct Seen {
+    /// The most that is logged.
+    pub(super) most: LevelFilter,
+    /// Whether details are logged.
+    pub(super) details: bool,
+    /// Whether traces are exported.
+    pub(super) exporting: bool,
+}
+
+impl Seen {
+    fn is_within_a_call(metadata: &Metadata<'_>) -> bool {
+        metadata.is_span() && metadata.name() != CALL
+    }
+}
+
+impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Seen {
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        let traced = self.exporting && Traced::may(metadata);
+        if Self::is_within_a_call(metadata) && !self.details {
+            return if traced { Interest::sometimes() } else { Interest::never() };
+        }
+        if *metadata.level() <= self.most || traced {
+            Interest::always()
+        } else {
+            Interest::never()
+        }
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>, context: Context<'_, S>) -> bool {
+        self.details || !Self::is_within_a_call(metadata) || context.lookup_current().is_some()
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(if self.exporting { self.most.max(LevelFilter::INFO) } else { self.most })
     }
 }
 

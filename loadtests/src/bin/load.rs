@@ -110,6 +110,9 @@ enum What {
     /// Prints results as a Markdown document.
     Table {
         results: PathBuf,
+        /// Of parts that were run by themselves, such as `big`.
+        #[arg(long)]
+        more: Vec<PathBuf>,
         /// Of `load faults`.
         #[arg(long)]
         faults: Option<PathBuf>,
@@ -160,10 +163,14 @@ fn main() -> Result<ExitCode, anyhow::Error> {
             let length = if short { Length::short() } else { Length::long(persons) };
             return faults(length, &out);
         }
-        What::Table { results, faults } => {
+        What::Table { results, more, faults } => {
             let bench: Bench = results::read(&results)?;
             let mut told = std::io::stdout();
             write!(told, "# Results\n\nMeasured by `deploy/bench`.\n\n{}", bench.markdown())?;
+            for results in more {
+                let bench: Bench = results::read(&results)?;
+                write!(told, "\n## In a run of its own\n\n{}", bench.markdown())?;
+            }
             if let Some(faults) = faults {
                 let drill: Drill = results::read(&faults)?;
                 write!(

@@ -1,5 +1,6 @@
 //! What every call has in common: its arrival, its span, its deadline, and that accepted work is finished.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -17,7 +18,26 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::status::{Unanswered, to_status};
 use crate::app::Caller;
+use crate::domain::ids::{HospitalCode, RequestId};
 use crate::telemetry::sampling;
+
+/// The root span of a call.
+macro_rules! call {
+    ($method:ident $($target:tt)*) => {
+        tracing::info_span!(
+            $($target)*
+            "call",
+            otel.name = $method,
+            otel.kind = "server",
+            rpc.method = $method,
+            caller.name = Empty,
+            hospital.code = Empty,
+            request.id = Empty,
+            settlement.id = Empty,
+            verdict = Empty,
+        )
+    };
+}
 
 /// Meets every call before its message is read: says who is calling, and until when they wait.
 #[derive(Clone, Debug)]
@@ -63,6 +83,18 @@ impl Known {
         Self { caller, span }
     }
 
+    /// The same with a span in any case: for calls of which much is to be said.
+    pub(super) fn shown(self, method: &'static str) -> Self {
+        if !self.span.is_none() {
+            return self;
+        }
+        let span = call!(method);
+        if let Some(caller) = &self.caller {
+            span.record("caller.name", caller.name.as_str());
+        }
+        Self { span, ..self }
+    }
+
     /// Who is calling, while they still wait.
     pub(super) fn admit(self) -> Result<Caller, Unanswered> {
         let caller = self.caller.ok_or(Unanswered::CallerUnknown)?;
@@ -73,32 +105,17 @@ impl Known {
     }
 }
 
-/// The root span of a call. Logs show it in any case; the exporter sees those that are traced.
+/// The root span of a call that is traced, or of each where details are logged; else none, until something is to be said of it.
 fn span_of(method: &'static str, metadata: &MetadataMap) -> Span {
-    macro_rules! call {
-        ($($target:tt)*) => {
-            tracing::info_span!(
-                $($target)*
-                "call",
-                otel.name = method,
-                otel.kind = "server",
-                rpc.method = method,
-                caller.name = Empty,
-                hospital.code = Empty,
-                request.id = Empty,
-                settlement.id = Empty,
-                verdict = Empty,
-            )
-        };
-    }
+    let untraced = || if sampling::shows_every_call() { call!(method) } else { Span::none() };
     if !sampling::is_exporting() {
-        return call!();
+        return untraced();
     }
     let trace = metadata.get("traceparent").and_then(|trace| trace.to_str().ok());
     if !sampling::is_traced(trace.and_then(sampling::recorded)) {
-        return call!();
+        return untraced();
     }
-    let span = call!(target: sampling::TRACED,);
+    let span = call!(method target: sampling::TRACED,);
     if trace.is_some() {
         let parent = opentelemetry::global::get_text_map_propagator(|propagator| {
             propagator.extract(&Carrier(metadata))
@@ -106,6 +123,62 @@ fn span_of(method: &'static str, metadata: &MetadataMap) -> Span {
         span.set_parent(parent).ok();
     }
     span
+}
+
+tokio::task_local! {
+    /// What is known of the call that is being answered.
+    static SUBJECT: RefCell<Subject>;
+}
+
+/// Of what a call is, for its span: kept as it is, since of most calls nothing is ever said.
+#[derive(Debug, Default)]
+struct Subject {
+    caller: Option<String>,
+    hospital: Option<HospitalCode>,
+    request: Option<RequestId>,
+}
+
+/// Says of which hospital's bill a call is.
+pub(super) fn is_of(hospital: &HospitalCode, request: Option<&RequestId>) {
+    let span = Span::current();
+    if !span.is_none() {
+        span.record("hospital.code", hospital.as_str());
+        if let Some(request) = request {
+            span.record("request.id", request.logged().to_string().as_str());
+        }
+        return;
+    }
+    // Outside of a call there is nobody to tell.
+    SUBJECT
+        .try_with(|subject| {
+            let mut subject = subject.borrow_mut();
+            subject.hospital = Some(hospital.clone());
+            subject.request = request.cloned();
+        })
+        .ok();
+}
+
+/// Says something of a call, in its span; it gets one now where it has none.
+fn told<T>(method: &'static str, tell: impl FnOnce() -> T) -> T {
+    if !Span::current().is_none() {
+        return tell();
+    }
+    let span = call!(method);
+    SUBJECT
+        .try_with(|subject| {
+            let Subject { caller, hospital, request } = &*subject.borrow();
+            if let Some(caller) = caller {
+                span.record("caller.name", caller.as_str());
+            }
+            if let Some(hospital) = hospital {
+                span.record("hospital.code", hospital.as_str());
+            }
+            if let Some(request) = request {
+                span.record("request.id", request.logged().to_string().as_str());
+            }
+        })
+        .ok();
+    span.in_scope(tell)
 }
 
 /// Answers one call. Once begun it runs to its end, also when the client goes away: a commit is never cut in the middle, and
@@ -125,23 +198,29 @@ where
     let (metadata, extensions, message) = request.into_parts();
     let known = Known::of(method, &metadata, extensions);
     let span = known.span.clone();
+    let caller = known.caller.as_ref().map(|caller| caller.name.clone());
+    let subject = RefCell::new(Subject { caller, ..Subject::default() });
     let running = async move {
         let answered = match known.admit() {
             Ok(caller) => work(caller, message).await,
             Err(unanswered) => Err(unanswered),
         };
         answered.map_err(|unanswered| {
-            Span::current().record("verdict", unanswered.kind().word());
-            to_status(&unanswered, method)
+            told(method, || {
+                Span::current().record("verdict", unanswered.kind().word());
+                to_status(&unanswered, method)
+            })
         })
     };
     // A panic is this call's alone, not the connection's.
-    let running = AssertUnwindSafe(running.instrument(span.clone())).catch_unwind();
+    let running = SUBJECT.scope(subject, running.instrument(span.clone()));
+    let running = AssertUnwindSafe(running).catch_unwind();
     let running = ToItsEnd(Some(Box::pin(running)));
     async move {
         let answered = running.await;
-        let answered = answered
-            .unwrap_or_else(|_| Err(span.in_scope(|| to_status(&Unanswered::Panicked, method))));
+        let answered = answered.unwrap_or_else(|_| {
+            Err(span.in_scope(|| told(method, || to_status(&Unanswered::Panicked, method))))
+        });
         answered.map(Response::new)
     }
 }
@@ -208,6 +287,8 @@ impl Extractor for Carrier<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use tokio::sync::oneshot;
 
     use super::*;
@@ -250,6 +331,48 @@ mod tests {
         drop(work);
         end.send(()).unwrap();
         has_ended.await.unwrap();
+    }
+
+    /// What was logged.
+    #[derive(Clone, Default)]
+    struct Logged(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Logged {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_without_a_span_gets_one_with_all_that_is_known_when_something_is_said_of_it() {
+        let logged = Logged::default();
+        let writer = logged.clone();
+        let lines = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone());
+        // With one subscriber only, what another test's thread meets first would be switched off for us too.
+        let _second = tracing::Dispatch::new(tracing_subscriber::registry());
+        let guard = tracing::subscriber::set_default(lines.finish());
+        let subject = Subject { caller: Some("desk".to_owned()), ..Subject::default() };
+        let answering = async {
+            is_of(&HospitalCode::new("H1").unwrap(), RequestId::new("R1").as_ref());
+            told("Settle", || tracing::info!("Refused"));
+        };
+        SUBJECT.scope(RefCell::new(subject), answering).await;
+        drop(guard);
+        let text = String::from_utf8(logged.0.lock().unwrap().clone()).unwrap();
+        for part in [
+            "call{",
+            "rpc.method=\"Settle\"",
+            "caller.name=\"desk\"",
+            "hospital.code=\"H1\"",
+            "request.id=\"R1\"",
+            "Refused",
+        ] {
+            assert!(text.contains(part), "{part} is not in {text}");
+        }
     }
 
     #[tokio::test]

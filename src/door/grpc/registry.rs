@@ -39,7 +39,7 @@ impl RegistryService for Registry {
     ) -> Result<Response<Self::ImportStream>, Status> {
         let method = "onestop.registry.v1.RegistryService/Import";
         let (metadata, extensions, rows) = request.into_parts();
-        let known = Known::of(method, &metadata, extensions);
+        let known = Known::of(method, &metadata, extensions).shown(method);
         let span = known.span.clone();
         let caller =
             known.admit().map_err(|unanswered| span.in_scope(|| to_status(&unanswered, method)))?;

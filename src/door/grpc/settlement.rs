@@ -16,7 +16,6 @@ use super::call;
 use super::convert::{self, Wanted};
 use super::status::Unanswered;
 use crate::app::{App, Caller, Found, Outcome, Reversal, Settled};
-use crate::domain::ids::{HospitalCode, RequestId};
 
 /// The service, in front of the shell.
 #[derive(Debug)]
@@ -94,7 +93,7 @@ type Answered = Result<(&'static str, Vec<u8>), Unanswered>;
 async fn quote(app: &App, caller: &Caller, message: Bytes) -> Answered {
     use wire::quote_response::Outcome as Said;
     let claim = convert::quote_of(&|kind, number| app.credential(kind, number), message)?;
-    Span::current().record("hospital.code", claim.bill.hospital.as_str());
+    call::is_of(&claim.bill.hospital, None);
     Ok(match app.quote(caller, &claim).await? {
         Outcome::Decided(quote) => ("quoted", answer::quoted(&quote)?),
         Outcome::Declined(decline) => {
@@ -108,7 +107,7 @@ async fn settle(app: &App, caller: &Caller, message: Bytes) -> Answered {
     use wire::settle_response::Outcome as Said;
     let request = convert::settle_of(&|kind, number| app.credential(kind, number), message)?;
     let span = Span::current();
-    record_request(&span, &request.claim.bill.hospital, &request.request);
+    call::is_of(&request.claim.bill.hospital, Some(&request.request));
     Ok(match app.settle(caller, &request).await? {
         Settled::Answer(answered) => {
             span.record("settlement.id", answered.entry.settlement.as_str());
@@ -127,7 +126,7 @@ async fn reverse(app: &App, caller: &Caller, message: Bytes) -> Answered {
     use wire::reverse_response::Outcome as Said;
     let request = convert::reverse(decoded(message)?)?;
     let span = Span::current();
-    record_request(&span, &request.hospital, &request.request);
+    call::is_of(&request.hospital, Some(&request.request));
     Ok(match app.reverse(caller, &request).await? {
         Reversal::Answer(answered) => {
             span.record("settlement.id", answered.entry.settlement.as_str());
@@ -152,7 +151,7 @@ async fn get_settlement(app: &App, caller: &Caller, message: Bytes) -> Result<Ve
             (app.settlement(caller, &settlement).await?, None)
         }
         Wanted::Request(hospital, request) => {
-            record_request(&span, &hospital, &request);
+            call::is_of(&hospital, Some(&request));
             (app.settlement_of_request(caller, &hospital, &request).await?, Some(hospital))
         }
     };
@@ -169,14 +168,6 @@ async fn get_settlement(app: &App, caller: &Caller, message: Bytes) -> Result<Ve
 
 fn decoded<M: prost::Message + Default>(message: Bytes) -> Result<M, Unanswered> {
     M::decode(message).map_err(Unanswered::Malformed)
-}
-
-/// Says in a call's span which request it is of. Nothing is formatted where nobody looks at the span.
-fn record_request(span: &Span, hospital: &HospitalCode, request: &RequestId) {
-    if !span.is_disabled() {
-        span.record("hospital.code", hospital.as_str());
-        span.record("request.id", request.logged().to_string().as_str());
-    }
 }
 
 /// The label of what came of a call, recorded in its span too.
