@@ -1,7 +1,7 @@
 //! What can go wrong with a call, and who must act on it.
 
 use crate::domain::bill::Faulty;
-use crate::domain::ids::SettlementId;
+use crate::domain::ids::{LineId, SettlementId};
 use crate::domain::record::RecordFault;
 use crate::store::StoreError;
 
@@ -91,6 +91,16 @@ pub enum Refusal {
     NotNewest(SettlementId),
     /// The credential is not known.
     PersonUnknown,
+    /// Nobody was admitted to that stay.
+    StayUnknown,
+    /// The admission was reversed.
+    StayCancelled,
+    /// The stay is another person's.
+    PersonDiffers,
+    /// Another charge line of the stay has that id.
+    LineIdReused(LineId),
+    /// Nobody signed in by that number.
+    SignInUnknown,
 }
 
 /// Who must act. Also the label in metrics.
@@ -159,6 +169,11 @@ impl Refusal {
             Self::AlreadyReversed(_) => "ALREADY_REVERSED",
             Self::NotNewest(_) => "NOT_NEWEST",
             Self::PersonUnknown => "PERSON_UNKNOWN",
+            Self::StayUnknown => "STAY_UNKNOWN",
+            Self::StayCancelled => "STAY_CANCELLED",
+            Self::PersonDiffers => "PERSON_DIFFERS",
+            Self::LineIdReused(_) => "LINE_ID_REUSED",
+            Self::SignInUnknown => "SIGN_IN_UNKNOWN",
         }
     }
 
@@ -177,6 +192,10 @@ impl Refusal {
             Self::RequestUnknown => "request.request_id",
             Self::OtherHospital | Self::HospitalUnknown => "hospital_code",
             Self::PersonUnknown => "credential",
+            Self::StayUnknown | Self::StayCancelled => "stay_id",
+            Self::PersonDiffers => "person_number",
+            Self::LineIdReused(line) => line.as_str(),
+            Self::SignInUnknown => "sign_number",
         }
     }
 
@@ -197,7 +216,12 @@ impl Refusal {
             | Self::RequestUnknown
             | Self::OtherHospital
             | Self::ReversesAReversal
-            | Self::PersonUnknown => None,
+            | Self::PersonUnknown
+            | Self::StayUnknown
+            | Self::StayCancelled
+            | Self::PersonDiffers
+            | Self::LineIdReused(_)
+            | Self::SignInUnknown => None,
         }
     }
 }

@@ -253,6 +253,27 @@ impl Column {
     }
 }
 
+impl Action {
+    /// Its word on the wire.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Move => "move",
+            Self::Base => "base",
+            Self::EntryCeiling => "entry_ceiling",
+            Self::Deductible => "deductible",
+            Self::Band => "band",
+            Self::Tilt => "tilt",
+            Self::Adjustment => "adjustment",
+            Self::Ceiling => "ceiling",
+            Self::Target => "target",
+            Self::Told => "told",
+            Self::Pay => "pay",
+            Self::Fixed => "fixed",
+            Self::Application => "application",
+        }
+    }
+}
+
 impl Breakdown {
     /// All funds and other payers together. [fund_pay_sumamt]
     pub fn fund_total(&self) -> Option<Fen> {

@@ -11,7 +11,6 @@ mod registry;
 mod rows;
 mod settlement;
 pub mod status;
-mod words;
 
 use std::sync::Arc;
 

@@ -1,3 +1,6 @@
 //! Edge in: who is calling, what they ask, and errors turned into answers. Sees the wire; nothing below it does.
+mod cause;
+mod field;
 pub mod grpc;
 pub mod wire;
+mod words;

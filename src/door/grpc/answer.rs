@@ -8,11 +8,11 @@ use jiff::Timestamp;
 
 use self::message::Message;
 use super::super::wire::settlement::v1 as wire;
-use super::words;
+use super::super::words;
 use crate::app::{Answer, AppError, Moved, Person, Quote, Tombstone, shanghai};
 use crate::domain::ids::{HospitalCode, SettlementId};
 use crate::domain::rules::{Bearer, Grade, Package};
-use crate::domain::verdict::{self, Action, Decline, LayerPay, Outcome, Step};
+use crate::domain::verdict::{self, Decline, LayerPay, Outcome, Step};
 
 /// Room for an answer but for its steps, and for each step: most need no more.
 const ANSWER_BYTES: usize = 1_536;
@@ -241,7 +241,7 @@ fn step(message: &mut Message, step: &Step, package: &Package) -> Result<(), App
     };
     let clause = package.clause(*clause).ok_or_else(lost)?;
     message.text(1, layer);
-    message.text(2, action_word(*action));
+    message.text(2, action.word());
     message.text(3, &clause.name);
     message.signed(4, base.get());
     if let Some(rate) = rate {
@@ -274,24 +274,6 @@ fn source_of(
     message.text(3, &source.article);
     message.one_of(4, grade);
     Ok(())
-}
-
-const fn action_word(action: Action) -> &'static str {
-    match action {
-        Action::Move => "move",
-        Action::Base => "base",
-        Action::EntryCeiling => "entry_ceiling",
-        Action::Deductible => "deductible",
-        Action::Band => "band",
-        Action::Tilt => "tilt",
-        Action::Adjustment => "adjustment",
-        Action::Ceiling => "ceiling",
-        Action::Target => "target",
-        Action::Told => "told",
-        Action::Pay => "pay",
-        Action::Fixed => "fixed",
-        Action::Application => "application",
-    }
 }
 
 fn package_reference(

@@ -1,28 +1,22 @@
 //! Wire messages to domain types, strictly: every field by name, and the first that does not fit is named with its reason.
 
 mod bill;
-mod field;
 mod in_place;
 
 use bytes::Bytes;
 use jiff::civil::Date;
 use prost::Message as _;
 
-use self::field::{Place, at, date, id, optional, plain_text};
+use super::super::field::{self, Place, at, credential_number, date, id, optional, plain_text};
 use super::super::wire::settlement::v1 as wire;
-use crate::app::{
-    Claim, CredentialHash, ReverseRequest, SettleRequest, Target, normalize_credential,
-};
-use crate::domain::ids::{
-    HospitalCode, IDENTITY_NUMBER_LENGTH, OperatorId, RegionCode, RequestId, SettlementId,
-    identity_number_is_valid,
-};
+use crate::app::{Claim, CredentialHash, ReverseRequest, SettleRequest, Target};
+use crate::domain::ids::{HospitalCode, OperatorId, RegionCode, RequestId, SettlementId};
 use crate::limits;
 
 use super::status::Unanswered;
 
 use self::bill::claim;
-pub(super) use self::field::{Invalid, InvalidReason};
+pub(super) use super::super::field::{Invalid, InvalidReason};
 
 /// Hashes a credential of a kind.
 pub(super) type Hash<'a> = &'a (dyn Fn(u8, &str) -> CredentialHash + Sync);
@@ -157,20 +151,8 @@ fn shown(
         Kind::Passport => (4, false),
         Kind::NewbornOfMother => (5, true),
     };
-    let normalized = normalize_credential(number);
-    let fits = id(&normalized, limits::CREDENTIAL_LENGTH_MAX, |text| {
-        text.bytes().all(|byte| byte.is_ascii_graphic()).then_some(())
-    });
-    fits.map_err(at(Place::Field(number_field)))?;
-    if identity_number && !identity_number_is_valid(&normalized) {
-        // A digit left out or typed twice is looked for elsewhere than a wrong one.
-        let reason = if normalized.chars().count() == IDENTITY_NUMBER_LENGTH {
-            InvalidReason::CheckDigit
-        } else {
-            InvalidReason::IdentityLength
-        };
-        return Err(Invalid::new(number_field, reason));
-    }
+    let normalized =
+        credential_number(number, identity_number).map_err(at(Place::Field(number_field)))?;
     Ok(hash(kind, &normalized))
 }
 

@@ -11,10 +11,10 @@ use tracing::{Instrument as _, Span};
 
 use super::super::wire::registry::v1 as wire;
 use super::super::wire::registry::v1::registry_service_server::RegistryService;
+use super::super::words;
 use super::call::Known;
 use super::rows;
 use super::status::{Unanswered, to_status};
-use super::words;
 use crate::app::registry::{Begun, Closed, Refused, Rows, Taken};
 use crate::app::{App, Caller, Import};
 use crate::limits;

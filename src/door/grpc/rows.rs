@@ -1,8 +1,8 @@
 //! Rows of lists on the wire to rows of the registry, every field by name. The registry says what is wrong with one.
 
 use super::super::wire::registry::v1 as wire;
+use super::super::words;
 use super::convert::{Invalid, begin_date, begin_region};
-use super::words;
 use crate::app::registry::{
     Begin, CatalogueRow, CoverageRow, HospitalRow, IdentityRow, Line, OpeningRow, PersonRow,
     Refused, Reject, RowKind, Rows, Summary,

@@ -1,14 +1,13 @@
 //! The one place where errors become answers, and where they are logged, once, with their causes and without personal data.
 
-use std::error::Error;
-
 use tonic::{Code, Status};
 use tonic_types::{
     BadRequest, ErrorDetail, ErrorInfo, FieldViolation, LocalizedMessage, RetryInfo, StatusExt as _,
 };
 
-use super::convert::Invalid;
-use super::words;
+use super::super::cause;
+use super::super::field::Invalid;
+use super::super::words;
 use crate::app::{AppError, ErrorKind, Refusal};
 use crate::limits;
 
@@ -162,7 +161,7 @@ fn code_of(refusal: &Refusal) -> Code {
         Refusal::Bill(_) | Refusal::TokenForged | Refusal::TokenOfAnotherBill => {
             Code::InvalidArgument
         }
-        Refusal::RequestIdReused => Code::AlreadyExists,
+        Refusal::RequestIdReused | Refusal::LineIdReused(_) => Code::AlreadyExists,
         Refusal::RequestReversed
         | Refusal::AlreadyBarred
         | Refusal::StaySettled(_)
@@ -170,11 +169,15 @@ fn code_of(refusal: &Refusal) -> Code {
         | Refusal::OtherHospital
         | Refusal::ReversesAReversal
         | Refusal::AlreadyReversed(_)
-        | Refusal::NotNewest(_) => Code::FailedPrecondition,
+        | Refusal::NotNewest(_)
+        | Refusal::StayCancelled
+        | Refusal::PersonDiffers => Code::FailedPrecondition,
         Refusal::SettlementUnknown
         | Refusal::RequestUnknown
         | Refusal::HospitalUnknown
-        | Refusal::PersonUnknown => Code::NotFound,
+        | Refusal::PersonUnknown
+        | Refusal::StayUnknown
+        | Refusal::SignInUnknown => Code::NotFound,
     }
 }
 
@@ -201,20 +204,17 @@ fn log(unanswered: &Unanswered, told: &Told, method: &'static str) {
     }
 }
 
-/// The error and its causes. Only the first line of each: the database's details, on further lines, quote rows.
+/// The error and its causes.
 fn cause(unanswered: &Unanswered) -> String {
-    let Unanswered::App(error) = unanswered else { return format!("{unanswered:?}") };
-    let mut chain: Vec<String> = Vec::new();
-    let mut next: Option<&dyn Error> = Some(error);
-    while let Some(error) = next {
-        let text = error.to_string();
-        let line = text.lines().next().unwrap_or_default().to_owned();
-        if chain.last() != Some(&line) {
-            chain.push(line);
-        }
-        next = error.source();
+    match unanswered {
+        Unanswered::App(error) => cause::of(error),
+        Unanswered::Malformed(_)
+        | Unanswered::Invalid(_)
+        | Unanswered::CallerUnknown
+        | Unanswered::DeadlinePassed
+        | Unanswered::Import(..)
+        | Unanswered::Panicked => format!("{unanswered:?}"),
     }
-    chain.join(": ")
 }
 
 #[cfg(test)]

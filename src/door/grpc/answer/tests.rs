@@ -9,7 +9,7 @@ use crate::domain::ids::{PersonId, RegionCode, RequestId, StayId};
 use crate::domain::ledger::Entry;
 use crate::domain::money::{Fen, Rate};
 use crate::domain::record::{Body, Header, Record};
-use crate::domain::verdict::{COLUMNS, IdentityUsed};
+use crate::domain::verdict::{Action, COLUMNS, IdentityUsed};
 
 /// The same, as the generated code has it: what is written must be what it would encode.
 mod generated {
@@ -167,7 +167,7 @@ mod generated {
         let clause = package.clause(*clause).ok_or_else(lost)?;
         Ok(wire::Step {
             layer,
-            action: action_word(*action).to_owned(),
+            action: action.word().to_owned(),
             clause: clause.name.clone(),
             base_fen: base.get(),
             rate: rate.map_or(String::new(), |rate| rate.to_string()),

@@ -1,8 +1,8 @@
-use super::super::convert::InvalidReason;
+use super::super::field::InvalidReason;
 use super::*;
 use crate::app::Refusal;
 use crate::domain::bill::{BillFault, Faulty};
-use crate::domain::ids::SettlementId;
+use crate::domain::ids::{LineId, SettlementId};
 use crate::domain::verdict::Reason;
 
 /// Walks an enum by naming the next of each variant: a new one does not compile until it has its place here.
@@ -57,6 +57,7 @@ fn codes() -> Vec<&'static str> {
     let invalid = walk!(
         InvalidReason,
         Missing,
+        WrongType,
         TooLong,
         NotPlain,
         ValueUnknown,
@@ -86,6 +87,14 @@ fn codes() -> Vec<&'static str> {
         LIST_DATED_AHEAD,
         LIST_OLDER,
         IMPORT_ELSEWHERE,
+        NOT_JSON,
+        METHOD_NOT_TAKEN,
+        MESSAGE_TOO_LARGE,
+        MESSAGE_LATE,
+        TRANSACTION_UNKNOWN,
+        NOT_SIGNED_IN,
+        REFERRAL_UNSAID,
+        QUOTE_MOVED,
     ];
     let reasons = reasons.into_iter().map(Reason::code);
     let faults = faults.into_iter().map(BillFault::code);
@@ -113,7 +122,12 @@ fn refusals() -> Vec<Refusal> {
             | Refusal::ReversesAReversal
             | Refusal::AlreadyReversed(_)
             | Refusal::NotNewest(_)
-            | Refusal::PersonUnknown => {}
+            | Refusal::PersonUnknown
+            | Refusal::StayUnknown
+            | Refusal::StayCancelled
+            | Refusal::PersonDiffers
+            | Refusal::LineIdReused(_)
+            | Refusal::SignInUnknown => {}
         }
     }
     vec![
@@ -132,6 +146,11 @@ fn refusals() -> Vec<Refusal> {
         Refusal::AlreadyReversed(settlement.clone()),
         Refusal::NotNewest(settlement),
         Refusal::PersonUnknown,
+        Refusal::StayUnknown,
+        Refusal::StayCancelled,
+        Refusal::PersonDiffers,
+        Refusal::LineIdReused(LineId::new("1").unwrap()),
+        Refusal::SignInUnknown,
     ]
 }
 

@@ -4,6 +4,10 @@ use std::fmt;
 
 use jiff::civil::Date;
 
+use crate::app::normalize_credential;
+use crate::domain::ids::{IDENTITY_NUMBER_LENGTH, identity_number_is_valid};
+use crate::limits;
+
 /// A message that can not be read: the first field that does not fit, and why. Never holds the value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Invalid {
@@ -18,6 +22,8 @@ pub(crate) struct Invalid {
 pub(crate) enum InvalidReason {
     /// It is not there.
     Missing,
+    /// It is there as something else: a list where text is wanted.
+    WrongType,
     /// It has more characters than it may.
     TooLong,
     /// It has characters that do not belong there.
@@ -44,7 +50,7 @@ pub(crate) enum InvalidReason {
 
 /// Where a field is; becomes text only where it is needed.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Place {
+pub(in crate::door) enum Place {
     /// A field of the message.
     Field(&'static str),
     /// A field of one of many: the list, which one, and the field in it.
@@ -62,7 +68,7 @@ impl fmt::Display for Place {
 }
 
 impl Invalid {
-    pub(super) fn new(field: &str, reason: InvalidReason) -> Self {
+    pub(in crate::door) fn new(field: &str, reason: InvalidReason) -> Self {
         Self { field: field.to_owned(), reason }
     }
 }
@@ -79,6 +85,7 @@ impl InvalidReason {
     pub(crate) const fn code(self) -> &'static str {
         match self {
             Self::Missing => "FIELD_MISSING",
+            Self::WrongType => "FIELD_WRONG_TYPE",
             Self::TooLong => "FIELD_TOO_LONG",
             Self::NotPlain => "FIELD_NOT_PLAIN",
             Self::ValueUnknown => "VALUE_UNKNOWN",
@@ -95,12 +102,12 @@ impl InvalidReason {
 }
 
 /// Says where a reason applies.
-pub(super) fn at(place: Place) -> impl FnOnce(InvalidReason) -> Invalid {
+pub(in crate::door) fn at(place: Place) -> impl FnOnce(InvalidReason) -> Invalid {
     move |reason| Invalid { field: place.to_string(), reason }
 }
 
 /// An id, by its constructor.
-pub(super) fn id<T>(
+pub(in crate::door) fn id<T>(
     text: &str,
     longest: usize,
     make: impl FnOnce(&str) -> Option<T>,
@@ -116,7 +123,7 @@ pub(super) fn id<T>(
 }
 
 /// Nothing where nothing is said.
-pub(super) fn optional<T>(
+pub(in crate::door) fn optional<T>(
     text: &str,
     read: impl FnOnce(&str) -> Result<T, InvalidReason>,
 ) -> Result<Option<T>, InvalidReason> {
@@ -124,12 +131,32 @@ pub(super) fn optional<T>(
 }
 
 /// Text for people: any script, no control characters.
-pub(super) fn plain_text(text: &str, longest: usize) -> Result<String, InvalidReason> {
+pub(in crate::door) fn plain_text(text: &str, longest: usize) -> Result<String, InvalidReason> {
     id(text, longest, |text| (!text.chars().any(char::is_control)).then(|| text.to_owned()))
 }
 
+/// A credential's number as it is hashed: normalised, and where it is an identity number with a check digit that fits.
+pub(in crate::door) fn credential_number(
+    number: &str,
+    is_identity_number: bool,
+) -> Result<String, InvalidReason> {
+    let normalized = normalize_credential(number);
+    id(&normalized, limits::CREDENTIAL_LENGTH_MAX, |text| {
+        text.bytes().all(|byte| byte.is_ascii_graphic()).then_some(())
+    })?;
+    if is_identity_number && !identity_number_is_valid(&normalized) {
+        // A digit left out or typed twice is looked for elsewhere than a wrong one.
+        return Err(if normalized.chars().count() == IDENTITY_NUMBER_LENGTH {
+            InvalidReason::CheckDigit
+        } else {
+            InvalidReason::IdentityLength
+        });
+    }
+    Ok(normalized)
+}
+
 /// A calendar date, `2024-06-30` and nothing else.
-pub(super) fn date(text: &str) -> Result<Date, InvalidReason> {
+pub(in crate::door) fn date(text: &str) -> Result<Date, InvalidReason> {
     if text.is_empty() {
         return Err(InvalidReason::Missing);
     }
@@ -137,7 +164,7 @@ pub(super) fn date(text: &str) -> Result<Date, InvalidReason> {
 }
 
 /// A calendar date of exactly ten characters.
-pub(super) fn plain_date(text: &[u8]) -> Option<Date> {
+pub(in crate::door) fn plain_date(text: &[u8]) -> Option<Date> {
     let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = text else { return None };
     let number = |digits: &[u8]| {
         digits.iter().try_fold(0_i16, |number, digit| {
@@ -150,7 +177,7 @@ pub(super) fn plain_date(text: &[u8]) -> Option<Date> {
 }
 
 /// A decimal with at most so many decimals, by a reader that takes exactly those.
-pub(super) fn decimal(
+pub(in crate::door) fn decimal(
     text: &str,
     decimals_max: usize,
     read: impl FnOnce(&str) -> Option<i64>,

@@ -10,22 +10,32 @@ pub(crate) struct Words {
 }
 
 /// Codes of what the gateway says of itself; refusals and declines bring their own.
-pub(super) const BUSY: &str = "BUSY";
-pub(super) const DEPENDENCY_AWAY: &str = "DEPENDENCY_AWAY";
-pub(super) const OUTCOME_UNKNOWN: &str = "OUTCOME_UNKNOWN";
-pub(super) const RULES_MOVED: &str = "RULES_MOVED";
-pub(super) const INTERNAL: &str = "INTERNAL";
-pub(super) const CALLER_UNKNOWN: &str = "CALLER_UNKNOWN";
-pub(super) const DEADLINE_PASSED: &str = "DEADLINE_PASSED";
-pub(super) const STREAM_BROKEN: &str = "STREAM_BROKEN";
-pub(super) const BEGIN_MISSING: &str = "BEGIN_MISSING";
-pub(super) const BEGIN_TWICE: &str = "BEGIN_TWICE";
-pub(super) const ROW_OF_ANOTHER_KIND: &str = "ROW_OF_ANOTHER_KIND";
-pub(super) const LIST_REFUSED: &str = "LIST_REFUSED";
-pub(super) const LIST_EMPTY: &str = "LIST_EMPTY";
-pub(super) const LIST_DATED_AHEAD: &str = "LIST_DATED_AHEAD";
-pub(super) const LIST_OLDER: &str = "LIST_OLDER";
-pub(super) const IMPORT_ELSEWHERE: &str = "IMPORT_ELSEWHERE";
+pub(in crate::door) const BUSY: &str = "BUSY";
+pub(in crate::door) const DEPENDENCY_AWAY: &str = "DEPENDENCY_AWAY";
+pub(in crate::door) const OUTCOME_UNKNOWN: &str = "OUTCOME_UNKNOWN";
+pub(in crate::door) const RULES_MOVED: &str = "RULES_MOVED";
+pub(in crate::door) const INTERNAL: &str = "INTERNAL";
+pub(in crate::door) const CALLER_UNKNOWN: &str = "CALLER_UNKNOWN";
+pub(in crate::door) const DEADLINE_PASSED: &str = "DEADLINE_PASSED";
+pub(in crate::door) const STREAM_BROKEN: &str = "STREAM_BROKEN";
+pub(in crate::door) const BEGIN_MISSING: &str = "BEGIN_MISSING";
+pub(in crate::door) const BEGIN_TWICE: &str = "BEGIN_TWICE";
+pub(in crate::door) const ROW_OF_ANOTHER_KIND: &str = "ROW_OF_ANOTHER_KIND";
+pub(in crate::door) const LIST_REFUSED: &str = "LIST_REFUSED";
+pub(in crate::door) const LIST_EMPTY: &str = "LIST_EMPTY";
+pub(in crate::door) const LIST_DATED_AHEAD: &str = "LIST_DATED_AHEAD";
+pub(in crate::door) const LIST_OLDER: &str = "LIST_OLDER";
+pub(in crate::door) const IMPORT_ELSEWHERE: &str = "IMPORT_ELSEWHERE";
+
+/// Codes of the national door alone.
+pub(in crate::door) const NOT_JSON: &str = "NOT_JSON";
+pub(in crate::door) const METHOD_NOT_TAKEN: &str = "METHOD_NOT_TAKEN";
+pub(in crate::door) const MESSAGE_TOO_LARGE: &str = "MESSAGE_TOO_LARGE";
+pub(in crate::door) const MESSAGE_LATE: &str = "MESSAGE_LATE";
+pub(in crate::door) const TRANSACTION_UNKNOWN: &str = "TRANSACTION_UNKNOWN";
+pub(in crate::door) const NOT_SIGNED_IN: &str = "NOT_SIGNED_IN";
+pub(in crate::door) const REFERRAL_UNSAID: &str = "REFERRAL_UNSAID";
+pub(in crate::door) const QUOTE_MOVED: &str = "QUOTE_MOVED";
 
 /// The words of a code.
 pub(crate) fn of(code: &str) -> Words {
@@ -37,6 +47,12 @@ pub(crate) fn of(code: &str) -> Words {
         },
         |(_, zh, en)| Words { zh, en },
     )
+}
+
+/// Every code.
+#[cfg(test)]
+pub(in crate::door) fn all() -> impl Iterator<Item = &'static str> {
+    TABLE.iter().map(|(code, ..)| *code)
 }
 
 /// Code, Chinese, English.
@@ -255,7 +271,77 @@ const TABLE: &[(&str, &str, &str)] = &[
         "该人员之后还有一笔结算，请先撤销较新的一笔。",
         "The person has a newer settlement; reverse that one first.",
     ),
+    (
+        "STAY_UNKNOWN",
+        "没有该就诊编号的入院登记，请核对就诊编号，或先办理入院登记（2401）。",
+        "Nobody was admitted to this stay here; check its id, or admit the patient first.",
+    ),
+    (
+        "STAY_CANCELLED",
+        "该次入院登记已被冲正，不能再办理业务，请重新办理入院登记。",
+        "The admission to this stay was reversed; admit the patient again.",
+    ),
+    (
+        "PERSON_DIFFERS",
+        "人员编号与该次入院登记的人员不一致，请核对。",
+        "The stay was admitted for another person; check the person's number.",
+    ),
+    (
+        "LINE_ID_REUSED",
+        "该费用明细流水号已上传且内容不同，请先撤销（2302）或更换流水号。",
+        "A line of this id is there with other contents; cancel it first, or use a new id.",
+    ),
+    (
+        "SIGN_IN_UNKNOWN",
+        "没有该操作员的这个签到编号，请核对后重试。",
+        "This operator never signed in by that number; check both.",
+    ),
+    (
+        NOT_SIGNED_IN,
+        "操作员当日未签到或已签退，请先签到（9001）。",
+        "The operator is not signed in for today; sign in first.",
+    ),
+    (
+        REFERRAL_UNSAID,
+        "就医地与参保地不同，须说明转诊备案情况（exp_content 中的 referral，或医疗类别 23、24）。",
+        "Treated away from the insured region: say how the patient was referred, in exp_content or by the kind of care.",
+    ),
+    (
+        QUOTE_MOVED,
+        "预结算后情况有变，金额与预结算不同，未予结算，请重新预结算（2303）。",
+        "Something moved since the quote and the amounts differ; nothing was settled, ask for a new quote.",
+    ),
     // === Messages that can not be read ===
+    (
+        NOT_JSON,
+        "报文不是有效的 JSON 对象，请检查报文格式。",
+        "The message is no JSON object, or has a name twice; check how it is put together.",
+    ),
+    (
+        METHOD_NOT_TAKEN,
+        "只受理以 POST 方式发送的报文，请更正调用方式。",
+        "Only messages sent by POST are taken; correct how it is called.",
+    ),
+    (
+        MESSAGE_TOO_LARGE,
+        "报文过大，请分批上传费用明细。",
+        "The message is too large; send charge lines in smaller batches.",
+    ),
+    (
+        MESSAGE_LATE,
+        "报文未能在规定时间内传完，未予办理，请检查网络后重试。",
+        "The message did not arrive in time and nothing was done; check the network and send it again.",
+    ),
+    (
+        TRANSACTION_UNKNOWN,
+        "不受理该交易编号，请核对 infno。",
+        "This transaction is not taken here; check its number.",
+    ),
+    (
+        "FIELD_WRONG_TYPE",
+        "该项类型不对（例如应为文本或数字），请更正。",
+        "This field is of another type than wanted, such as a list for a text; correct it.",
+    ),
     ("FIELD_MISSING", "必填项为空，请补充。", "This field is missing; fill it in."),
     ("FIELD_TOO_LONG", "该项超过允许长度，请更正。", "This field is too long; shorten it."),
     (
