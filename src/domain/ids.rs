@@ -107,6 +107,14 @@ text_id!(
     /// Who sits at the desk. [opter]
     OperatorId, 30
 );
+text_id!(
+    /// A person's number as hospitals know it; says nothing about who it is. [psn_no]
+    PersonNumber, 30
+);
+text_id!(
+    /// An operator's signing in for a day. [sign_no]
+    SignNumber, 30
+);
 
 /// An administrative region: six digits. [insuplc_admdvs, mdtrtarea_admvs]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

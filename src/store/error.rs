@@ -127,6 +127,10 @@ pub enum Operation {
     CredentialKey,
     /// Importing rows.
     Import(String),
+    /// What the national door remembers of a hospital: doing what.
+    National(&'static str, HospitalCode),
+    /// Who a number of the national door stands for.
+    PersonNumber,
 }
 
 impl fmt::Display for Operation {
@@ -156,6 +160,8 @@ impl fmt::Display for Operation {
             Self::Publish => f.write_str("publish rule packages"),
             Self::CredentialKey => f.write_str("compare the credential key with the database's"),
             Self::Import(import) => write!(f, "import {}", Logged(import)),
+            Self::National(what, hospital) => write!(f, "{what} of hospital {hospital}"),
+            Self::PersonNumber => f.write_str("look up a person's number"),
         }
     }
 }

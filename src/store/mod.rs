@@ -12,6 +12,7 @@ mod error;
 mod find;
 pub mod import;
 mod migrate;
+pub mod national;
 mod pace;
 mod packages;
 mod persons;

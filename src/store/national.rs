@@ -1,0 +1,467 @@
+//! What the national door remembers between its calls: who signed in, stays with their charge lines, quotes, and which message
+//! asked for what. History is only added to.
+
+use jiff::civil::Date;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::ToSql;
+
+use super::error::{Operation, StoreError};
+use super::pool::Pool;
+use super::row::Reader;
+use crate::domain::bill::ChargeLine;
+use crate::domain::ids::{
+    HospitalCode, ItemCode, LineId, OperatorId, PersonId, PersonNumber, RequestId, SettlementId,
+    SignNumber, StayId,
+};
+use crate::domain::money::Fen;
+use crate::domain::standing::Scheme;
+
+const SIGN_IN: &str = include_str!("sql/national/sign_in.sql");
+const SIGN_OUT: &str = include_str!("sql/national/sign_out.sql");
+const SIGNED_IN: &str = include_str!("sql/national/signed_in.sql");
+const FIND_REQUEST: &str = include_str!("sql/national/find_request.sql");
+const ADMIT: &str = include_str!("sql/national/admit.sql");
+const DISCHARGE: &str = include_str!("sql/national/discharge.sql");
+const REVERSE_ADMISSION: &str = include_str!("sql/national/reverse_admission.sql");
+const STAY: &str = include_str!("sql/national/stay.sql");
+const FEES: &str = include_str!("sql/national/fees.sql");
+const ADD_FEES: &str = include_str!("sql/national/add_fees.sql");
+const CANCEL_FEES: &str = include_str!("sql/national/cancel_fees.sql");
+const KEEP_QUOTE: &str = include_str!("sql/national/keep_quote.sql");
+const NOTE_SETTLE: &str = include_str!("sql/national/note_settle.sql");
+const TELL_PERSON: &str = include_str!("sql/national/tell_person.sql");
+const FIND_PERSON: &str =
+    "SELECT credential_kind, credential_hash FROM national_person WHERE person_number = $1";
+const NAME: &str = "SELECT name_sealed FROM person_head WHERE bucket = $1 AND person_id = $2";
+
+/// The hospital's own key to one of its messages.
+#[derive(Clone, Copy, Debug)]
+pub struct Message<'a> {
+    /// The hospital.
+    pub hospital: &'a HospitalCode,
+    /// Its request id.
+    pub request: &'a RequestId,
+    /// SHA-256 over what it says.
+    pub body_sha256: [u8; 32],
+}
+
+/// What used up a request id outside the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Which transaction: "2401", "2402", "2601".
+    pub transaction: String,
+    /// SHA-256 over what it said; nothing where it was reversed before it was seen.
+    pub body_sha256: Option<[u8; 32]>,
+    /// The stay it is about.
+    pub stay: Option<StayId>,
+    /// What it reverses.
+    pub reverses: Option<RequestId>,
+    /// What reversed it.
+    pub reversed_by: Option<RequestId>,
+}
+
+/// Whom a number stands for: what the person showed first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// The credential's kind, as numbered in the contract.
+    pub kind: u8,
+    /// Its keyed hash.
+    pub hash: [u8; 32],
+}
+
+/// An admission.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admission {
+    /// The stay.
+    pub stay: StayId,
+    /// Whose.
+    pub person: PersonNumber,
+    /// What they showed.
+    pub shown: Shown,
+    /// The scheme, where it is named.
+    pub scheme: Option<Scheme>,
+    /// The national code of the kind of care.
+    pub care_code: String,
+    /// First day.
+    pub on: Date,
+    /// Diagnoses, principal first.
+    pub diagnoses: Vec<String>,
+}
+
+/// A discharge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Discharge {
+    /// Last day.
+    pub on: Date,
+    /// Diagnoses, principal first.
+    pub diagnoses: Vec<String>,
+}
+
+/// A stay with all that is known of it, but for its charge lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stay {
+    /// The admission.
+    pub admission: Admission,
+    /// The newest discharge.
+    pub discharge: Option<Discharge>,
+    /// Was the admission reversed?
+    pub cancelled: bool,
+    /// The settlement in force.
+    pub settlement: Option<SettlementId>,
+    /// The newest quote: the hash of its bill, and its token.
+    pub quote: Option<([u8; 32], Vec<u8>)>,
+    /// What was asked to be settled under the request id of now: the hash of the message, and that of its bill.
+    pub asked: Vec<([u8; 32], [u8; 32])>,
+}
+
+/// Keeps a person's number with what they showed, where it was not told before.
+pub async fn tell_person(
+    pool: &Pool,
+    number: &PersonNumber,
+    shown: &Shown,
+) -> Result<(), StoreError> {
+    let (kind, hash) = (i16::from(shown.kind), shown.hash.as_slice());
+    let operation = Operation::PersonNumber;
+    let connection = pool.take(&operation).await?;
+    connection.query(TELL_PERSON, &[&number.as_str(), &kind, &hash], &operation).await.map(|_| ())
+}
+
+/// Whom a number stands for, where we told it.
+pub async fn find_person(pool: &Pool, number: &PersonNumber) -> Result<Option<Shown>, StoreError> {
+    let operation = Operation::PersonNumber;
+    let connection = pool.take(&operation).await?;
+    let rows = connection.query(FIND_PERSON, &[&number.as_str()], &operation).await?;
+    let shown = |row| shown_of(&Reader { row, operation: &operation });
+    rows.first().map(shown).transpose()
+}
+
+/// A person's name as it is sealed.
+pub async fn sealed_name(pool: &Pool, person: PersonId) -> Result<Option<Vec<u8>>, StoreError> {
+    let operation = Operation::PersonNumber;
+    let connection = pool.take(&operation).await?;
+    let rows = connection.query(NAME, &[&person.bucket(), &person.get()], &operation).await?;
+    let name = |row| Reader { row, operation: &operation }.get::<Option<Vec<u8>>>("name_sealed");
+    rows.first().map_or(Ok(None), name)
+}
+
+/// Signs an operator in for a day, by the number given or by the one that is still in force. Nothing where somebody else did so at
+/// this very moment.
+pub async fn sign_in(
+    pool: &Pool,
+    (hospital, operator): (&HospitalCode, &OperatorId),
+    day: Date,
+    number: &SignNumber,
+) -> Result<Option<SignNumber>, StoreError> {
+    let operation = Operation::National("sign in an operator", hospital.clone());
+    let connection = pool.take(&operation).await?;
+    let params: [&(dyn ToSql + Sync); 4] =
+        [&hospital.as_str(), &operator.as_str(), &day, &number.as_str()];
+    let rows = connection.query(SIGN_IN, &params, &operation).await?;
+    let number = |row| Reader { row, operation: &operation }.text("sign_number", SignNumber::new);
+    rows.first().map(number).transpose()
+}
+
+/// Signs out; false where nobody signed in so.
+pub async fn sign_out(
+    pool: &Pool,
+    (hospital, operator): (&HospitalCode, &OperatorId),
+    number: &SignNumber,
+) -> Result<bool, StoreError> {
+    let operation = Operation::National("sign out an operator", hospital.clone());
+    let connection = pool.take(&operation).await?;
+    let params: [&(dyn ToSql + Sync); 3] =
+        [&hospital.as_str(), &operator.as_str(), &number.as_str()];
+    let rows = connection.query(SIGN_OUT, &params, &operation).await?;
+    counts(&rows, &operation)
+}
+
+/// Whether an operator is signed in by a number on a day.
+pub async fn is_signed_in(
+    pool: &Pool,
+    (hospital, operator): (&HospitalCode, &OperatorId),
+    number: &SignNumber,
+    day: Date,
+) -> Result<bool, StoreError> {
+    let operation = Operation::National("look up a sign-in", hospital.clone());
+    let connection = pool.take(&operation).await?;
+    let params: [&(dyn ToSql + Sync); 4] =
+        [&hospital.as_str(), &operator.as_str(), &number.as_str(), &day];
+    let rows = connection.query(SIGNED_IN, &params, &operation).await?;
+    counts(&rows, &operation)
+}
+
+fn counts(rows: &[tokio_postgres::Row], operation: &Operation) -> Result<bool, StoreError> {
+    let count = |row| Reader { row, operation }.get::<i64>("count");
+    Ok(rows.first().map(count).transpose()?.is_some_and(|count| 0 < count))
+}
+
+/// What used up a request id.
+pub async fn find_request(
+    pool: &Pool,
+    hospital: &HospitalCode,
+    request: &RequestId,
+) -> Result<Option<Request>, StoreError> {
+    let operation = Operation::FindRequest(hospital.clone(), request.clone());
+    let connection = pool.take(&operation).await?;
+    let params: [&(dyn ToSql + Sync); 2] = [&hospital.as_str(), &request.as_str()];
+    let rows = connection.query(FIND_REQUEST, &params, &operation).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let reader = Reader { row, operation: &operation };
+    let body: Option<Vec<u8>> = reader.get("body_sha256")?;
+    let body = body.map(|body| reader.parse("body_sha256", body.try_into().ok())).transpose()?;
+    Ok(Some(Request {
+        transaction: reader.get("transaction_code")?,
+        body_sha256: body,
+        stay: reader.maybe("stay_id", StayId::new)?,
+        reverses: reader.maybe("reverses_request_id", RequestId::new)?,
+        reversed_by: reader.maybe("reversed_by", RequestId::new)?,
+    }))
+}
+
+/// Admits; false where the request id is used up.
+pub async fn admit(
+    pool: &Pool,
+    message: Message<'_>,
+    admission: &Admission,
+) -> Result<bool, StoreError> {
+    let Admission { stay, person, shown, scheme, care_code, on, diagnoses } = admission;
+    let operation = Operation::National("admit to a stay", message.hospital.clone());
+    let connection = pool.take(&operation).await?;
+    let params: [&(dyn ToSql + Sync); 11] = [
+        &message.hospital.as_str(),
+        &message.request.as_str(),
+        &message.body_sha256.as_slice(),
+        &stay.as_str(),
+        &person.as_str(),
+        &i16::from(shown.kind),
+        &shown.hash.as_slice(),
+        &scheme.map(Scheme::word),
+        care_code,
+        on,
+        diagnoses,
+    ];
+    let rows = connection.query(ADMIT, &params, &operation).await?;
+    Ok(!rows.is_empty())
+}
+
+/// Discharges; false where the request id is used up.
+pub async fn discharge(
+    pool: &Pool,
+    message: Message<'_>,
+    stay: &StayId,
+    discharge: &Discharge,
+) -> Result<bool, StoreError> {
+    let Discharge { on, diagnoses } = discharge;
+    let operation = Operation::National("discharge from a stay", message.hospital.clone());
+    let connection = pool.take(&operation).await?;
+    let params: [&(dyn ToSql + Sync); 6] = [
+        &message.hospital.as_str(),
+        &message.request.as_str(),
+        &message.body_sha256.as_slice(),
+        &stay.as_str(),
+        on,
+        diagnoses,
+    ];
+    let rows = connection.query(DISCHARGE, &params, &operation).await?;
+    Ok(!rows.is_empty())
+}
+
+/// Reverses an admission, or bars its request id where it was never seen; false where either id is used up.
+pub async fn reverse_admission(
+    pool: &Pool,
+    message: Message<'_>,
+    original: &RequestId,
+    stay: Option<&StayId>,
+) -> Result<bool, StoreError> {
+    let operation = Operation::Tombstone(message.hospital.clone(), original.clone());
+    let connection = pool.take(&operation).await?;
+    let params: [&(dyn ToSql + Sync); 5] = [
+        &message.hospital.as_str(),
+        &original.as_str(),
+        &message.request.as_str(),
+        &message.body_sha256.as_slice(),
+        &stay.map(StayId::as_str),
+    ];
+    match connection.try_query(REVERSE_ADMISSION, &params).await {
+        Ok(_) => Ok(true),
+        Err(refused) if refused.code() == Some(&SqlState::UNIQUE_VIOLATION) => Ok(false),
+        Err(source) => Err(StoreError::Statement { operation, source }),
+    }
+}
+
+/// A stay, with what a request asked of it.
+pub async fn find_stay(
+    pool: &Pool,
+    hospital: &HospitalCode,
+    stay: &StayId,
+    request: Option<&RequestId>,
+) -> Result<Option<Stay>, StoreError> {
+    let operation = Operation::National("look up a stay", hospital.clone());
+    let connection = pool.take(&operation).await?;
+    let params: [&(dyn ToSql + Sync); 3] =
+        [&hospital.as_str(), &stay.as_str(), &request.map(RequestId::as_str)];
+    let rows = connection.query(STAY, &params, &operation).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    stay_of(&Reader { row, operation: &operation }, stay).map(Some)
+}
+
+fn stay_of(reader: &Reader<'_>, stay: &StayId) -> Result<Stay, StoreError> {
+    let admission = Admission {
+        stay: stay.clone(),
+        person: reader.text("person_number", PersonNumber::new)?,
+        shown: shown_of(reader)?,
+        scheme: reader.maybe("scheme", Scheme::from_word)?,
+        care_code: reader.get("care_code")?,
+        on: reader.get("admission_date")?,
+        diagnoses: reader.list("diagnosis_codes")?,
+    };
+    let discharged: Option<Date> = reader.get("discharge_date")?;
+    let discharge = match discharged {
+        Some(on) => Some(Discharge { on, diagnoses: reader.list("discharge_diagnosis_codes")? }),
+        None => None,
+    };
+    let token: Option<Vec<u8>> = reader.get("token")?;
+    let quote = match token {
+        Some(token) => Some((reader.hash("quoted_bill_sha256")?, token)),
+        None => None,
+    };
+    let hashes = |field: &'static str| -> Result<Vec<[u8; 32]>, StoreError> {
+        let hashes: Vec<Vec<u8>> = reader.list(field)?;
+        hashes.into_iter().map(|hash| reader.parse(field, hash.try_into().ok())).collect()
+    };
+    let messages = hashes("asked_message_sha256")?;
+    let asked = messages.into_iter().zip(hashes("asked_bill_sha256")?).collect();
+    Ok(Stay {
+        admission,
+        discharge,
+        cancelled: reader.get("cancelled")?,
+        settlement: reader.settlement("settlement_id")?,
+        quote,
+        asked,
+    })
+}
+
+fn shown_of(reader: &Reader<'_>) -> Result<Shown, StoreError> {
+    let kind: i16 = reader.get("credential_kind")?;
+    Ok(Shown {
+        kind: reader.parse("credential_kind", u8::try_from(kind).ok())?,
+        hash: reader.hash("credential_hash")?,
+    })
+}
+
+/// The charge lines of a stay that are not cancelled, in the order of their upload, at most so many; of those named only, where any
+/// are.
+pub async fn fees(
+    pool: &Pool,
+    (hospital, stay): (&HospitalCode, &StayId),
+    named: Option<&[&LineId]>,
+    most: usize,
+) -> Result<Vec<ChargeLine>, StoreError> {
+    let operation = Operation::National("read the charge lines", hospital.clone());
+    let connection = pool.take(&operation).await?;
+    let named = named.map(|named| texts(named.iter().copied().map(LineId::as_str)));
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let params: [&(dyn ToSql + Sync); 4] = [&hospital.as_str(), &stay.as_str(), &named, &most];
+    let rows = connection.query(FEES, &params, &operation).await?;
+    rows.iter().map(|row| fee_of(&Reader { row, operation: &operation })).collect()
+}
+
+fn fee_of(reader: &Reader<'_>) -> Result<ChargeLine, StoreError> {
+    Ok(ChargeLine {
+        id: reader.text("line_id", LineId::new)?,
+        item: reader.text("item_code", ItemCode::new)?,
+        quantity_e4: reader.get("quantity_e4")?,
+        unit_price_e6: reader.get("unit_price_e6")?,
+        amount: Fen::new(reader.get("amount_fen")?),
+        class: None,
+        refund_of: reader.maybe("refund_of_line_id", LineId::new)?,
+        charged_on: reader.get("charged_on")?,
+    })
+}
+
+/// Adds charge lines to a stay, and tells how many of them this request added, now or before: one that is there stays as it is.
+pub async fn add_fees(
+    pool: &Pool,
+    (hospital, stay): (&HospitalCode, &StayId),
+    request: &RequestId,
+    lines: &[&ChargeLine],
+) -> Result<usize, StoreError> {
+    let operation = Operation::National("add charge lines", hospital.clone());
+    let ids = texts(lines.iter().map(|line| line.id.as_str()));
+    let items = texts(lines.iter().map(|line| line.item.as_str()));
+    let numbers = |of: fn(&ChargeLine) -> i64| lines.iter().map(|line| of(line)).collect();
+    let quantities: Vec<i64> = numbers(|line| line.quantity_e4);
+    let prices: Vec<i64> = numbers(|line| line.unit_price_e6);
+    let amounts: Vec<i64> = numbers(|line| line.amount.get());
+    let refunds: Vec<Option<&str>> =
+        lines.iter().map(|line| line.refund_of.as_ref().map(LineId::as_str)).collect();
+    let days: Vec<Date> = lines.iter().map(|line| line.charged_on).collect();
+    let connection = pool.take(&operation).await?;
+    let params: [&(dyn ToSql + Sync); 10] = [
+        &hospital.as_str(),
+        &stay.as_str(),
+        &request.as_str(),
+        &ids,
+        &items,
+        &quantities,
+        &prices,
+        &amounts,
+        &refunds,
+        &days,
+    ];
+    Ok(connection.query(ADD_FEES, &params, &operation).await?.len())
+}
+
+/// Cancels charge lines of a stay, those named or all, and tells which.
+pub async fn cancel_fees(
+    pool: &Pool,
+    (hospital, stay): (&HospitalCode, &StayId),
+    request: &RequestId,
+    named: Option<&[LineId]>,
+) -> Result<Vec<LineId>, StoreError> {
+    let operation = Operation::National("cancel charge lines", hospital.clone());
+    let connection = pool.take(&operation).await?;
+    let named = named.map(|named| texts(named.iter().map(LineId::as_str)));
+    let params: [&(dyn ToSql + Sync); 4] =
+        [&hospital.as_str(), &stay.as_str(), &request.as_str(), &named];
+    let rows = connection.query(CANCEL_FEES, &params, &operation).await?;
+    let line = |row| Reader { row, operation: &operation }.text("line_id", LineId::new);
+    rows.iter().map(line).collect()
+}
+
+/// Keeps the newest quote of a stay.
+pub async fn keep_quote(
+    pool: &Pool,
+    (hospital, stay): (&HospitalCode, &StayId),
+    request: &RequestId,
+    (bill_sha256, token): (&[u8; 32], &[u8]),
+) -> Result<(), StoreError> {
+    let operation = Operation::National("keep a quote", hospital.clone());
+    let connection = pool.take(&operation).await?;
+    let params: [&(dyn ToSql + Sync); 5] =
+        [&hospital.as_str(), &stay.as_str(), &request.as_str(), &bill_sha256.as_slice(), &token];
+    connection.query(KEEP_QUOTE, &params, &operation).await.map(|_| ())
+}
+
+/// Notes which message asks to settle which bill of a stay.
+pub async fn note_settle(
+    pool: &Pool,
+    message: Message<'_>,
+    stay: &StayId,
+    bill_sha256: &[u8; 32],
+) -> Result<(), StoreError> {
+    let operation = Operation::FindRequest(message.hospital.clone(), message.request.clone());
+    let connection = pool.take(&operation).await?;
+    let params: [&(dyn ToSql + Sync); 5] = [
+        &message.hospital.as_str(),
+        &message.request.as_str(),
+        &message.body_sha256.as_slice(),
+        &bill_sha256.as_slice(),
+        &stay.as_str(),
+    ];
+    connection.query(NOTE_SETTLE, &params, &operation).await.map(|_| ())
+}
+
+fn texts<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    texts.collect()
+}
