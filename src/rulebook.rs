@@ -1,6 +1,7 @@
 //! Rule files to packages: read, checked, locked, chosen, and swapped while serving. The only place that reads rule files.
 
 pub mod cases;
+pub mod dictionary;
 pub mod explain;
 pub mod fault;
 pub mod load;
@@ -21,6 +22,7 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use crate::domain::ids::{PackageHash, RegionCode};
 use crate::domain::rules::Package;
 use crate::domain::standing::Scheme;
+use dictionary::{Dictionaries, Dictionary};
 use fault::{Fault, refused, split};
 use lock::Lock;
 
@@ -53,6 +55,7 @@ pub struct RuleBook {
     folder: PathBuf,
     examples: bool,
     current: ArcSwap<Packages>,
+    dictionaries: ArcSwap<Dictionaries>,
     locked: bool,
     warnings_at_start: usize,
     unlocked_at_start: Vec<Fault>,
@@ -151,6 +154,7 @@ impl RuleBook {
             folder: folder.to_owned(),
             examples,
             current: ArcSwap::from_pointee(packages),
+            dictionaries: ArcSwap::from_pointee(dictionary::load(folder).0),
             locked,
             warnings_at_start: warnings.len(),
             unlocked_at_start: unlocked,
@@ -180,6 +184,11 @@ impl RuleBook {
     /// The package of a hash, where it is in force now.
     pub fn by_hash(&self, hash: PackageHash) -> Option<Entry> {
         self.current.load().by_hash(hash).cloned()
+    }
+
+    /// The national interface's codes that hold in a region.
+    pub fn dictionary(&self, region: RegionCode) -> Dictionary {
+        self.dictionaries.load().of(region)
     }
 
     /// How many warnings came with the set that was loaded first.
@@ -222,6 +231,7 @@ impl RuleBook {
             self.refusals.fetch_add(1, Ordering::Relaxed);
             return Reload::Refused { errors, warnings };
         }
+        self.dictionaries.store(Arc::new(dictionary::load(&self.folder).0));
         self.current.store(Arc::new(packages));
         self.swaps.fetch_add(1, Ordering::Relaxed);
         Reload::Swapped(warnings)

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::dictionary;
 use super::fault::{Fault, Faults, refused};
 use super::lock::Lock;
 use super::parse;
@@ -40,6 +41,7 @@ pub fn load(folder: &Path, examples: bool) -> (Packages, Vec<Fault>) {
         if example { example_entries.extend(entry) } else { entries.extend(entry) }
     }
     faults.extend(among(&entries));
+    faults.extend(dictionary::load(folder).1);
     // Examples may overlap each other and the real ones; only their ids must differ.
     let (lock, lock_faults) = Lock::read(folder);
     faults.extend(lock_faults);
