@@ -7,6 +7,7 @@ mod entry;
 mod error;
 mod find;
 mod import;
+pub mod national;
 mod publish;
 mod quote;
 mod reverse;

@@ -311,7 +311,7 @@ impl App {
 }
 
 /// The items of a bill and the day of each; every pair once.
-fn items_of(claim: &Claim) -> Vec<(&ItemCode, Date)> {
+pub(super) fn items_of(claim: &Claim) -> Vec<(&ItemCode, Date)> {
     let lines = &claim.bill.lines;
     let mut items: Vec<_> = lines.iter().map(|line| (&line.item, line.charged_on)).collect();
     items.sort_unstable();
