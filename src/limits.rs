@@ -47,6 +47,21 @@ pub const REVERSAL_REASON_LENGTH_MAX: usize = 200;
 /// One message of an import. A thousand of them wait in memory for their transaction, for each list on its way in.
 pub const IMPORT_MESSAGE_BYTES_MAX: usize = 16 * 1024;
 
+/// The body of one call by the national door. Its JSON is several times as wide as our messages; so charge lines come in batches.
+pub const NATIONAL_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Charge lines in one batch. Hospitals send a hundred at a time.
+pub const NATIONAL_FEE_ROWS_MAX: usize = 1_000;
+
+/// A charge line in the national interface's JSON, with every field at its widest.
+pub const NATIONAL_FEE_ROW_BYTES_MAX: usize = 3 * 1024;
+
+/// How deep a national message's values may lie in each other; the standard's have four.
+pub const NATIONAL_DEPTH_MAX: usize = 16;
+
+/// What the national answer has room for in the steps of one layer, `setl_proc_info`.
+pub const NATIONAL_STEPS_LENGTH_MAX: usize = 4_000;
+
 // === Time ===
 
 /// How long a billing desk waits for us. Past this its system treats the outcome as unknown.
@@ -54,6 +69,15 @@ pub const RESPONSE_MAX: Duration = Duration::from_millis(2_000);
 
 /// How long a call waits for a database connection before it is refused as overload.
 pub const POOL_WAIT_MAX: Duration = Duration::from_millis(250);
+
+/// How long a national message may take to arrive once its head has.
+pub const NATIONAL_BODY_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Until when work on a national call may begin: hospital systems wait half a minute at least.
+pub const NATIONAL_BEGIN_MAX: Duration = Duration::from_millis(7_000);
+
+/// When a national call is answered at the latest: where it is not known what becomes of it, that is said.
+pub const NATIONAL_ANSWER_MAX: Duration = Duration::from_millis(9_000);
 
 /// How long one statement on the path of a settlement may run. Two of them and the wait fit in [`RESPONSE_MAX`].
 pub const STATEMENT_TIMEOUT: Duration = Duration::from_millis(800);
@@ -146,6 +170,9 @@ pub const DECIDE_ATTEMPTS_MAX: usize = 16;
 /// Client connections at once. A hospital's interface server keeps a few; a province has some thousand hospitals.
 pub const CONNECTIONS_MAX: usize = 4_096;
 
+/// National calls at once. Each holds its message in memory, and the database is kept busy by far fewer.
+pub const NATIONAL_CALLS_MAX: usize = 256;
+
 /// Calls at once on one connection.
 pub const STREAMS_PER_CONNECTION_MAX: u32 = 256;
 
@@ -168,6 +195,9 @@ pub const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
 
 /// How long it may take to answer.
 pub const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the HTTP server waits after a connection that could not be accepted.
+pub const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
 /// How long accepted calls may finish once we are told to stop. Then whatever is left is cut off: it either committed, and
 /// the hospital can ask for it, or it did not.
@@ -231,6 +261,16 @@ const _: () = assert!(
     POOL_WAIT_MAX.as_millis() + 2 * STATEMENT_TIMEOUT.as_millis() < RESPONSE_MAX.as_millis(),
     "waiting for a connection, reading and committing end before the desk gives up",
 );
+const _: () = assert!(
+    NATIONAL_FEE_ROWS_MAX * NATIONAL_FEE_ROW_BYTES_MAX < NATIONAL_BODY_BYTES_MAX,
+    "the widest batch of charge lines fits in a body",
+);
+const _: () = assert!(
+    NATIONAL_BEGIN_MAX.as_millis() + POOL_WAIT_MAX.as_millis() + 2 * STATEMENT_TIMEOUT.as_millis()
+        < NATIONAL_ANSWER_MAX.as_millis(),
+    "what was begun in time ends before it is given up",
+);
+const _: () = assert!(NATIONAL_ANSWER_MAX.as_millis() < DRAIN_MAX.as_millis());
 const _: () = assert!(LOCK_TIMEOUT.as_millis() < STATEMENT_TIMEOUT.as_millis());
 const _: () = assert!(CONNECT_TIMEOUT.as_millis() < RESPONSE_MAX.as_millis());
 const _: () = assert!(RESPONSE_MAX.as_millis() < IDLE_IN_TRANSACTION_TIMEOUT.as_millis());

@@ -1,4 +1,4 @@
-//! The gRPC server around the typed services: connections, TLS, health, reflection, and an end that always comes.
+//! The servers around the doors: gRPC with TLS, health and reflection, and plain HTTP; and an end that always comes.
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -53,6 +53,8 @@ pub enum ServeError {
     Reflection(#[source] tonic_reflection::server::Error),
     #[error("serve")]
     Serve(#[source] tonic::transport::Error),
+    #[error("serve HTTP")]
+    Http(#[source] std::io::Error),
 }
 
 /// What a server needs besides its services.
@@ -127,6 +129,27 @@ pub async fn serve(services: Services, serving: Serving<'_>) -> Result<Drained, 
     }
 }
 
+/// The same for a router over plain HTTP, which is for loopback: it too takes no new calls once it is told to stop, lets accepted
+/// ones finish, and ends after `drain_max` at the latest.
+pub async fn serve_http(
+    router: axum::Router,
+    listener: TcpListener,
+    stop: CancellationToken,
+    drain_max: Duration,
+) -> Result<Drained, ServeError> {
+    let room = Arc::new(Semaphore::new(limits::CONNECTIONS_MAX));
+    let told = stop.clone().cancelled_owned();
+    let served = axum::serve(Capped { listener, room }, router).with_graceful_shutdown(told);
+    let capped = async {
+        stop.cancelled().await;
+        tokio::time::sleep(drain_max).await;
+    };
+    tokio::select! {
+        served = served.into_future() => served.map(|()| Drained::Whole).map_err(ServeError::Http),
+        () = capped => Ok(Drained::CutOff),
+    }
+}
+
 fn http2(builder: Server) -> Server {
     builder
         .http2_keepalive_interval(Some(limits::KEEP_ALIVE_INTERVAL))
@@ -155,29 +178,56 @@ async fn report(health: &HealthReporter, names: &[&'static str], status: Serving
 /// Accepts at most [`limits::CONNECTIONS_MAX`] connections; one more is closed at once, since to leave it waiting would
 /// look like an outage.
 fn incoming(listener: TcpListener) -> impl Stream<Item = std::io::Result<Connection>> {
-    let room = Arc::new(Semaphore::new(limits::CONNECTIONS_MAX));
-    futures_util::stream::unfold(listener, move |listener| {
-        let room = Arc::clone(&room);
-        async move {
-            loop {
-                let stream = match listener.accept().await {
-                    Ok((stream, _)) => stream,
-                    // Out of file handles, or gone before we looked: tonic goes on to the next.
-                    Err(error) => return Some((Err(error), listener)),
-                };
-                let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
-                    tracing::warn!(
-                        connections_max = limits::CONNECTIONS_MAX,
-                        "Closed a connection: there are as many as we take",
-                    );
-                    continue;
-                };
-                // Answers are small and awaited at a desk.
-                stream.set_nodelay(true).ok();
-                return Some((Ok(Connection { stream, _permit: permit }), listener));
+    let capped = Capped { listener, room: Arc::new(Semaphore::new(limits::CONNECTIONS_MAX)) };
+    futures_util::stream::unfold(capped, |capped| async move {
+        // Out of file handles, or gone before we looked: tonic goes on to the next.
+        let accepted = capped.next().await;
+        Some((accepted.map(|(connection, _)| connection), capped))
+    })
+}
+
+/// A listener with room for so many connections at once.
+struct Capped {
+    listener: TcpListener,
+    room: Arc<Semaphore>,
+}
+
+impl Capped {
+    /// The next connection that there is room for.
+    async fn next(&self) -> std::io::Result<(Connection, SocketAddr)> {
+        loop {
+            let (stream, address) = self.listener.accept().await?;
+            let Ok(permit) = Arc::clone(&self.room).try_acquire_owned() else {
+                tracing::warn!(
+                    connections_max = limits::CONNECTIONS_MAX,
+                    "Closed a connection: there are as many as we take",
+                );
+                continue;
+            };
+            // Answers are small and awaited at a desk.
+            stream.set_nodelay(true).ok();
+            return Ok((Connection { stream, _permit: permit }, address));
+        }
+    }
+}
+
+impl axum::serve::Listener for Capped {
+    type Io = Connection;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Connection, SocketAddr) {
+        loop {
+            match self.next().await {
+                Ok(accepted) => return accepted,
+                // Out of file handles: some come back as calls end.
+                Err(_) => tokio::time::sleep(limits::ACCEPT_AGAIN).await,
             }
         }
-    })
+    }
+
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
 }
 
 /// A connection that counts as long as it lives.

@@ -2,5 +2,6 @@
 mod cause;
 mod field;
 pub mod grpc;
+pub mod national;
 pub mod wire;
 mod words;

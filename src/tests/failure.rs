@@ -17,8 +17,10 @@ use crate::drill::{Desk, plain_bill, reason, settled};
 use crate::folder::Folder;
 use crate::gateway::{Gateway, PACKAGE, bill, publish, write_package};
 use crate::harness::{Database, connect, roomy};
+use crate::national_desk::Patient;
 use crate::proxy::{Cut, Proxy};
 use crate::server::{Process, onestop};
+use crate::{national, national_desk};
 
 const DESKS: usize = 8;
 const BILLS_EACH: usize = 25;
@@ -272,6 +274,48 @@ async fn a_connection_cut_around_a_commit_leaves_one_truth_to_ask_for() {
         panic!("{again:?}")
     };
     assert_eq!(told, undone);
+    assert_eq!(check_integrity(&direct.database.pool).await.unwrap(), []);
+}
+
+/// By the national door too it is said that an outcome is not known, and who asks or sends again is told the truth.
+#[tokio::test]
+async fn a_national_call_whose_end_is_not_known_is_no_failure() {
+    let direct = Gateway::bare().await;
+    let proxy = Proxy::start(&direct.database.config).await;
+    let gateway = behind(&proxy, &direct).await;
+    gateway.furnish().await;
+    let door = national::Door::open(&gateway, false).await;
+    let id = national::id;
+    let psn_no = national_desk::find(&door, 0, 1).await;
+    let admission = || national_desk::admission(&psn_no);
+    proxy.cut(&id(2), Cut::answer_to(1));
+    assert_eq!(door.code("2401", &id(2), admission()).await, "OS-SYS-003");
+    assert!(proxy.has_cut());
+    let admitted = door.done("2401", &id(2), admission()).await;
+    let stays = "SELECT count(*) FROM national_stay";
+    let stays = direct.database.owner().await.query_one(stays, &[]).await.unwrap();
+    assert_eq!(stays.get::<_, i64>(0), 1, "admitted once");
+    let mdtrt_id = admitted["result"]["mdtrt_id"].as_str().unwrap().to_owned();
+    let patient = Patient { psn_no: psn_no.clone(), mdtrt_id };
+    door.done("2301", &id(3), patient.fees(&national_desk::standard_fees())).await;
+
+    // Who sits at the desk is only told to the database by the commit itself.
+    let settle = |number: usize| {
+        let mut message = national::envelope("2304", &id(number), patient.to_settle("36000.00"));
+        message["opter"] = serde_json::json!("desk-at-the-cut");
+        message
+    };
+    let by_message = |number: usize| serde_json::json!({"data": {"psn_no": patient.psn_no, "msgid": id(number)}});
+    for (number, cut) in [(4, Cut::before(1)), (5, Cut::answer_to(1))] {
+        proxy.cut("desk-at-the-cut", cut);
+        let told = door.post_envelope(settle(number)).await;
+        assert_eq!(national::code_of(&told), "OS-SYS-003", "{told}");
+        assert!(proxy.has_cut());
+    }
+    assert_eq!(door.code("5203", &id(6), by_message(4)).await, "OS-REF-009");
+    let found = door.done("5203", &id(7), by_message(5)).await;
+    assert_eq!(door.post_envelope(settle(5)).await["output"], found);
+    assert_eq!(national::code_of(&door.post_envelope(settle(4)).await), "OS-REF-004");
     assert_eq!(check_integrity(&direct.database.pool).await.unwrap(), []);
 }
 

@@ -182,8 +182,14 @@ impl Gateway {
     /// The same, with two hospitals, four items and three persons: the first with low income, the third insured elsewhere.
     pub(crate) async fn start() -> Self {
         let gateway = Self::bare().await;
-        gateway.take(registry::RowKind::Hospital, hospitals()).await;
-        gateway.take(registry::RowKind::Catalogue, items()).await;
+        gateway.furnish().await;
+        gateway
+    }
+
+    /// Registers those hospitals, items and persons.
+    pub(crate) async fn furnish(&self) {
+        self.take(registry::RowKind::Hospital, hospitals()).await;
+        self.take(registry::RowKind::Catalogue, items()).await;
         let persons = (0..3).map(|number| {
             registry::import_row::Row::Person(registry::PersonRow {
                 identity_number: identity_number(number),
@@ -191,7 +197,7 @@ impl Gateway {
                 ..registry::PersonRow::default()
             })
         });
-        gateway.take(registry::RowKind::Person, persons.collect()).await;
+        self.take(registry::RowKind::Person, persons.collect()).await;
         let coverage = (0..3).map(|number| {
             let region = if number == 2 { "110000" } else { "520200" };
             registry::import_row::Row::Coverage(registry::CoverageRow {
@@ -202,9 +208,8 @@ impl Gateway {
                 ..registry::CoverageRow::default()
             })
         });
-        gateway.take(registry::RowKind::Coverage, coverage.collect()).await;
-        gateway.grant_low_income(0).await;
-        gateway
+        self.take(registry::RowKind::Coverage, coverage.collect()).await;
+        self.grant_low_income(0).await;
     }
 
     /// Grants a person low income for the year, as the bureau's list does.

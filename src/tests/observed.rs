@@ -12,6 +12,8 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
 use crate::gateway::{Gateway, HOSPITAL, NAMES, bill, identity_number};
+use crate::national::{self, Door};
+use crate::national_desk::{self, Patient};
 
 /// Everything that was logged, spans included.
 #[derive(Clone, Default)]
@@ -70,10 +72,8 @@ async fn use_numbers_as_ids(desk: &mut SettlementServiceClient<Channel>) {
     desk.reverse(reverse).await.unwrap();
 }
 
-/// On one thread, so that what the server's tasks log is seen too.
-#[tokio::test(flavor = "current_thread")]
-async fn a_call_is_one_span_tree_with_ids_and_without_personal_data() {
-    let seen = Seen::default();
+/// Sees everything of this thread from now on, until both are dropped.
+fn look(seen: &Seen) -> (tracing::Dispatch, tracing::subscriber::DefaultGuard) {
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::TRACE)
         .with_span_events(FmtSpan::FULL)
@@ -81,8 +81,62 @@ async fn a_call_is_one_span_tree_with_ids_and_without_personal_data() {
         .with_writer(seen.clone())
         .finish();
     // With one subscriber only, what another test's thread meets first would be switched off for us too.
-    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
-    let guard = tracing::subscriber::set_default(subscriber);
+    let second = tracing::Dispatch::new(tracing_subscriber::registry());
+    (second, tracing::subscriber::set_default(subscriber))
+}
+
+/// A hospital system that uses its patients' numbers as ids, and writes names where none belong.
+#[tokio::test(flavor = "current_thread")]
+async fn a_national_call_is_logged_by_its_ids_and_without_personal_data() {
+    let seen = Seen::default();
+    let guard = look(&seen);
+    let gateway = Gateway::start().await;
+    let door = Door::open(&gateway, false).await;
+    let psn_no = national_desk::find(&door, 0, 1).await;
+    let [admission, line, message, undone] = [5, 6, 7, 8].map(identity_number);
+    let mut input = national_desk::admission(&psn_no);
+    input["mdtrtinfo"]["coner_name"] = NAMES[0].into();
+    let result = door.done("2401", &admission, input).await["result"].take();
+    let mdtrt_id = result["mdtrt_id"].as_str().unwrap().to_owned();
+    let patient = Patient { psn_no, mdtrt_id };
+    door.done("2301", &national::id(2), patient.fees(&[(&line, "A01", 900)])).await;
+    let reused = patient.fees(&[(&line, "A01", 901)]);
+    assert_eq!(door.code("2301", &national::id(3), reused).await, "OS-REF-017");
+    let mut named = patient.to_settle("900.00");
+    named["data"]["exp_content"] = format!("{{\"facts\":{{\"{}\":[]}}}}", NAMES[1]).into();
+    assert_eq!(door.code("2303", &national::id(4), named).await, "OS-INP-005");
+    let mut settle = national::envelope("2304", &message, patient.to_settle("900.00"));
+    settle["opter"] = identity_number(9).into();
+    settle["opter_name"] = NAMES[2].into();
+    let settled = door.post_envelope(settle).await["output"]["setlinfo"].take();
+    let undo = serde_json::json!({"data": {"psn_no": patient.psn_no, "omsgid": message, "oinfno": "2304"}});
+    door.done_without_output("2601", &undone, undo).await;
+    let wrong = national::envelope(&identity_number(4), NAMES[0], serde_json::json!({}));
+    door.post_envelope(wrong).await;
+    drop(guard);
+
+    let text = seen.text();
+    for secret in (0..10).map(identity_number).chain(NAMES.map(str::to_owned)) {
+        let telling: String = secret.chars().take(17).collect();
+        assert!(!text.contains(&telling), "a log shows {telling}");
+    }
+    let closed = text
+        .lines()
+        .find(|line| line.contains("national::call: close") && line.contains("\"2304\""))
+        .expect("the call's span was closed");
+    let settlement = settled["setl_id"].as_str().unwrap();
+    for part in [settlement, "verdict=\"settled\"", HOSPITAL, "request.id=520201**********"] {
+        assert!(closed.contains(part), "{part} is not in {closed}");
+    }
+    let refused = text.lines().find(|line| line.contains("LINE_ID_REUSED")).unwrap();
+    assert!(refused.contains("call{") && refused.contains("transaction=\"2301\""), "{refused}");
+}
+
+/// On one thread, so that what the server's tasks log is seen too.
+#[tokio::test(flavor = "current_thread")]
+async fn a_call_is_one_span_tree_with_ids_and_without_personal_data() {
+    let seen = Seen::default();
+    let guard = look(&seen);
 
     let gateway = Gateway::start().await;
     let mut desk = gateway.desk.clone();

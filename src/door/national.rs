@@ -1,0 +1,50 @@
+//! The national JSON door: hospital systems POST the national envelope to any path, and every answer is an envelope.
+//!
+//! It decides nothing, and speaks of nobody: no value of a message is ever logged; ids and codes are. What it takes beyond the
+//! standard, and where it is narrower, is in `src/door/national/README.md`.
+
+mod call;
+mod care;
+mod codes;
+mod envelope;
+mod fault;
+mod fees;
+mod input;
+mod json;
+mod output;
+mod person;
+mod query;
+mod settle;
+mod sign;
+mod signature;
+mod stay;
+mod transactions;
+
+use std::sync::Arc;
+
+use super::field;
+use super::words;
+use crate::app::{App, Caller, CallerKind};
+
+/// The word of this door in records.
+const DOOR: &str = "national";
+
+/// What can be set of this door.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Who is calling.
+    pub caller: Caller,
+    /// Must an operator have signed in (9001) for whatever else they ask?
+    pub sign_in_needed: bool,
+}
+
+/// The caller of a development server, as configured.
+pub fn development_caller(name: &str) -> Caller {
+    Caller { name: name.to_owned(), kind: CallerKind::Development, door: DOOR, deadline: None }
+}
+
+/// What answers, to be served over HTTP.
+pub fn router(app: &Arc<App>, settings: Settings) -> axum::Router {
+    let door = call::Door::new(Arc::clone(app), settings);
+    axum::Router::new().fallback(call::arrive).with_state(Arc::new(door))
+}

@@ -1,0 +1,232 @@
+//! What every call has in common: its arrival over HTTP, its limits, its span, and that whatever comes is answered by an envelope.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::response::Response;
+use bytes::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
+
+use super::envelope::{self, Answered, Envelope};
+use super::fault::Fault;
+use super::json::{self, Json};
+use super::transactions::{self, Call, Done};
+use super::{Settings, words};
+use crate::app::{App, Caller, Now};
+use crate::domain::ids::RegionCode;
+use crate::limits;
+use crate::telemetry::sampling;
+
+/// Stands for a transaction that could not be read.
+const UNREAD: &str = "?";
+
+/// What answers all calls.
+#[derive(Debug)]
+pub(super) struct Door {
+    app: Arc<App>,
+    settings: Settings,
+    room: Arc<Semaphore>,
+    sequence: AtomicU64,
+}
+
+/// What is known of a message before it can be read as a whole.
+#[derive(Debug, Default)]
+struct Seen {
+    region: Option<RegionCode>,
+    transaction: Option<String>,
+}
+
+impl Door {
+    pub(super) fn new(app: Arc<App>, settings: Settings) -> Self {
+        // Begins where the clock is, so that two gateways, or one that was started again, count from different places.
+        let sequence = AtomicU64::new(app.now().at.as_microsecond().cast_unsigned());
+        let room = Arc::new(Semaphore::new(limits::NATIONAL_CALLS_MAX));
+        Self { app, settings, room, sequence }
+    }
+
+    /// Reads a request as far as a message that can be done, with its place among those that are.
+    async fn read(
+        &self,
+        request: Request,
+        seen: &mut Seen,
+    ) -> Result<(Envelope, OwnedSemaphorePermit), Fault> {
+        if request.method() != Method::POST {
+            return Err(Fault::Plain(words::METHOD_NOT_TAKEN));
+        }
+        let permit = Arc::clone(&self.room).try_acquire_owned();
+        let permit = permit.map_err(|_| Fault::Plain(words::BUSY))?;
+        let body = body(request).await?;
+        let Some(Json::Object(message)) = json::read(&body) else {
+            return Err(Fault::Plain(words::NOT_JSON));
+        };
+        seen.region = envelope::region_of(&message);
+        seen.transaction = envelope::transaction_of(&message);
+        Ok((envelope::read(message)?, permit))
+    }
+
+    /// Does what a message asks. Whatever is said of it in the log stands in the call's span.
+    async fn run(
+        self: &Arc<Self>,
+        envelope: Envelope,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<Done, Fault> {
+        let door = Arc::clone(self);
+        let deadline = Instant::now().checked_add(limits::NATIONAL_BEGIN_MAX);
+        let caller = Caller { deadline, ..self.settings.caller.clone() };
+        let span = span_of(&caller, &envelope);
+        let transaction = known(&envelope.transaction).to_owned();
+        let work = async move {
+            let _permit = permit;
+            let call = Call { app: &door.app, caller: &caller, envelope: &envelope };
+            let answered = transactions::answer(call, &door.settings).await;
+            let outcome = match &answered {
+                Ok(done) => done.outcome,
+                Err(fault) => fault.outcome(),
+            };
+            Span::current().record("verdict", outcome);
+            if let Err(fault) = &answered {
+                fault.log(known(&envelope.transaction));
+            }
+            answered
+        };
+        let ended = to_its_end(work.instrument(span.clone())).await;
+        ended.unwrap_or_else(|fault| {
+            span.in_scope(|| fault.log(&transaction));
+            Err(fault)
+        })
+    }
+
+    fn respond(&self, received: &Now, seen: &Seen, answered: Result<Done, Fault>) -> Response {
+        let sequence = self.sequence.fetch_add(1, Ordering::Relaxed);
+        let reference = envelope::reference(seen.region, received, sequence);
+        let (status, answered) = match answered {
+            Ok(Done { output, warning, outcome: _ }) => {
+                (StatusCode::OK, Answered::Done { output, warning })
+            }
+            Err(fault) => {
+                let told = fault.told();
+                (told.status, Answered::Refused(told))
+            }
+        };
+        let envelope = envelope::answer(reference, (received, &self.app.now()), answered);
+        let mut response = Response::new(Body::from(envelope.to_string()));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        let json = HeaderValue::from_static("application/json; charset=utf-8");
+        headers.insert(CONTENT_TYPE, json);
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            // In whole seconds; what is shorter counts as one.
+            let seconds = limits::RETRY_WHEN_BUSY.as_secs().max(1);
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+/// Answers whatever comes.
+pub(super) async fn arrive(State(door): State<Arc<Door>>, request: Request) -> Response {
+    let received = door.app.now();
+    let mut seen = Seen::default();
+    let answered = match door.read(request, &mut seen).await {
+        Ok((envelope, permit)) => door.run(envelope, permit).await,
+        Err(fault) => {
+            fault.log(seen.transaction.as_deref().unwrap_or(UNREAD));
+            Err(fault)
+        }
+    };
+    door.respond(&received, &seen, answered)
+}
+
+/// Runs work to its end, also when the hospital goes away or is told that the end is not known yet: a commit is never cut in the
+/// middle. A panic is this call's alone. The error is that it gave no answer, and why.
+async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> Result<T, Fault> {
+    match tokio::time::timeout(limits::NATIONAL_ANSWER_MAX, tokio::spawn(work)).await {
+        Ok(Ok(answered)) => Ok(answered),
+        Ok(Err(_)) => Err(Fault::Panicked),
+        Err(_) => Err(Fault::Late),
+    }
+}
+
+/// The whole body, while it is not too large and comes in time.
+async fn body(request: Request) -> Result<Bytes, Fault> {
+    let length = request.headers().get(CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let most = limits::NATIONAL_BODY_BYTES_MAX;
+    if length.is_some_and(|length| usize::try_from(length).map_or(true, |length| most < length)) {
+        return Err(Fault::Plain(words::MESSAGE_TOO_LARGE));
+    }
+    let read = to_bytes(request.into_body(), most);
+    match tokio::time::timeout(limits::NATIONAL_BODY_WAIT_MAX, read).await {
+        Ok(Ok(body)) => Ok(body),
+        // Or it broke off half way, and then nobody is there to read why.
+        Ok(Err(_)) => Err(Fault::Plain(words::MESSAGE_TOO_LARGE)),
+        Err(_) => Err(Fault::Plain(words::MESSAGE_LATE)),
+    }
+}
+
+/// The root span of a call. Logs show it in any case; the exporter sees those that are traced.
+fn span_of(caller: &Caller, envelope: &Envelope) -> Span {
+    macro_rules! call {
+        ($($target:tt)*) => {
+            tracing::info_span!(
+                $($target)*
+                "call",
+                otel.name = "national",
+                otel.kind = "server",
+                transaction = known(&envelope.transaction),
+                caller.name = caller.name.as_str(),
+                hospital.code = %envelope.hospital.logged(),
+                request.id = %envelope.request.logged(),
+                settlement.id = Empty,
+                verdict = Empty,
+            )
+        };
+    }
+    if sampling::is_exporting() && sampling::is_traced(None) {
+        call!(target: sampling::TRACED,)
+    } else {
+        call!()
+    }
+}
+
+/// The number of a transaction; whatever else somebody wrote there is not logged.
+fn known(transaction: &str) -> &str {
+    let plain = transaction.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if plain { transaction } else { UNREAD }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_call_that_breaks_down_is_answered() {
+        let broken = to_its_end(async { panic!("of this call alone") });
+        assert!(matches!(broken.await, Err::<(), _>(Fault::Panicked)));
+    }
+
+    #[tokio::test]
+    async fn work_whose_hospital_has_gone_runs_to_its_end() {
+        let ((end, to_end), (ended, has_ended)) = (oneshot::channel(), oneshot::channel());
+        let work = async move {
+            to_end.await.unwrap();
+            ended.send(()).unwrap();
+        };
+        let mut running = Box::pin(to_its_end(work));
+        assert!(futures_util::poll!(&mut running).is_pending());
+        drop(running);
+        end.send(()).unwrap();
+        has_ended.await.unwrap();
+    }
+}

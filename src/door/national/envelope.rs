@@ -1,0 +1,282 @@
+//! The national envelope: one table of its fields is the validator, and what the tests are made of.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::DateTime;
+use serde_json::{Map, Value};
+
+use super::fault::{Fault, Told};
+use super::field::{Invalid, InvalidReason};
+use super::json::{Json, Object};
+use crate::app::{Now, shanghai};
+use crate::domain::ids::{HospitalCode, OperatorId, RegionCode, RequestId, SignNumber};
+
+/// A field of the envelope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Field {
+    /// Its name.
+    pub(super) name: &'static str,
+    /// The most characters it may have.
+    pub(super) longest: usize,
+    /// Must it be there?
+    pub(super) needed: bool,
+    /// What it holds.
+    pub(super) kind: Kind,
+}
+
+/// What a field holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Visible ASCII without spaces.
+    Id,
+    /// Any script, no control characters.
+    Text,
+    /// Six digits.
+    Region,
+    /// `2024-06-30 09:30:00`.
+    Time,
+    /// One of these.
+    OneOf(&'static [&'static str]),
+    /// What the transaction is told.
+    Input,
+}
+
+const fn needed(name: &'static str, longest: usize, kind: Kind) -> Field {
+    Field { name, longest, needed: true, kind }
+}
+
+const fn optional(name: &'static str, longest: usize, kind: Kind) -> Field {
+    Field { name, longest, needed: false, kind }
+}
+
+/// All of them, in the order in which they are looked at. What else there is is not looked at.
+pub(super) const FIELDS: &[Field] = &[
+    needed("infno", 5, Kind::Id),
+    needed("msgid", 30, Kind::Id),
+    needed("mdtrtarea_admvs", 6, Kind::Region),
+    // Needed where the input names a person.
+    optional("insuplc_admdvs", 6, Kind::Region),
+    needed("recer_sys_code", 10, Kind::Text),
+    optional("dev_no", 100, Kind::Text),
+    optional("dev_safe_info", 2_000, Kind::Text),
+    optional("cainfo", 1_024, Kind::Text),
+    optional("signtype", 10, Kind::Text),
+    needed("infver", 6, Kind::Id),
+    needed("opter_type", 3, Kind::OneOf(&["1", "2", "3"])),
+    needed("opter", 30, Kind::Id),
+    needed("opter_name", 50, Kind::Text),
+    needed("inf_time", 19, Kind::Time),
+    needed("fixmedins_code", 12, Kind::Id),
+    needed("fixmedins_name", 200, Kind::Text),
+    optional("sign_no", 30, Kind::Id),
+    optional("fixmedins_soft_fcty", 200, Kind::Text),
+    // Encrypted bodies are not taken yet.
+    optional("enc_type", 10, Kind::OneOf(&[])),
+    needed("input", 0, Kind::Input),
+];
+
+/// A message that can be looked at.
+#[derive(Debug)]
+pub(super) struct Envelope {
+    /// Which transaction. [infno]
+    pub(super) transaction: String,
+    /// The hospital's key. [msgid]
+    pub(super) request: RequestId,
+    /// [mdtrtarea_admvs]
+    pub(super) treatment: RegionCode,
+    /// [insuplc_admdvs]
+    pub(super) insured: Option<RegionCode>,
+    /// [opter]
+    pub(super) operator: OperatorId,
+    /// [fixmedins_code]
+    pub(super) hospital: HospitalCode,
+    /// [sign_no]
+    pub(super) sign: Option<SignNumber>,
+    /// What the transaction is told.
+    pub(super) input: Object,
+}
+
+/// Reads an envelope, or names the first field that does not fit.
+pub(super) fn read(mut message: Object) -> Result<Envelope, Fault> {
+    let mut texts: BTreeMap<&str, String> = BTreeMap::new();
+    for field in FIELDS {
+        let text =
+            check(field, message.get(field.name)).map_err(|reason| of(field.name, reason))?;
+        texts.insert(field.name, text.to_owned());
+    }
+    let Some(Json::Object(input)) = message.remove("input") else {
+        return Err(of("input", InvalidReason::WrongType));
+    };
+    let text = |name: &str| texts.get(name).map(String::as_str).unwrap_or_default();
+    if text("insuplc_admdvs").is_empty() && names_a_person(&input) {
+        return Err(of("insuplc_admdvs", InvalidReason::Missing));
+    }
+    let unfit = |name: &'static str| move || of(name, InvalidReason::NotPlain);
+    Ok(Envelope {
+        transaction: text("infno").to_owned(),
+        request: RequestId::new(text("msgid")).ok_or_else(unfit("msgid"))?,
+        treatment: region(text("mdtrtarea_admvs")).ok_or_else(unfit("mdtrtarea_admvs"))?,
+        insured: region(text("insuplc_admdvs")),
+        operator: OperatorId::new(text("opter")).ok_or_else(unfit("opter"))?,
+        hospital: HospitalCode::new(text("fixmedins_code")).ok_or_else(unfit("fixmedins_code"))?,
+        sign: SignNumber::new(text("sign_no")),
+        input,
+    })
+}
+
+/// The region of treatment as far as it can be read: the number of the answer begins with it, whatever else is wrong.
+pub(super) fn region_of(message: &Object) -> Option<RegionCode> {
+    match message.get("mdtrtarea_admvs")? {
+        Json::Text(text) | Json::Number(text) => region(text),
+        Json::Null | Json::Flag(_) | Json::List(_) | Json::Object(_) => None,
+    }
+}
+
+/// The number of the transaction as far as it can be read, for logs: never anything else that somebody wrote there.
+pub(super) fn transaction_of(message: &Object) -> Option<String> {
+    let field = FIELDS.first()?;
+    let text = check(field, message.get(field.name)).ok()?;
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric()).then(|| text.to_owned())
+}
+
+fn region(text: &str) -> Option<RegionCode> {
+    RegionCode::new(text)
+}
+
+fn of(name: &str, reason: InvalidReason) -> Fault {
+    Fault::Envelope(Invalid { field: name.to_owned(), reason })
+}
+
+/// The text of a field that fits; empty where it is not there and need not be, or holds the input.
+pub(super) fn check<'a>(field: &Field, value: Option<&'a Json>) -> Result<&'a str, InvalidReason> {
+    let text: &str = match (value, field.kind) {
+        (None | Some(Json::Null), _) => "",
+        (Some(Json::Object(_)), Kind::Input) => return Ok(""),
+        (Some(Json::Text(text)), Kind::Input) if text.is_empty() => "",
+        (Some(Json::Text(_) | Json::Number(_)), Kind::Input)
+        | (Some(Json::Flag(_) | Json::List(_) | Json::Object(_)), _) => {
+            return Err(InvalidReason::WrongType);
+        }
+        (
+            Some(Json::Text(text) | Json::Number(text)),
+            Kind::Id | Kind::Text | Kind::Region | Kind::Time | Kind::OneOf(_),
+        ) => text,
+    };
+    if text.is_empty() {
+        return if field.needed { Err(InvalidReason::Missing) } else { Ok("") };
+    }
+    if field.longest < text.chars().count() {
+        return Err(InvalidReason::TooLong);
+    }
+    if text.chars().any(char::is_control) {
+        return Err(InvalidReason::NotPlain);
+    }
+    let fits = match field.kind {
+        Kind::Text | Kind::Input => Ok(()),
+        Kind::Id => visible(text).then_some(()).ok_or(InvalidReason::NotPlain),
+        Kind::Region => region(text).map(|_| ()).ok_or(InvalidReason::ValueUnknown),
+        Kind::Time => time(text).map(|_| ()).ok_or(InvalidReason::NotADate),
+        Kind::OneOf(known) => {
+            known.contains(&text).then_some(()).ok_or(InvalidReason::ValueUnknown)
+        }
+    };
+    fits.map(|()| text)
+}
+
+fn visible(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// A time of exactly nineteen characters.
+pub(super) fn time(text: &str) -> Option<DateTime> {
+    let plain = text.len() == 19
+        && text.bytes().enumerate().all(|(place, byte)| match place {
+            4 | 7 => byte == b'-',
+            10 => byte == b' ',
+            13 | 16 => byte == b':',
+            _ => byte.is_ascii_digit(),
+        });
+    if plain { text.parse().ok() } else { None }
+}
+
+/// Does any part of the input name a person?
+fn names_a_person(input: &Object) -> bool {
+    let named = |object: &Object| {
+        object.get("psn_no").is_some_and(|number| match number {
+            Json::Text(text) | Json::Number(text) => !text.is_empty(),
+            Json::Null | Json::Flag(_) | Json::List(_) | Json::Object(_) => false,
+        })
+    };
+    let in_part = |part: &Json| match part {
+        Json::Object(object) => named(object),
+        Json::List(items) => items.iter().any(|item| match item {
+            Json::Object(object) => named(object),
+            Json::Null | Json::Flag(_) | Json::Number(_) | Json::Text(_) | Json::List(_) => false,
+        }),
+        Json::Null | Json::Flag(_) | Json::Number(_) | Json::Text(_) => false,
+    };
+    named(input) || input.values().any(in_part)
+}
+
+// === answers ===
+
+/// What is answered.
+#[derive(Debug)]
+pub(super) enum Answered {
+    /// It was done.
+    Done {
+        /// The output; nothing where the standard has none.
+        output: Option<Value>,
+        /// What the hospital should know besides. [warn_msg]
+        warning: String,
+    },
+    /// It was not.
+    Refused(Told),
+}
+
+/// The number of an answer: where, when, and which one. [inf_refmsgid]
+pub(super) fn reference(region: Option<RegionCode>, received: &Now, sequence: u64) -> String {
+    let time = shanghai(received.at).strftime("%Y%m%d%H%M%S");
+    let region = region.map_or_else(|| "000000".to_owned(), |region| region.to_string());
+    format!("{region}{time}{:010}", sequence % 10_000_000_000)
+}
+
+/// An answer's envelope.
+pub(super) fn answer(
+    reference: String,
+    (received, now): (&Now, &Now),
+    answered: Answered,
+) -> Value {
+    let mut envelope = Map::new();
+    let (code, output, warning, error) = match answered {
+        Answered::Done { output, warning } => (0, output, warning, String::new()),
+        Answered::Refused(told) => (-1, None, String::new(), told.message),
+    };
+    envelope.insert("infcode".to_owned(), Value::from(code));
+    let texts = [
+        ("inf_refmsgid", reference),
+        ("refmsg_time", milliseconds(received)),
+        ("respond_time", milliseconds(now)),
+        ("err_msg", error),
+        ("warn_msg", warning),
+        ("enctype", String::new()),
+        ("signtype", String::new()),
+        ("cainfo", String::new()),
+    ];
+    for (name, text) in texts {
+        envelope.insert(name.to_owned(), Value::from(text));
+    }
+    if let Some(output) = output {
+        envelope.insert("output".to_owned(), output);
+    }
+    Value::Object(envelope)
+}
+
+/// `yyyyMMddHHmmssSSS` in Asia/Shanghai.
+fn milliseconds(now: &Now) -> String {
+    let local = shanghai(now.at);
+    format!("{}{:03}", local.strftime("%Y%m%d%H%M%S"), local.millisecond())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,91 @@
+//! Which transaction a message is, and what every one of them has at hand.
+
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+
+use super::envelope::Envelope;
+use super::fault::Fault;
+use super::json;
+use super::{Settings, fees, person, query, settle, sign, signature, stay, words};
+use crate::app::national::Message;
+use crate::app::{App, Caller};
+use crate::domain::ids::HospitalCode;
+
+/// One message, and who answers it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Call<'a> {
+    /// What answers.
+    pub(super) app: &'a App,
+    /// Who is calling, and until when they wait.
+    pub(super) caller: &'a Caller,
+    /// What is asked.
+    pub(super) envelope: &'a Envelope,
+}
+
+/// What came of it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Done {
+    /// The output; nothing where the standard has none.
+    pub(super) output: Option<Value>,
+    /// What the hospital should know besides.
+    pub(super) warning: String,
+    /// The word in metrics and spans.
+    pub(super) outcome: &'static str,
+}
+
+impl Call<'_> {
+    /// The hospital.
+    pub(super) const fn hospital(&self) -> &HospitalCode {
+        &self.envelope.hospital
+    }
+
+    /// The hospital's key to this message, with what it says: the same id with another input is another message.
+    pub(super) fn message(&self) -> Message<'_> {
+        let Envelope { transaction, request, hospital, input, .. } = self.envelope;
+        let body = format!("{transaction}\n{}", json::canonical(input));
+        let body_sha256 = Sha256::digest(body.as_bytes()).into();
+        Message { hospital, request, body_sha256 }
+    }
+}
+
+impl Done {
+    /// Done, with this part of the output.
+    pub(super) fn with(name: &str, part: Value) -> Self {
+        Self::of(Map::from_iter([(name.to_owned(), part)]))
+    }
+
+    /// Done, with this output.
+    pub(super) fn of(output: Map<String, Value>) -> Self {
+        let output = Some(Value::Object(output));
+        Self { output, warning: String::new(), outcome: "done" }
+    }
+}
+
+/// Does what a message asks.
+pub(super) async fn answer(call: Call<'_>, settings: &Settings) -> Result<Done, Fault> {
+    let Envelope { transaction, hospital, .. } = call.envelope;
+    signature::verify(call.envelope, hospital)?;
+    match transaction.as_str() {
+        "9001" => return sign::sign_in(call).await,
+        "9002" => return sign::sign_out(call).await,
+        _ => {}
+    }
+    if settings.sign_in_needed {
+        sign::check(call).await?;
+    }
+    match transaction.as_str() {
+        "1101" => person::find(call).await,
+        "2401" => stay::admit(call).await,
+        "2402" => stay::discharge(call).await,
+        "2301" => fees::upload(call).await,
+        "2302" => fees::cancel(call).await,
+        "2303" => settle::quote(call).await,
+        "2304" => settle::settle(call).await,
+        "2305" => settle::reverse(call).await,
+        "2601" => settle::compensate(call).await,
+        "5203" => query::settlement(call).await,
+        "5204" => query::fees(call).await,
+        "5206" => query::cumulative(call).await,
+        _ => Err(Fault::Plain(words::TRANSACTION_UNKNOWN)),
+    }
+}
