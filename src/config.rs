@@ -5,6 +5,8 @@
 //! | key | variable | default |
 //! |---|---|---|
 //! | `listen` | `ONESTOP_LISTEN` | `127.0.0.1:50051` |
+//! | `national_listen` | `ONESTOP_NATIONAL_LISTEN` | none: the national JSON door is closed; plain HTTP, so loopback only |
+//! | `national_sign_in` | `ONESTOP_NATIONAL_SIGN_IN` | `false`; whether operators must have signed in (9001) for all else |
 //! | `metrics_listen` | `ONESTOP_METRICS_LISTEN` | `127.0.0.1:9464` |
 //! | `data_dir` | `ONESTOP_DATA_DIR` | `/var/lib/onestop` as root, else `onestop` in the user's data folder |
 //! | `keys_dir` | `ONESTOP_KEYS_DIR` | `keys` in the data folder |
@@ -41,6 +43,10 @@ use crate::limits;
 pub struct Config {
     /// Where calls are taken.
     pub listen: SocketAddr,
+    /// Where calls in the national envelope are taken, if they are.
+    pub national_listen: Option<SocketAddr>,
+    /// Must operators have signed in there?
+    pub national_sign_in: bool,
     /// Where metrics and health can be scraped.
     pub metrics_listen: SocketAddr,
     /// What the server keeps: the private cluster, and by default the keys.
@@ -136,8 +142,10 @@ pub struct Outside {
     pub root: bool,
 }
 
-const KEYS: [&str; 19] = [
+const KEYS: [&str; 21] = [
     "listen",
+    "national_listen",
+    "national_sign_in",
     "metrics_listen",
     "data_dir",
     "keys_dir",
@@ -196,6 +204,8 @@ pub fn from_parts(file: Option<(&str, &str)>, outside: &Outside) -> Result<Confi
     let tls = reader.tls();
     let config = Config {
         listen: reader.address("listen", ([127, 0, 0, 1], 50_051)),
+        national_listen: reader.parsed("national_listen", ADDRESS),
+        national_sign_in: reader.parsed("national_sign_in", FLAG).unwrap_or(false),
         metrics_listen: reader.address("metrics_listen", ([127, 0, 0, 1], 9_464)),
         keys_dir,
         data_dir,
@@ -218,25 +228,7 @@ pub fn from_parts(file: Option<(&str, &str)>, outside: &Outside) -> Result<Confi
         tls,
         caller_name: reader.text("caller.name").unwrap_or_else(|| "development".to_owned()),
     };
-    if !config.listen.ip().is_loopback() && config.tls.is_none() {
-        reader.fault(
-            "listen",
-            (
-                "a loopback address such as 127.0.0.1:50051; any other needs tls.cert and tls.key, \
-                 since bills would cross the network in clear",
-                "本机地址，如 127.0.0.1:50051；其他地址须配置 tls.cert 和 tls.key，否则单据将在网络上明文传输",
-            ),
-        );
-    }
-    if collide(config.listen, config.metrics_listen) {
-        reader.fault(
-            "metrics_listen",
-            (
-                format!("another address than that of listen, {}", config.listen),
-                format!("与 listen（{}）不同的地址或端口", config.listen),
-            ),
-        );
-    }
+    reader.check_addresses(&config);
     if reader.faults.is_empty() { Ok(config) } else { Err(Faults(reader.faults)) }
 }
 
@@ -307,8 +299,8 @@ impl Reader {
                 | toml::Value::Array(_)
                 | toml::Value::Table(_) => {
                     let (en, zh) = match key.as_str() {
-                        "listen" | "metrics_listen" => ADDRESS,
-                        "rules_examples" => FLAG,
+                        "listen" | "national_listen" | "metrics_listen" => ADDRESS,
+                        "rules_examples" | "national_sign_in" => FLAG,
                         _ => ("quoted text", "带引号的文本"),
                     };
                     let fits = (en.to_owned(), zh.to_owned());
@@ -390,6 +382,45 @@ impl Reader {
                 self.fault("data_dir", (en, "绝对路径（XDG_DATA_HOME 和 HOME 均未设置）"));
                 PathBuf::new()
             }
+        }
+    }
+
+    /// Nothing personal crosses the network in clear, and no two listeners want the same place.
+    fn check_addresses(&mut self, config: &Config) {
+        if !config.listen.ip().is_loopback() && config.tls.is_none() {
+            self.fault(
+                "listen",
+                (
+                    "a loopback address such as 127.0.0.1:50051; any other needs tls.cert and tls.key, \
+                     since bills would cross the network in clear",
+                    "本机地址，如 127.0.0.1:50051；其他地址须配置 tls.cert 和 tls.key，否则单据将在网络上明文传输",
+                ),
+            );
+        }
+        if config.national_listen.is_some_and(|address| !address.ip().is_loopback()) {
+            self.fault(
+                "national_listen",
+                (
+                    "a loopback address such as 127.0.0.1:8088, behind a proxy that has TLS: what crosses it is plain HTTP",
+                    "本机地址，如 127.0.0.1:8088，由带 TLS 的代理转发；此接口为明文 HTTP",
+                ),
+            );
+        }
+        let mut taken = vec![("listen", config.listen)];
+        let others = [
+            ("national_listen", config.national_listen),
+            ("metrics_listen", Some(config.metrics_listen)),
+        ];
+        for (key, address) in others {
+            let Some(address) = address else { continue };
+            if let Some((other, there)) = taken.iter().find(|(_, there)| collide(*there, address)) {
+                let fits = (
+                    format!("another address than that of {other}, {there}"),
+                    format!("与 {other}（{there}）不同的地址或端口"),
+                );
+                self.fault(key, fits);
+            }
+            taken.push((key, address));
         }
     }
 

@@ -13,12 +13,12 @@ use super::Failure;
 use super::database::Database;
 use crate::app::{self, App, Publication};
 use crate::config::Config;
-use crate::door::{grpc, wire};
+use crate::door::{grpc, national, wire};
 use crate::keys::{Keys, KeysError};
 use crate::limits;
 use crate::rulebook::fault::Fault;
 use crate::rulebook::{Reload, RuleBook, Watching};
-use crate::server::{self, Drained, Services, Serving};
+use crate::server::{self, Drained, ServeError, Services, Serving};
 use crate::telemetry::{self, Telemetry};
 
 #[derive(Debug, clap::Args)]
@@ -100,6 +100,7 @@ async fn serve_on(
     let scrape = telemetry::bind_scrape(config.metrics_listen)
         .await
         .with_context(|| listening("scrapes", config.metrics_listen))?;
+    let national = open_national(config, &app, &stop).await?;
     let (listen, metrics) = (listener.local_addr()?, scrape.local_addr()?);
     let mut services = Services::default();
     let caller = grpc::development_caller(&config.caller_name);
@@ -125,7 +126,7 @@ async fn serve_on(
         },
     );
     let drained = tokio::select! {
-        served = served => served.context("serve calls"),
+        served = both(served, national) => served.context("serve calls"),
         scraped = telemetry.serve_scrape(scrape, serving) => {
             scraped.context("serve scrapes").map(|()| Drained::Whole)
         }
@@ -133,6 +134,44 @@ async fn serve_on(
     };
     app.pool.close();
     drained
+}
+
+/// Opens the national door, where it has a place: what serves it until we are told to stop.
+async fn open_national(
+    config: &Config,
+    app: &Arc<App>,
+    stop: &CancellationToken,
+) -> Result<impl Future<Output = Result<Drained, ServeError>> + use<>, anyhow::Error> {
+    let mut serving = None;
+    if let Some(address) = config.national_listen {
+        let listener = server::bind(address).await;
+        let listener =
+            listener.with_context(|| format!("listen for national calls on {address}"))?;
+        let national = listener.local_addr()?;
+        tracing::info!(%national, "The national door is open on {national}");
+        let settings = national::Settings {
+            caller: national::development_caller(&config.caller_name),
+            sign_in_needed: config.national_sign_in,
+        };
+        let router = national::router(app, settings);
+        serving = Some(server::serve_http(router, listener, stop.clone(), limits::DRAIN_MAX));
+    }
+    Ok(async move {
+        match serving {
+            Some(serving) => serving.await,
+            None => Ok(Drained::Whole),
+        }
+    })
+}
+
+/// Both servers, until both have ended or one breaks down.
+async fn both(
+    one: impl Future<Output = Result<Drained, ServeError>>,
+    other: impl Future<Output = Result<Drained, ServeError>>,
+) -> Result<Drained, ServeError> {
+    let (one, other) = tokio::try_join!(one, other)?;
+    let whole = one == Drained::Whole && other == Drained::Whole;
+    Ok(if whole { Drained::Whole } else { Drained::CutOff })
 }
 
 fn load_keys(config: &Config) -> Result<Keys, anyhow::Error> {

@@ -153,3 +153,29 @@ fn a_password_can_lie_in_a_file() {
         &["`database.password_file` in t.toml is \"/no/such\""],
     );
 }
+
+#[test]
+fn the_national_door_is_closed_unless_it_is_given_a_place_of_its_own_on_loopback() {
+    let none = from_parts(None, &outside(&[])).unwrap();
+    assert!(none.national_listen.is_none() && !none.national_sign_in);
+    let set = [("ONESTOP_NATIONAL_LISTEN", "127.0.0.1:8088"), ("ONESTOP_NATIONAL_SIGN_IN", "true")];
+    let config = from_parts(None, &outside(&set)).unwrap();
+    assert_eq!(config.national_listen.unwrap().to_string(), "127.0.0.1:8088");
+    assert!(config.national_sign_in);
+    check_fault(
+        "national_listen = '0.0.0.0:8088'",
+        &[],
+        &["`national_listen` in t.toml is \"0.0.0.0:8088\"; what would fit: a loopback"],
+    );
+    check_fault(
+        "national_listen = '127.0.0.1:50051'",
+        &[],
+        &["another address than that of listen, 127.0.0.1:50051"],
+    );
+    check_fault(
+        "metrics_listen = '127.0.0.1:8088'",
+        &set,
+        &["another address than that of national_listen, 127.0.0.1:8088"],
+    );
+    check_fault("national_sign_in = 'maybe'", &[], &["true or false"]);
+}

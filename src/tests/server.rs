@@ -359,3 +359,24 @@ fn migrating_twice_finds_nothing_to_do() {
         "it stopped what it started"
     );
 }
+
+#[tokio::test]
+async fn the_national_door_is_open_where_it_is_given_a_place_and_stops_with_the_rest() {
+    let folder = Folder::new("national");
+    assert!(onestop(&folder).args(["keys", "init"]).output().unwrap().status.success());
+    let mut command = onestop(&folder);
+    command.env("ONESTOP_NATIONAL_LISTEN", "127.0.0.1:0");
+    let process = Process::run(&mut command);
+    let lines = process.log.lines();
+    let mut lines = lines.filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let address: SocketAddr =
+        lines.find_map(|line| line["national"].as_str()?.parse().ok()).unwrap();
+    let door = crate::national::Door::at(address);
+    let answer = door.ask("1101", &crate::national::id(1), serde_json::json!({})).await;
+    assert_eq!(crate::national::code_of(&answer), "OS-INP-004");
+    // Whoever keeps a connection and says nothing does not hold it up.
+    let silent = TcpStream::connect(address).unwrap();
+    assert!(process.end(Signal::TERM).success());
+    assert!(TcpStream::connect(address).is_err());
+    drop(silent);
+}
