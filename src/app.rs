@@ -2,6 +2,7 @@
 //!
 //! It alone reads the clock and draws randomness. It knows no wire format; the doors turn its answers into theirs.
 
+mod access;
 mod answer;
 mod entry;
 mod error;
@@ -29,6 +30,7 @@ use crate::rulebook::RuleBook;
 use crate::store::{self, Pool};
 use crate::telemetry::Metrics;
 
+pub use self::access::{Act, Of, Reach, Role};
 pub use self::answer::Answer;
 #[cfg(test)]
 pub(crate) use self::answer::example_package;
@@ -65,19 +67,12 @@ pub struct App {
 pub struct Caller {
     /// Its name, for logs and records.
     pub name: String,
-    /// What it is.
-    pub kind: CallerKind,
+    /// What it is, and how far it reaches.
+    pub role: Role,
     /// The door it came by.
     pub door: &'static str,
     /// Until when it waits for an answer.
     pub deadline: Option<Instant>,
-}
-
-/// What a caller is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CallerKind {
-    /// The configured caller of a development server, which listens on loopback only.
-    Development,
 }
 
 /// How a person is identified: a keyed hash, never the number itself.
@@ -149,11 +144,9 @@ impl App {
         Ok(())
     }
 
-    /// The only clock of the product.
+    /// The time as this gateway has it.
     pub fn now(&self) -> Now {
-        let at = Timestamp::now();
-        let at = Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at);
-        Now { at, day: shanghai(at).date() }
+        now()
     }
 
     fn random_u64(&self) -> Result<u64, AppError> {
@@ -161,6 +154,13 @@ impl App {
         self.random.fill(&mut bytes).map_err(|_| AppError::Random)?;
         Ok(u64::from_be_bytes(bytes))
     }
+}
+
+/// The only clock of the product.
+pub fn now() -> Now {
+    let at = Timestamp::now();
+    let at = Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at);
+    Now { at, day: shanghai(at).date() }
 }
 
 /// Asia/Shanghai has no summer time since 1991; the offset is fixed, so that no time-zone database is needed.

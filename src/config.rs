@@ -5,7 +5,7 @@
 //! | key | variable | default |
 //! |---|---|---|
 //! | `listen` | `ONESTOP_LISTEN` | `127.0.0.1:50051` |
-//! | `national_listen` | `ONESTOP_NATIONAL_LISTEN` | none: the national JSON door is closed; plain HTTP, so loopback only |
+//! | `national_listen` | `ONESTOP_NATIONAL_LISTEN` | none: the national JSON door is closed; by TLS and certificates where `tls.cert` is set, else on loopback only |
 //! | `national_sign_in` | `ONESTOP_NATIONAL_SIGN_IN` | `false`; whether operators must have signed in (9001) for all else |
 //! | `metrics_listen` | `ONESTOP_METRICS_LISTEN` | `127.0.0.1:9464` |
 //! | `data_dir` | `ONESTOP_DATA_DIR` | `/var/lib/onestop` as root, else `onestop` in the user's data folder |
@@ -23,7 +23,13 @@
 //! | `log.format` | `ONESTOP_LOG_FORMAT` | `text` |
 //! | `log.filter` | `ONESTOP_LOG_FILTER` | `info` |
 //! | `tls.cert`, `tls.key` | `ONESTOP_TLS_CERT`, `ONESTOP_TLS_KEY` | none: calls on loopback only |
-//! | `caller.name` | `ONESTOP_CALLER_NAME` | `development` |
+//! | `tls.client_ca` | `ONESTOP_TLS_CLIENT_CA` | none; the authority of callers' certificates, needed with `tls.cert` |
+//! | `tls.crl` | `ONESTOP_TLS_CRL` | none: no certificate is revoked |
+//! | `callers_file` | `ONESTOP_CALLERS_FILE` | none: only hospitals may call |
+//! | `oidc.issuer`, `oidc.audience`, `oidc.jwks_file` | `ONESTOP_OIDC_ISSUER`, … | none: no tokens are taken |
+//! | `caller.name` | `ONESTOP_CALLER_NAME` | `development`; whoever calls without TLS |
+//!
+//! What lies in certificates, revocations, callers and JWK sets is read again when a file changes.
 //!
 //! Metrics and health are plain HTTP on `metrics_listen`, also with TLS for calls. They hold no personal data, but say how much
 //! is settled: bind them to loopback, or to an address that only the scraper reaches.
@@ -103,11 +109,32 @@ pub enum LogFormat {
     Json,
 }
 
-/// PEM files.
+/// Who we are and who may call, in files.
 #[derive(Debug, Clone)]
 pub struct Tls {
+    /// Our certificate and those between it and its authority, PEM.
     pub cert: PathBuf,
+    /// Its private key, PEM.
     pub key: PathBuf,
+    /// Whose clients we trust, PEM.
+    pub client_ca: Option<PathBuf>,
+    /// Which certificates were revoked, PEM.
+    pub crl: Option<PathBuf>,
+    /// How far callers reach, TOML.
+    pub callers: Option<PathBuf>,
+    /// Whose tokens we trust.
+    pub oidc: Option<Oidc>,
+}
+
+/// An identity provider.
+#[derive(Debug, Clone)]
+pub struct Oidc {
+    /// As its tokens call it.
+    pub issuer: String,
+    /// As its tokens call us.
+    pub audience: String,
+    /// Its keys, a JWK set.
+    pub jwks_file: PathBuf,
 }
 
 /// All that is wrong, at once.
@@ -142,7 +169,7 @@ pub struct Outside {
     pub root: bool,
 }
 
-const KEYS: [&str; 21] = [
+const KEYS: [&str; 27] = [
     "listen",
     "national_listen",
     "national_sign_in",
@@ -163,11 +190,25 @@ const KEYS: [&str; 21] = [
     "log.filter",
     "tls.cert",
     "tls.key",
+    "tls.client_ca",
+    "tls.crl",
+    "callers_file",
+    "oidc.issuer",
+    "oidc.audience",
+    "oidc.jwks_file",
     "caller.name",
 ];
 
-/// Variables of ours that are not keys: the first names the file, the second belongs to `deploy/demo`.
-const VARIABLES_BESIDE: [&str; 2] = ["ONESTOP_CONFIG", "ONESTOP_DATA"];
+/// Variables of ours that are not keys: the first names the file, the second belongs to
+/// `deploy/demo`, the others to the command line as a client.
+const VARIABLES_BESIDE: [&str; 6] = [
+    "ONESTOP_CONFIG",
+    "ONESTOP_DATA",
+    "ONESTOP_CLIENT_CA",
+    "ONESTOP_CLIENT_CERT",
+    "ONESTOP_CLIENT_KEY",
+    "ONESTOP_CLIENT_CERTS",
+];
 
 /// Reads the process's environment and the file named by `--config` or `ONESTOP_CONFIG`.
 pub fn read(file: Option<&Path>) -> Result<Config, Faults> {
@@ -397,12 +438,13 @@ impl Reader {
                 ),
             );
         }
-        if config.national_listen.is_some_and(|address| !address.ip().is_loopback()) {
+        let is_open = config.national_listen.is_some_and(|address| !address.ip().is_loopback());
+        if is_open && config.tls.is_none() {
             self.fault(
                 "national_listen",
                 (
-                    "a loopback address such as 127.0.0.1:8088, behind a proxy that has TLS: what crosses it is plain HTTP",
-                    "本机地址，如 127.0.0.1:8088，由带 TLS 的代理转发；此接口为明文 HTTP",
+                    "a loopback address such as 127.0.0.1:8088; any other needs tls.cert and tls.key",
+                    "本机地址，如 127.0.0.1:8088；其他地址须配置 tls.cert 和 tls.key",
                 ),
             );
         }
@@ -427,7 +469,14 @@ impl Reader {
     fn tls(&mut self) -> Option<Tls> {
         let tls = match (self.path("tls.cert"), self.path("tls.key")) {
             (None, None) => return None,
-            (Some(cert), Some(key)) => Some(Tls { cert, key }),
+            (Some(cert), Some(key)) => Some(Tls {
+                cert,
+                key,
+                client_ca: self.path("tls.client_ca"),
+                crl: self.path("tls.crl"),
+                callers: self.path("callers_file"),
+                oidc: self.oidc(),
+            }),
             (Some(_), None) => {
                 let en = "the key's PEM file, since tls.cert is set";
                 self.fault("tls.key", (en, "私钥的 PEM 文件（已设置 tls.cert）"));
@@ -439,13 +488,43 @@ impl Reader {
                 None
             }
         }?;
-        for (key, file) in [("tls.cert", &tls.cert), ("tls.key", &tls.key)] {
+        if tls.client_ca.is_none() && tls.oidc.is_none() {
+            let en = "the authority of callers' certificates (PEM), or oidc.issuer with its keys: somebody must say who is calling";
+            let zh = "签发调用方证书的 CA（PEM），或设置 oidc.issuer 及其密钥：须能确认调用方身份";
+            self.fault("tls.client_ca", (en, zh));
+        }
+        let files = [
+            ("tls.cert", Some(&tls.cert)),
+            ("tls.key", Some(&tls.key)),
+            ("tls.client_ca", tls.client_ca.as_ref()),
+            ("tls.crl", tls.crl.as_ref()),
+            ("callers_file", tls.callers.as_ref()),
+            ("oidc.jwks_file", tls.oidc.as_ref().map(|oidc| &oidc.jwks_file)),
+        ];
+        for (key, file) in files {
+            let Some(file) = file else { continue };
             if let Err(error) = std::fs::File::open(file) {
-                let en = format!("a PEM file that can be read ({error})");
-                self.fault(key, (en, format!("可读取的 PEM 文件（{error}）")));
+                let en = format!("a file that can be read ({error})");
+                self.fault(key, (en, format!("可读取的文件（{error}）")));
             }
         }
         Some(tls)
+    }
+
+    fn oidc(&mut self) -> Option<Oidc> {
+        let keys = ["oidc.issuer", "oidc.audience", "oidc.jwks_file"];
+        let [issuer, audience, jwks_file] = keys.map(|key| self.text(key));
+        if issuer.is_none() && audience.is_none() && jwks_file.is_none() {
+            return None;
+        }
+        for key in keys {
+            if self.text(key).is_none() {
+                let en = "set too: issuer, audience and jwks_file go together";
+                self.fault(key, (en, "issuer、audience、jwks_file 须同时设置"));
+            }
+        }
+        let (issuer, audience) = (issuer?, audience?);
+        Some(Oidc { issuer, audience, jwks_file: PathBuf::from(jwks_file?) })
     }
 
     fn database(&mut self) -> Option<Database> {

@@ -2,6 +2,8 @@
 //!
 //! Keys lie in files outside the repository, 0600 in a 0700 folder. They are never printed. The credential key does not
 //! rotate, since every stored hash depends on it; the envelope file holds several keys by id, so that it can.
+pub mod authority;
+
 use std::fmt;
 use std::fs;
 use std::io::Write as _;

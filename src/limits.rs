@@ -1,5 +1,6 @@
 //! Every limit, by name, with its reason; the compiler checks how they relate. What has no limit here has none at all,
 //! and that is a fault.
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 // === Messages ===
@@ -170,6 +171,31 @@ pub const DECIDE_ATTEMPTS_MAX: usize = 16;
 /// Client connections at once. A hospital's interface server keeps a few; a province has some thousand hospitals.
 pub const CONNECTIONS_MAX: usize = 4_096;
 
+/// Calls a second of one caller where the callers file says nothing else: more than a large hospital's desks send, and a batch of its
+/// own goes slower.
+pub const CALLER_RATE_PER_SECOND: NonZeroU32 = match NonZeroU32::new(500) {
+    Some(rate) => rate,
+    None => NonZeroU32::MIN,
+};
+
+/// Calls of one caller at once where the callers file says nothing else.
+pub const CALLER_CALLS_AT_ONCE: usize = 128;
+
+/// Callers whose calls are counted at once.
+pub const CALLERS_COUNTED_MAX: usize = 65_536;
+
+/// Connections that were greeted and that nobody has taken yet.
+pub const CONNECTIONS_READY_MAX: usize = 64;
+
+/// How long a connection may take to greet by TLS.
+pub const GREETING_MAX: Duration = Duration::from_secs(5);
+
+/// How long accepting rests after it failed.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How often certificates, revocations and callers are looked at.
+pub const TRUST_LOOK_INTERVAL: Duration = Duration::from_secs(2);
+
 /// National calls at once. Each holds its message in memory, and the database is kept busy by far fewer.
 pub const NATIONAL_CALLS_MAX: usize = 256;
 
@@ -195,9 +221,6 @@ pub const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
 
 /// How long it may take to answer.
 pub const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long the HTTP server waits after a connection that could not be accepted.
-pub const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
 /// How long accepted calls may finish once we are told to stop. Then whatever is left is cut off: it either committed, and
 /// the hospital can ask for it, or it did not.

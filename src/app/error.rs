@@ -91,6 +91,11 @@ pub enum Refusal {
     NotNewest(SettlementId),
     /// The credential is not known.
     PersonUnknown,
+    /// The caller may not do this, or not on these data.
+    NotAllowed {
+        /// What the caller is.
+        role: &'static str,
+    },
     /// Nobody was admitted to that stay.
     StayUnknown,
     /// The admission was reversed.
@@ -169,6 +174,7 @@ impl Refusal {
             Self::AlreadyReversed(_) => "ALREADY_REVERSED",
             Self::NotNewest(_) => "NOT_NEWEST",
             Self::PersonUnknown => "PERSON_UNKNOWN",
+            Self::NotAllowed { .. } => "NOT_ALLOWED",
             Self::StayUnknown => "STAY_UNKNOWN",
             Self::StayCancelled => "STAY_CANCELLED",
             Self::PersonDiffers => "PERSON_DIFFERS",
@@ -192,6 +198,7 @@ impl Refusal {
             Self::RequestUnknown => "request.request_id",
             Self::OtherHospital | Self::HospitalUnknown => "hospital_code",
             Self::PersonUnknown => "credential",
+            Self::NotAllowed { .. } => "",
             Self::StayUnknown | Self::StayCancelled => "stay_id",
             Self::PersonDiffers => "person_number",
             Self::LineIdReused(line) => line.as_str(),
@@ -217,6 +224,7 @@ impl Refusal {
             | Self::OtherHospital
             | Self::ReversesAReversal
             | Self::PersonUnknown
+            | Self::NotAllowed { .. }
             | Self::StayUnknown
             | Self::StayCancelled
             | Self::PersonDiffers

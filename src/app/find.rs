@@ -3,8 +3,9 @@
 use jiff::civil::Date;
 use tracing::instrument;
 
-use super::{Answer, App, AppError, Caller, CredentialHash, Refusal};
+use super::{Act, Answer, App, AppError, Caller, CredentialHash, Of, Refusal};
 use crate::domain::ids::{HospitalCode, RequestId, SettlementId};
+use crate::domain::ledger::Entry;
 use crate::domain::standing::PersonSnapshot;
 use crate::store::{self, Found as Stored, Key, Tombstone};
 
@@ -31,35 +32,39 @@ impl App {
     #[instrument(name = "get settlement", skip_all, fields(settlement.id = %settlement.logged()))]
     pub async fn settlement(
         &self,
-        _caller: &Caller,
+        caller: &Caller,
         settlement: &SettlementId,
     ) -> Result<Found, AppError> {
-        self.found(&Key::Settlement(settlement)).await
+        self.found(caller, &Key::Settlement(settlement)).await
     }
 
     /// A settlement by the hospital's own request: did it settle?
     #[instrument(name = "get settlement by request", skip_all, fields(hospital.code = %hospital, request.id = %request.logged()))]
     pub async fn settlement_of_request(
         &self,
-        _caller: &Caller,
+        caller: &Caller,
         hospital: &HospitalCode,
         request: &RequestId,
     ) -> Result<Found, AppError> {
-        self.found(&Key::Request(hospital, request)).await
+        self.found(caller, &Key::Request(hospital, request)).await
     }
 
-    async fn found(&self, key: &Key<'_>) -> Result<Found, AppError> {
+    /// What is another's is answered like what is not there.
+    async fn found(&self, caller: &Caller, key: &Key<'_>) -> Result<Found, AppError> {
+        caller.allow(Act::ReadSettlement, Of::Anybody)?;
         let found = store::find_settlement(&self.pool, key).await;
-        match found.map_err(AppError::store("find a settlement"))? {
-            Some(Stored::Recorded(recorded)) => {
+        let sees = |of: Of<'_>| caller.allow(Act::ReadSettlement, of).is_ok();
+        match (found.map_err(AppError::store("find a settlement"))?, key) {
+            (Some(Stored::Recorded(recorded)), _) if sees(whose(&recorded.entry)) => {
                 Ok(Found::Answer(Box::new(self.answer(*recorded, false).await?)))
             }
-            Some(Stored::Tombstone(tombstone)) => Ok(Found::Tombstone(tombstone)),
-            None => Err(match key {
-                Key::Settlement(_) => Refusal::SettlementUnknown,
-                Key::Request(..) => Refusal::RequestUnknown,
+            (Some(Stored::Tombstone(tombstone)), Key::Request(hospital, _))
+                if sees(Of::Hospital(hospital)) =>
+            {
+                Ok(Found::Tombstone(tombstone))
             }
-            .into()),
+            (_, Key::Settlement(_)) => Err(Refusal::SettlementUnknown.into()),
+            (_, Key::Request(..)) => Err(Refusal::RequestUnknown.into()),
         }
     }
 
@@ -67,13 +72,23 @@ impl App {
     #[instrument(name = "get standing", skip_all)]
     pub async fn standing(
         &self,
-        _caller: &Caller,
+        caller: &Caller,
         credential: &CredentialHash,
         on: Option<Date>,
     ) -> Result<Person, AppError> {
+        caller.allow(Act::ReadStanding, Of::Anybody)?;
         let on = on.unwrap_or_else(|| self.now().day);
         let found = store::standing(&self.pool, &credential.hash, credential.kind).await;
         let snapshot = found.map_err(AppError::store("read a standing"))?;
-        Ok(Person { snapshot: snapshot.ok_or(Refusal::PersonUnknown)?, on })
+        let snapshot = snapshot.ok_or(Refusal::PersonUnknown)?;
+        if caller.allow(Act::ReadStanding, Of::Person(&snapshot)).is_err() {
+            return Err(Refusal::PersonUnknown.into());
+        }
+        Ok(Person { snapshot, on })
     }
+}
+
+fn whose(entry: &Entry) -> Of<'_> {
+    let Entry { hospital, scheme, insured_region, .. } = entry;
+    Of::Settlement { hospital, scheme: *scheme, region: *insured_region }
 }

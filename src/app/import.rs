@@ -1,14 +1,15 @@
 //! Takes lists into the registry, batch by batch. The keys stay here: what reaches the store is hashed or sealed.
 
-use super::{App, AppError, Caller};
+use super::{Act, App, AppError, Caller, Of};
 use crate::domain::ids::{PersonId, RegionCode};
 use crate::domain::standing::Scheme;
-use crate::store::import::{self, Begin, Begun, Closed, Rows, Rules, Secrets, Taken};
+use crate::store::import::{self, Begin, Begun, Closed, RowKind, Rows, Rules, Secrets, Taken};
 
 /// One list on its way in.
 #[derive(Debug)]
 pub struct Import<'a> {
     app: &'a App,
+    caller: Caller,
     /// What the list is.
     pub list: Begin,
 }
@@ -17,12 +18,13 @@ impl App {
     /// Opens an import, or finds how far an earlier run of it came.
     pub async fn import(
         &self,
-        _caller: &Caller,
+        caller: &Caller,
         list: Begin,
     ) -> Result<(Import<'_>, Begun), AppError> {
+        caller.allow(act_of(list.kind), Of::Rows(list.region))?;
         let begun = import::begin(&self.pool, &list, self.now().day).await;
         let begun = begun.map_err(AppError::store("open an import"))?;
-        Ok((Import { app: self, list }, begun))
+        Ok((Import { app: self, caller: caller.clone(), list }, begun))
     }
 }
 
@@ -50,8 +52,12 @@ impl Import<'_> {
                 .flat_map(|package| &package.identities)
                 .any(|identity| identity.code == code)
         };
-        let rules =
-            Rules { knows_accumulator: &knows_accumulator, knows_identity: &knows_identity };
+        let may_list = |region: RegionCode| self.caller.may_list(region);
+        let rules = Rules {
+            knows_accumulator: &knows_accumulator,
+            knows_identity: &knows_identity,
+            may_list: &may_list,
+        };
         let known = (&secrets, &rules);
         let taken = import::take(&self.app.pool, known, &self.list, position, rows).await;
         taken.map_err(AppError::store("take rows of an import"))
@@ -61,5 +67,15 @@ impl Import<'_> {
     pub async fn finish(&self) -> Result<Closed, AppError> {
         let closed = import::finish(&self.app.pool, &self.list).await;
         closed.map_err(AppError::store("close an import"))
+    }
+}
+
+/// What bringing such rows is: of persons, or of what everybody goes by.
+fn act_of(kind: RowKind) -> Act {
+    match kind {
+        RowKind::Person | RowKind::Coverage | RowKind::Identity | RowKind::Opening => {
+            Act::ImportPersons
+        }
+        RowKind::Hospital | RowKind::Catalogue => Act::ImportReference,
     }
 }

@@ -8,7 +8,7 @@ use tracing::instrument;
 use super::answer::sha256;
 use super::entry::{bill_sha256, breakdown_of};
 use super::settle::{Decided, Decision};
-use super::{App, AppError, Caller, Claim, Outcome, Refusal};
+use super::{Act, App, AppError, Caller, Claim, Of, Outcome, Refusal};
 use crate::domain::ids::{PackageHash, PersonId};
 use crate::domain::money::Fen;
 use crate::domain::rules::Package;
@@ -69,6 +69,7 @@ impl App {
     /// Says what would be paid now. Records nothing.
     #[instrument(name = "quote", skip_all, fields(hospital.code = %claim.bill.hospital, stay.id = %claim.bill.stay.logged()))]
     pub async fn quote(&self, caller: &Caller, claim: &Claim) -> Result<Outcome<Quote>, AppError> {
+        caller.allow(Act::Quote, Of::Hospital(&claim.bill.hospital))?;
         tracing::debug!(caller.name = %caller.name, "Quote asked for");
         let now = self.now();
         claim.bill.check(now.day, limits::CHARGE_LINES_MAX).map_err(Refusal::Bill)?;

@@ -7,7 +7,7 @@ use tracing::instrument;
 use super::answer::sha256;
 use super::entry;
 use super::settle::commit_failed;
-use super::{Answer, App, AppError, Caller, Refusal};
+use super::{Act, Answer, App, AppError, Caller, Of, Refusal};
 use crate::domain::ids::{HospitalCode, OperatorId, RequestId, SettlementId};
 use crate::domain::ledger::Entry;
 use crate::domain::record::Record;
@@ -69,6 +69,7 @@ impl App {
         caller: &Caller,
         request: &ReverseRequest,
     ) -> Result<Reversal, AppError> {
+        caller.allow(Act::Reverse, Of::Hospital(&request.hospital))?;
         for _ in 1..=limits::DECIDE_ATTEMPTS_MAX {
             match self.attempt_reversal(caller, request).await? {
                 Attempt::Done(reversal) => return Ok(reversal),

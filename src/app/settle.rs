@@ -9,7 +9,7 @@ use tracing::{Instrument as _, instrument};
 use super::entry::{self, bill_sha256};
 use super::quote::{Moved, Token};
 use super::turns::Turn;
-use super::{Answer, App, AppError, Caller, Claim, Now, Refusal};
+use super::{Act, Answer, App, AppError, Caller, Claim, Now, Of, Refusal};
 use crate::domain::cascade::{Inputs, Traced, decide};
 use crate::domain::ids::{ItemCode, PersonId, RequestId};
 use crate::domain::prepare::{Frozen, coverage_of, policy_year, prepare};
@@ -93,6 +93,7 @@ impl App {
         caller: &Caller,
         request: &SettleRequest,
     ) -> Result<Settled, AppError> {
+        caller.allow(Act::Settle, Of::Hospital(&request.claim.bill.hospital))?;
         let now = self.now();
         let bill = &request.claim.bill;
         bill.check(now.day, limits::CHARGE_LINES_MAX).map_err(Refusal::Bill)?;

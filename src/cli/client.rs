@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetail, StatusExt as _};
 
@@ -23,8 +23,17 @@ pub struct ServerArguments {
     #[arg(long, value_name = "URL")]
     pub server: Option<String>,
     /// For https: the authority that signed the server's certificate (PEM).
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "ONESTOP_CLIENT_CA")]
     pub ca: Option<PathBuf>,
+    /// For https: the certificate by which we are known (PEM).
+    #[arg(long, value_name = "FILE", env = "ONESTOP_CLIENT_CERT", requires = "key")]
+    pub cert: Option<PathBuf>,
+    /// Its private key (PEM).
+    #[arg(long, value_name = "FILE", env = "ONESTOP_CLIENT_KEY", requires = "cert")]
+    pub key: Option<PathBuf>,
+    /// For who calls for several hospitals: a folder with hospital-CODE.pem and hospital-CODE.key of each, as `keys issue` names them.
+    #[arg(long, value_name = "FOLDER", env = "ONESTOP_CLIENT_CERTS", conflicts_with = "cert")]
+    pub certs: Option<PathBuf>,
 }
 
 /// Why a message was not taken, or a bill not settled; as told by the server, in both languages.
@@ -64,7 +73,17 @@ pub const REVERSES_ONCE: Safe = ("同一请求号只撤销一次", "the same req
 pub const RECORDS_NOTHING: Safe = ("查询和预结算不记账", "asking records nothing");
 
 /// What the server says where it could not do a call and did nothing of it.
-const NOTHING_DONE: [&str; 4] = ["BUSY", "DEPENDENCY_AWAY", "RULES_MOVED", "DEADLINE_PASSED"];
+const NOTHING_DONE: [&str; 5] =
+    ["BUDGET_EXCEEDED", "BUSY", "DEPENDENCY_AWAY", "RULES_MOVED", "DEADLINE_PASSED"];
+
+impl ServerArguments {
+    /// The same as a hospital, where each has a certificate of its own.
+    pub fn of_hospital(&self, hospital: &str) -> ServerArguments {
+        let Some(folder) = &self.certs else { return self.clone() };
+        let file = |kind: &str| Some(folder.join(format!("hospital-{hospital}.{kind}")));
+        ServerArguments { cert: file("pem"), key: file("key"), ..self.clone() }
+    }
+}
 
 /// The address as given, or where the configuration says that the server listens.
 pub(super) fn address(
@@ -73,12 +92,16 @@ pub(super) fn address(
 ) -> Result<String, Failure> {
     match &arguments.server {
         Some(server) => Ok(server.clone()),
-        None => Ok(format!("http://{}", configured()?.listen)),
+        None => {
+            let configured = configured()?;
+            let scheme = if configured.tls.is_some() { "https" } else { "http" };
+            Ok(format!("{scheme}://{}", configured.listen))
+        }
     }
 }
 
 /// A channel that connects with the first call, so that a server which is just starting is waited for like any other.
-pub fn channel(address: &str, ca: Option<&std::path::Path>) -> Result<Channel, Failure> {
+pub fn channel(address: &str, arguments: &ServerArguments) -> Result<Channel, Failure> {
     let endpoint = Endpoint::from_shared(address.to_owned())
         .map_err(|error| Failure::Usage(format!("--server {address}: not an address ({error})")))?;
     let mut endpoint = endpoint
@@ -87,11 +110,16 @@ pub fn channel(address: &str, ca: Option<&std::path::Path>) -> Result<Channel, F
         .keep_alive_timeout(limits::KEEP_ALIVE_TIMEOUT)
         .keep_alive_while_idle(true);
     if address.starts_with("https://") {
-        let Some(ca) = ca else {
+        let Some(ca) = &arguments.ca else {
             return Err(Failure::Usage("https needs --ca FILE".to_owned()));
         };
-        let pem = std::fs::read(ca).with_context(|| format!("read {}", ca.display()))?;
-        let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem));
+        let pem = |path: &std::path::Path| {
+            std::fs::read(path).with_context(|| format!("read {}", path.display()))
+        };
+        let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem(ca)?));
+        if let (Some(cert), Some(key)) = (&arguments.cert, &arguments.key) {
+            tls = tls.identity(Identity::from_pem(pem(cert)?, pem(key)?));
+        }
         endpoint = endpoint.tls_config(tls).context("use the certificate authority")?;
     }
     Ok(endpoint.connect_lazy())
@@ -375,7 +403,7 @@ mod tests {
                     stream.write_all(said).await.unwrap();
                 }
             });
-            let client = settlements(channel(&address, None).unwrap());
+            let client = settlements(channel(&address, &ServerArguments::default()).unwrap());
             let mut calls = 0;
             let ended = patiently_from(Duration::ZERO, ("settle R1", SETTLES_ONCE), || {
                 calls += 1;

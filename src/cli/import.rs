@@ -99,7 +99,7 @@ pub(super) fn run(
     let path = arguments.rejects.clone().unwrap_or_else(beside);
     let mut rejects = Rejects::new(&list, path)?;
     let imported = super::block_on(async {
-        let channel = client::channel(&address, arguments.server.ca.as_deref())?;
+        let channel = client::channel(&address, &arguments.server)?;
         send(&list, channel, &mut rejects).await
     });
     let passed_over = match &imported {

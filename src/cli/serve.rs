@@ -13,12 +13,14 @@ use super::Failure;
 use super::database::Database;
 use crate::app::{self, App, Publication};
 use crate::config::Config;
+use crate::door::callers::Callers;
+use crate::door::trust::{self, Trust};
 use crate::door::{grpc, national, wire};
 use crate::keys::{Keys, KeysError};
 use crate::limits;
 use crate::rulebook::fault::Fault;
 use crate::rulebook::{Reload, RuleBook, Watching};
-use crate::server::{self, Drained, ServeError, Services, Serving};
+use crate::server::{self, Drained, Greeter, ServeError, Services, Serving};
 use crate::telemetry::{self, Telemetry};
 
 #[derive(Debug, clap::Args)]
@@ -57,9 +59,10 @@ async fn serve_observed(config: &Config, telemetry: &Telemetry) -> Result<(), an
     }
     // What can be refused without touching anything comes before what starts something.
     let keys = load_keys(config)?;
+    let arrivals = arrivals(config)?;
     let rulebook = Arc::new(load_rules(config)?);
     let database = Database::open(config).await?;
-    let served = serve_on(config, telemetry, &database, (keys, rulebook, stop)).await;
+    let served = serve_on(config, telemetry, &database, (keys, rulebook, arrivals, stop)).await;
     let stopped = database.stop().await;
     match served? {
         Drained::Whole => tracing::info!("Stopped; every accepted call was answered"),
@@ -72,7 +75,7 @@ async fn serve_on(
     config: &Config,
     telemetry: &Telemetry,
     database: &Database,
-    (keys, rulebook, stop): (Keys, Arc<RuleBook>, CancellationToken),
+    (keys, rulebook, (callers, greeter), stop): (Keys, Arc<RuleBook>, Arrivals, CancellationToken),
 ) -> Result<Drained, anyhow::Error> {
     let applied = database.migrate().await?;
     tracing::info!(migrations = applied, "The schema is up to date");
@@ -100,12 +103,11 @@ async fn serve_on(
     let scrape = telemetry::bind_scrape(config.metrics_listen)
         .await
         .with_context(|| listening("scrapes", config.metrics_listen))?;
-    let national = open_national(config, &app, &stop).await?;
+    let national = open_national(config, &app, (&callers, &greeter), &stop).await?;
     let (listen, metrics) = (listener.local_addr()?, scrape.local_addr()?);
     let mut services = Services::default();
-    let caller = grpc::development_caller(&config.caller_name);
-    services.add(grpc::settlement_service(&app, caller.clone()));
-    services.add(grpc::registry_service(&app, caller));
+    services.add(grpc::settlement_service(&app, &callers));
+    services.add(grpc::registry_service(&app, &callers));
     let (state, serving) = watch::channel(false);
     tracing::info!(
         %listen,
@@ -118,7 +120,7 @@ async fn serve_on(
         services,
         Serving {
             listener,
-            tls: config.tls.as_ref(),
+            greeter,
             descriptors: wire::FILE_DESCRIPTOR_SET,
             state,
             stop,
@@ -136,10 +138,26 @@ async fn serve_on(
     drained
 }
 
+/// Who may call, and what greets them where TLS is on.
+type Arrivals = (Arc<Callers>, Option<Arc<Greeter>>);
+
+/// Reads who may call; watched from then on.
+fn arrivals(config: &Config) -> Result<Arrivals, anyhow::Error> {
+    let Some(files) = &config.tls else {
+        return Ok((Arc::new(Callers::development(&config.caller_name)), None));
+    };
+    let callers = Arc::new(Callers::default());
+    let trusted = Trust::open(files, &callers).context("read who may call")?;
+    let greeter = trusted.greeter();
+    tokio::spawn(trust::watch(trusted));
+    Ok((callers, Some(greeter)))
+}
+
 /// Opens the national door, where it has a place: what serves it until we are told to stop.
 async fn open_national(
     config: &Config,
     app: &Arc<App>,
+    (callers, greeter): (&Arc<Callers>, &Option<Arc<Greeter>>),
     stop: &CancellationToken,
 ) -> Result<impl Future<Output = Result<Drained, ServeError>> + use<>, anyhow::Error> {
     let mut serving = None;
@@ -150,11 +168,12 @@ async fn open_national(
         let national = listener.local_addr()?;
         tracing::info!(%national, "The national door is open on {national}");
         let settings = national::Settings {
-            caller: national::development_caller(&config.caller_name),
+            callers: Arc::clone(callers),
             sign_in_needed: config.national_sign_in,
         };
         let router = national::router(app, settings);
-        serving = Some(server::serve_http(router, listener, stop.clone(), limits::DRAIN_MAX));
+        let listening = (listener, greeter.clone());
+        serving = Some(server::serve_http(router, listening, stop.clone(), limits::DRAIN_MAX));
     }
     Ok(async move {
         match serving {

@@ -1,4 +1,5 @@
 //! `onestop settle`, `reverse` and `find`: a billing desk in a terminal. Proto JSON in, slips out.
+use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::PathBuf;
 
@@ -110,12 +111,14 @@ pub(super) fn run(
         requests.append(&mut read(file)?);
     }
     let Arguments { quote, shared, .. } = arguments;
-    shared.with_client(configured, async |mut client, shared| {
+    shared.with_desks(configured, async |mut desks, shared| {
         let mut code = 0;
         // Slips tell how far it is; JSON mostly goes to a file.
         let progress =
             shared.json.then(|| Progress::new("settle", requests.iter().map(|_| 1).sum()));
         for (done, request) in (1_u64..).zip(requests) {
+            let hospital = request.bill.as_ref().map_or("", |bill| &bill.hospital_code);
+            let mut client = desks.of(hospital)?;
             code = settle(&mut client, request, quote, shared).await?.max(code);
             if let Some(progress) = &progress {
                 progress.at(done);
@@ -150,8 +153,8 @@ pub(super) fn run_reverse(
         reason,
         operator_id: String::new(),
     };
-    shared.with_client(configured, async |mut client, shared| {
-        reverse(&mut client, request, shared).await
+    shared.with_desks(configured, async |mut desks, shared| {
+        reverse(&mut desks.of(&request.hospital_code)?, request, shared).await
     })
 }
 
@@ -160,29 +163,49 @@ pub(super) fn run_find(
     configured: impl FnOnce() -> Result<Config, Failure>,
 ) -> Result<(), Failure> {
     let FindArguments { settlement_id, hospital, request_id, shared } = arguments;
+    let asked_by = hospital.clone().unwrap_or_default();
     let by_request = || {
         let (hospital_code, request_id) = (hospital?, request_id?);
         Some(get_settlement_request::Key::Request(RequestKey { hospital_code, request_id }))
     };
     let key = settlement_id.map(get_settlement_request::Key::SettlementId).or_else(by_request);
     let request = GetSettlementRequest { key };
-    shared.with_client(configured, async |mut client, shared| {
-        find(&mut client, request, shared).await
+    shared.with_desks(configured, async |mut desks, shared| {
+        find(&mut desks.of(&asked_by)?, request, shared).await
     })
 }
 
+/// Clients, one for each certificate.
+struct Desks<'a> {
+    address: String,
+    server: &'a ServerArguments,
+    clients: BTreeMap<String, Client>,
+}
+
+impl Desks<'_> {
+    /// The one of a hospital; all are the same where there is but one certificate.
+    fn of(&mut self, hospital: &str) -> Result<Client, Failure> {
+        let own = if self.server.certs.is_some() { hospital } else { "" };
+        if let Some(client) = self.clients.get(own) {
+            return Ok(client.clone());
+        }
+        let channel = client::channel(&self.address, &self.server.of_hospital(own))?;
+        let client = client::settlements(channel);
+        self.clients.insert(own.to_owned(), client.clone());
+        Ok(client)
+    }
+}
+
 impl Shared {
-    /// Runs `work` with a client; it ends with the code that `work` gives, after the answers were printed.
-    fn with_client(
+    /// Runs `work` with desks; it ends with the code that `work` gives, after the answers were printed.
+    fn with_desks(
         self,
         configured: impl FnOnce() -> Result<Config, Failure>,
-        work: impl AsyncFnOnce(Client, &Shared) -> Result<u8, Failure>,
+        work: impl AsyncFnOnce(Desks<'_>, &Shared) -> Result<u8, Failure>,
     ) -> Result<(), Failure> {
         let address = client::address(&self.server, configured)?;
-        let code = super::block_on(async {
-            let channel = client::channel(&address, self.server.ca.as_deref())?;
-            work(client::settlements(channel), &self).await
-        })?;
+        let desks = Desks { address, server: &self.server, clients: BTreeMap::new() };
+        let code = super::block_on(work(desks, &self))?;
         if code == 0 { Ok(()) } else { Err(Failure::Answered(code)) }
     }
 

@@ -111,7 +111,21 @@ fn calls_and_metrics_need_an_address_each() {
 fn no_open_address_without_tls() {
     check_fault("listen = '0.0.0.0:50051'", &[], &["`listen` in t.toml is \"0.0.0.0:50051\""]);
     check_fault("tls.cert = '/c.pem'", &[], &["`tls.key`; what would fit"]);
-    check_fault("tls.cert = '/no/c'\ntls.key = '/no/k'", &[], &["`tls.cert` in", "`tls.key` in"]);
+    check_fault(
+        "tls.cert = '/no/c'\ntls.key = '/no/k'\ntls.client_ca = '/no/a'",
+        &[],
+        &["`tls.cert` in", "`tls.key` in", "`tls.client_ca` in"],
+    );
+    let known = ["/dev/null"; 2];
+    let file = format!("tls.cert = '{}'\ntls.key = '{}'", known[0], known[1]);
+    check_fault(&file, &[], &["`tls.client_ca`; what would fit"]);
+    let half =
+        format!("{file}\ntls.client_ca = '/dev/null'\noidc.issuer = 'https://login.example'");
+    check_fault(
+        &half,
+        &[],
+        &["`oidc.audience`; what would fit", "`oidc.jwks_file`; what would fit"],
+    );
 }
 
 #[test]

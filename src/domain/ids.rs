@@ -137,6 +137,17 @@ impl RegionCode {
         self.0
     }
 
+    /// Is this another region, or one within it? The digits of a county, then of a prefecture, are zeros in the code of the whole.
+    pub const fn lies_in(self, other: Self) -> bool {
+        if other.0.is_multiple_of(10_000) {
+            self.province() == other.province()
+        } else if other.0.is_multiple_of(100) {
+            self.prefecture() == other.prefecture()
+        } else {
+            self.0 == other.0
+        }
+    }
+
     /// The region of the first four digits: a prefecture.
     pub const fn prefecture(self) -> u32 {
         self.0 / 100

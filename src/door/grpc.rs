@@ -16,9 +16,10 @@ use std::sync::Arc;
 
 use tonic::service::interceptor::InterceptedService;
 
+use super::callers::Callers;
 use super::wire::registry::v1::registry_service_server::RegistryServiceServer;
 use super::wire::settlement::v1::served::settlement_service_server::SettlementServiceServer;
-use crate::app::{App, Caller, CallerKind};
+use crate::app::App;
 use crate::limits;
 
 pub use self::call::Arrival;
@@ -28,32 +29,27 @@ pub use self::settlement::Settlement;
 /// The word of this door in records.
 const DOOR: &str = "grpc";
 
-/// The caller of a development server, as configured.
-pub fn development_caller(name: &str) -> Caller {
-    Caller { name: name.to_owned(), kind: CallerKind::Development, door: DOOR, deadline: None }
-}
-
 /// A service behind the arrival that says who is calling and how long they wait.
 pub type Arriving<S> = InterceptedService<S, Arrival>;
 
 /// What hospitals call.
 pub fn settlement_service(
     app: &Arc<App>,
-    caller: Caller,
+    callers: &Arc<Callers>,
 ) -> Arriving<SettlementServiceServer<Settlement>> {
     let service = SettlementServiceServer::new(Settlement { app: Arc::clone(app) })
         .max_decoding_message_size(limits::MESSAGE_BYTES_MAX)
         .max_encoding_message_size(limits::MESSAGE_BYTES_MAX);
-    InterceptedService::new(service, Arrival::new(caller))
+    InterceptedService::new(service, Arrival::new(callers))
 }
 
 /// What those call who keep the registry.
 pub fn registry_service(
     app: &Arc<App>,
-    caller: Caller,
+    callers: &Arc<Callers>,
 ) -> Arriving<RegistryServiceServer<Registry>> {
     let service = RegistryServiceServer::new(Registry { app: Arc::clone(app) })
         .max_decoding_message_size(limits::IMPORT_MESSAGE_BYTES_MAX)
         .max_encoding_message_size(limits::MESSAGE_BYTES_MAX);
-    InterceptedService::new(service, Arrival::new(caller))
+    InterceptedService::new(service, Arrival::new(callers))
 }

@@ -1,7 +1,11 @@
 //! Edge in: who is calling, what they ask, and errors turned into answers. Sees the wire; nothing below it does.
+pub mod budgets;
+pub mod callers;
 mod cause;
 mod field;
 pub mod grpc;
 pub mod national;
+pub mod tokens;
+pub mod trust;
 pub mod wire;
 mod words;

@@ -22,9 +22,10 @@ mod transactions;
 
 use std::sync::Arc;
 
+use super::callers::Callers;
 use super::field;
 use super::words;
-use crate::app::{App, Caller, CallerKind};
+use crate::app::App;
 
 /// The word of this door in records.
 const DOOR: &str = "national";
@@ -32,15 +33,10 @@ const DOOR: &str = "national";
 /// What can be set of this door.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Who is calling.
-    pub caller: Caller,
+    /// Those who may call.
+    pub callers: Arc<Callers>,
     /// Must an operator have signed in (9001) for whatever else they ask?
     pub sign_in_needed: bool,
-}
-
-/// The caller of a development server, as configured.
-pub fn development_caller(name: &str) -> Caller {
-    Caller { name: name.to_owned(), kind: CallerKind::Development, door: DOOR, deadline: None }
 }
 
 /// What answers, to be served over HTTP.

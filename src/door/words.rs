@@ -16,6 +16,11 @@ pub(in crate::door) const OUTCOME_UNKNOWN: &str = "OUTCOME_UNKNOWN";
 pub(in crate::door) const RULES_MOVED: &str = "RULES_MOVED";
 pub(in crate::door) const INTERNAL: &str = "INTERNAL";
 pub(in crate::door) const CALLER_UNKNOWN: &str = "CALLER_UNKNOWN";
+pub(in crate::door) const CERTIFICATE_REVOKED: &str = "CERTIFICATE_REVOKED";
+pub(in crate::door) const BUDGET_EXCEEDED: &str = "BUDGET_EXCEEDED";
+pub(in crate::door) const CALLER_NOT_LISTED: &str = "CALLER_NOT_LISTED";
+pub(in crate::door) const TOKEN_OUT_OF_TIME: &str = "TOKEN_OUT_OF_TIME";
+pub(in crate::door) const TOKEN_INVALID: &str = "TOKEN_INVALID";
 pub(in crate::door) const DEADLINE_PASSED: &str = "DEADLINE_PASSED";
 pub(in crate::door) const STREAM_BROKEN: &str = "STREAM_BROKEN";
 pub(in crate::door) const BEGIN_MISSING: &str = "BEGIN_MISSING";
@@ -257,6 +262,11 @@ const TABLE: &[(&str, &str, &str)] = &[
         "The settlement is another hospital's; only that hospital can reverse it.",
     ),
     (
+        "NOT_ALLOWED",
+        "您的角色无权进行此操作，或数据不属于您。",
+        "Your role may not do this, or not on these data.",
+    ),
+    (
         "REVERSES_A_REVERSAL",
         "该编号本身是一笔撤销，不能再撤销；如需恢复，请重新结算。",
         "That is itself a reversal and cannot be reversed; settle the stay again instead.",
@@ -441,6 +451,31 @@ const TABLE: &[(&str, &str, &str)] = &[
         CALLER_UNKNOWN,
         "无法确认调用方身份，请联系技术支持。",
         "It is not known who is calling; call support.",
+    ),
+    (
+        CERTIFICATE_REVOKED,
+        "调用方证书已吊销，请换用新证书。",
+        "The caller's certificate was revoked; use a new one.",
+    ),
+    (
+        BUDGET_EXCEEDED,
+        "该调用方的请求过于频繁或并发过多，请稍后重试；如需更高额度，请联系网关管理员。",
+        "This caller asks too often or for too much at once; try again in a moment, or ask for a larger budget.",
+    ),
+    (
+        CALLER_NOT_LISTED,
+        "证书或令牌中的名称未在调用方名录中登记，请联系网关管理员。",
+        "The name in the certificate or token is not listed as a caller; ask whoever runs the gateway.",
+    ),
+    (
+        TOKEN_OUT_OF_TIME,
+        "令牌已过期或尚未生效，请重新登录。",
+        "The token has expired or is not valid yet; sign in again.",
+    ),
+    (
+        TOKEN_INVALID,
+        "令牌无效，请重新登录；若仍如此，请联系网关管理员。",
+        "The token is not valid; sign in again, or ask whoever runs the gateway.",
     ),
     (
         DEADLINE_PASSED,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use onestop::app::{self, App, Publication};
 use onestop::domain::ids::identity_number_is_valid;
+use onestop::door::callers::Callers;
 use onestop::door::grpc;
 use onestop::door::wire;
 use onestop::door::wire::registry::v1 as registry;
@@ -159,13 +160,13 @@ impl Gateway {
         let stop = CancellationToken::new();
         let told = stop.clone();
         let mut services = Services::default();
-        let caller = grpc::development_caller("development");
-        services.add(grpc::settlement_service(&app, caller.clone()));
-        services.add(grpc::registry_service(&app, caller));
+        let callers = Arc::new(Callers::development("development"));
+        services.add(grpc::settlement_service(&app, &callers));
+        services.add(grpc::registry_service(&app, &callers));
         tokio::spawn(async move {
             let serving = Serving {
                 listener,
-                tls: None,
+                greeter: None,
                 descriptors: wire::FILE_DESCRIPTOR_SET,
                 state: watch::channel(false).0,
                 stop: told,

@@ -5,6 +5,7 @@
     reason = "a test that cannot go on has failed; the keys of .clippy.toml do not reach helpers"
 )]
 
+mod access;
 mod bad_input;
 mod client;
 mod cluster;

@@ -1,8 +1,10 @@
 //! The national door as a hospital system meets it: real HTTP, and every answer an envelope, whatever is sent.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use onestop::door::callers::Callers;
 use onestop::door::national;
 use onestop::server;
 use serde_json::{Value, json};
@@ -27,14 +29,19 @@ pub(crate) struct Answer {
 
 impl Door {
     pub(crate) async fn open(gateway: &Gateway, sign_in_needed: bool) -> Self {
-        let caller = national::development_caller("development");
-        let settings = national::Settings { caller, sign_in_needed };
+        let callers = Arc::new(Callers::development("development"));
+        let settings = national::Settings { callers, sign_in_needed };
         let router = national::router(&gateway.app, settings);
         let listener = server::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
         let told = stop.clone();
-        tokio::spawn(server::serve_http(router, listener, told, Duration::from_millis(100)));
+        tokio::spawn(server::serve_http(
+            router,
+            (listener, None),
+            told,
+            Duration::from_millis(100),
+        ));
         Self { address, stop }
     }
 

@@ -1,11 +1,14 @@
 //! The server's own services, its TLS, and how it ends; then the whole binary as a process.
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use onestop::config::Tls;
+use onestop::door::trust::Trust;
 use onestop::door::wire;
 use onestop::door::wire::settlement::v1::settlement_service_client::SettlementServiceClient;
 use onestop::door::wire::settlement::v1::{GetSettlementRequest, get_settlement_request};
@@ -37,6 +40,7 @@ struct Running {
 }
 
 async fn serve(tls: Option<Tls>) -> Running {
+    let greeter = tls.map(|tls| Trust::open(&tls, &Arc::default()).unwrap().greeter());
     let listener = server::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
     let address = listener.local_addr().unwrap();
     let (state, serving) = watch::channel(false);
@@ -45,7 +49,7 @@ async fn serve(tls: Option<Tls>) -> Running {
     let served = tokio::spawn(async move {
         let serving = Serving {
             listener,
-            tls: tls.as_ref(),
+            greeter,
             descriptors: wire::FILE_DESCRIPTOR_SET,
             state,
             stop: told,
@@ -119,8 +123,11 @@ async fn without_clients_it_ends_at_once_and_whole() {
 #[tokio::test]
 async fn over_tls_only_those_who_trust_our_authority_get_through() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tests/tls");
-    let tls = Tls { cert: folder.join("server.pem"), key: folder.join("server.key") };
-    let running = serve(Some(tls)).await;
+    let key = Folder::new("tls-key");
+    let key = key.path().join("server.key");
+    std::fs::copy(folder.join("server.key"), &key).unwrap();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let running = serve(Some(by_files(folder.join("server.pem"), key))).await;
     let endpoint = Endpoint::from_shared(format!("https://{}", running.address)).unwrap();
 
     let authority = Certificate::from_pem(std::fs::read(folder.join("ca.pem")).unwrap());
@@ -138,10 +145,14 @@ async fn over_tls_only_those_who_trust_our_authority_get_through() {
     assert!(!answered, "a bill would cross the network in clear");
 }
 
+fn by_files(cert: PathBuf, key: PathBuf) -> Tls {
+    Tls { cert, key, client_ca: None, crl: None, callers: None, oidc: None }
+}
+
 #[tokio::test]
 async fn a_missing_certificate_is_named() {
-    let tls = Tls { cert: "/no/such.pem".into(), key: "/no/such.key".into() };
-    let error = serve(Some(tls)).await.served.await.unwrap().unwrap_err();
+    let tls = by_files("/no/such.pem".into(), "/no/such.key".into());
+    let error = Trust::open(&tls, &Arc::default()).unwrap_err();
     assert!(error.to_string().contains("/no/such.pem"), "{error}");
 }
 

@@ -26,7 +26,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("server", &["config", "limits", "telemetry"]),
     // A door hashes a credential as it reads it, so that no identity number gets past it; and it adds its services to the
     // server, which knows no door.
-    ("door", &["server", "app", "keys", "domain", "limits", "telemetry"]),
+    ("door", &["server", "app", "config", "keys", "domain", "limits", "telemetry"]),
     ("app", &["store", "core_link", "rulebook", "keys", "domain", "limits", "telemetry"]),
     // The edges never name each other: what one knows reaches another through `app`.
     ("store", &["domain", "limits"]),

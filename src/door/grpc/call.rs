@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -16,9 +17,13 @@ use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
+use super::DOOR;
 use super::status::{Unanswered, to_status};
 use crate::app::Caller;
 use crate::domain::ids::{HospitalCode, RequestId};
+use crate::door::budgets::{Exceeded, Within};
+use crate::door::callers::{Callers, Unknown};
+use crate::server::peer::Peer;
 use crate::telemetry::sampling;
 
 /// The root span of a call.
@@ -42,20 +47,32 @@ macro_rules! call {
 /// Meets every call before its message is read: says who is calling, and until when they wait.
 #[derive(Clone, Debug)]
 pub struct Arrival {
-    caller: Caller,
+    callers: Arc<Callers>,
 }
 
 /// What is known of a call besides its message.
 #[derive(Debug)]
 pub(super) struct Known {
-    caller: Option<Caller>,
+    caller: Arrived,
     pub(super) span: Span,
 }
 
+/// Who arrived, within their budget, or why they are not let in. Handed on to the call in its request.
+type Arrived = Result<(Caller, Arc<Within>), NotLetIn>;
+
+/// Why a call is not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotLetIn {
+    /// It is not known who calls.
+    Unknown(Unknown),
+    /// They have called too often.
+    Exceeded(Exceeded),
+}
+
 impl Arrival {
-    /// Everybody who comes this way is this caller.
-    pub fn new(caller: Caller) -> Self {
-        Self { caller }
+    /// Those who may come this way.
+    pub fn new(callers: &Arc<Callers>) -> Self {
+        Self { callers: Arc::clone(callers) }
     }
 }
 
@@ -63,7 +80,14 @@ impl Interceptor for Arrival {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         let wait = timeout(request.metadata());
         let deadline = wait.and_then(|wait| Instant::now().checked_add(wait));
-        request.extensions_mut().insert(Caller { deadline, ..self.caller.clone() });
+        let peer = request.extensions().get::<Peer>();
+        let certificate = peer.and_then(|peer| peer.certificate.clone());
+        let found = self.callers.find(DOOR, certificate.as_deref(), bearer(request.metadata()));
+        let arrived: Arrived = found.map_err(NotLetIn::Unknown).and_then(|caller| {
+            let within = self.callers.spend(&caller).map_err(NotLetIn::Exceeded)?;
+            Ok((Caller { deadline, ..caller }, Arc::new(within)))
+        });
+        request.extensions_mut().insert(arrived);
         Ok(request)
     }
 }
@@ -76,8 +100,9 @@ impl Known {
         mut extensions: Extensions,
     ) -> Self {
         let span = span_of(method, metadata);
-        let caller = extensions.remove::<Caller>();
-        if let Some(caller) = &caller {
+        let caller = extensions.remove::<Arrived>();
+        let caller = caller.unwrap_or(Err(NotLetIn::Unknown(Unknown::Nothing)));
+        if let Ok((caller, _)) = &caller {
             span.record("caller.name", caller.name.as_str());
         }
         Self { caller, span }
@@ -89,19 +114,19 @@ impl Known {
             return self;
         }
         let span = call!(method);
-        if let Some(caller) = &self.caller {
+        if let Ok((caller, _)) = &self.caller {
             span.record("caller.name", caller.name.as_str());
         }
         Self { span, ..self }
     }
 
-    /// Who is calling, while they still wait.
-    pub(super) fn admit(self) -> Result<Caller, Unanswered> {
-        let caller = self.caller.ok_or(Unanswered::CallerUnknown)?;
+    /// Who is calling, while they still wait; and what counts the call, to be kept until it is answered.
+    pub(super) fn admit(self) -> Result<(Caller, Arc<Within>), Unanswered> {
+        let (caller, within) = self.caller.map_err(Unanswered::NotLetIn)?;
         if caller.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return Err(Unanswered::DeadlinePassed);
         }
-        Ok(caller)
+        Ok((caller, within))
     }
 }
 
@@ -198,11 +223,11 @@ where
     let (metadata, extensions, message) = request.into_parts();
     let known = Known::of(method, &metadata, extensions);
     let span = known.span.clone();
-    let caller = known.caller.as_ref().map(|caller| caller.name.clone());
+    let caller = known.caller.as_ref().ok().map(|(caller, _)| caller.name.clone());
     let subject = RefCell::new(Subject { caller, ..Subject::default() });
     let running = async move {
         let answered = match known.admit() {
-            Ok(caller) => work(caller, message).await,
+            Ok((caller, _within)) => work(caller, message).await,
             Err(unanswered) => Err(unanswered),
         };
         answered.map_err(|unanswered| {
@@ -251,6 +276,12 @@ impl<F: Future<Output: Send> + Send + 'static> Drop for ToItsEnd<F> {
     }
 }
 
+/// The token that a person's call brings.
+fn bearer(metadata: &MetadataMap) -> Option<&str> {
+    let (scheme, token) = metadata.get("authorization")?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token)
+}
+
 /// How long the client waits, by its `grpc-timeout`: at most eight digits and a unit.
 fn timeout(metadata: &MetadataMap) -> Option<Duration> {
     let text = metadata.get("grpc-timeout")?.to_str().ok()?;
@@ -292,24 +323,27 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
-    use crate::door::grpc::development_caller;
+    use crate::app::Role;
 
     fn waiting(timeout: &'static str) -> Request<()> {
         let mut request = Request::new(());
         request.metadata_mut().insert("grpc-timeout", timeout.parse().unwrap());
-        Arrival::new(development_caller("desk")).call(request).unwrap()
+        Arrival::new(&Arc::new(Callers::development("desk"))).call(request).unwrap()
     }
 
     fn admit(request: &Request<()>) -> Result<Caller, Unanswered> {
-        Known::of("Settle", request.metadata(), request.extensions().clone()).admit()
+        let known = Known::of("Settle", request.metadata(), request.extensions().clone());
+        known.admit().map(|(caller, _)| caller)
     }
 
     #[test]
     fn whoever_did_not_arrive_by_the_door_is_refused() {
-        assert!(matches!(admit(&Request::new(())), Err(Unanswered::CallerUnknown)));
+        let stranger = admit(&Request::new(()));
+        let nobody = NotLetIn::Unknown(Unknown::Nothing);
+        assert!(matches!(stranger, Err(Unanswered::NotLetIn(why)) if why == nobody));
         let admitted = admit(&waiting("1S")).unwrap();
         assert!(admitted.deadline.is_some());
-        assert_eq!(Caller { deadline: None, ..admitted }, development_caller("desk"));
+        assert_eq!((admitted.name.as_str(), admitted.role), ("desk", Role::Development));
     }
 
     /// Ends when it is told to, and tells that it did.

@@ -41,11 +41,12 @@ impl RegistryService for Registry {
         let (metadata, extensions, rows) = request.into_parts();
         let known = Known::of(method, &metadata, extensions).shown(method);
         let span = known.span.clone();
-        let caller =
+        let (caller, within) =
             known.admit().map_err(|unanswered| span.in_scope(|| to_status(&unanswered, method)))?;
         let (answers, sent) = mpsc::channel(limits::IMPORT_ANSWERS_WAITING);
         let app = Arc::clone(&self.app);
         let running = async move {
+            let _within = within;
             let verdict = match import(&app, &caller, rows, &answers).await {
                 Ok(()) => "imported",
                 Err(unanswered) => {

@@ -8,6 +8,7 @@ use tonic_types::{
 use super::super::cause;
 use super::super::field::Invalid;
 use super::super::words;
+use super::call::NotLetIn;
 use crate::app::{AppError, ErrorKind, Refusal};
 use crate::limits;
 
@@ -23,8 +24,8 @@ pub(super) enum Unanswered {
     Invalid(Invalid),
     /// The shell did not answer.
     App(AppError),
-    /// It is not known who calls.
-    CallerUnknown,
+    /// It is not known who calls, or they call too often.
+    NotLetIn(NotLetIn),
     /// The client's deadline had passed before we began.
     DeadlinePassed,
     /// An import that does not go on: its code and field.
@@ -66,9 +67,10 @@ impl Unanswered {
         match self {
             Self::Malformed(_)
             | Self::Invalid(_)
-            | Self::CallerUnknown
+            | Self::NotLetIn(NotLetIn::Unknown(_))
             | Self::DeadlinePassed
             | Self::Import(..) => ErrorKind::Caller,
+            Self::NotLetIn(NotLetIn::Exceeded(_)) => ErrorKind::Busy,
             Self::App(error) => error.kind(),
             Self::Panicked => ErrorKind::Bug,
         }
@@ -118,7 +120,11 @@ fn told(unanswered: &Unanswered) -> Told {
             ..plain(code_of(refusal), refusal.code())
         },
         Unanswered::App(error) => failed(error),
-        Unanswered::CallerUnknown => plain(Code::Unauthenticated, words::CALLER_UNKNOWN),
+        Unanswered::NotLetIn(NotLetIn::Unknown(why)) => plain(Code::Unauthenticated, why.code()),
+        Unanswered::NotLetIn(NotLetIn::Exceeded(exceeded)) => Told {
+            retry: Some(exceeded.retry),
+            ..plain(Code::ResourceExhausted, words::BUDGET_EXCEEDED)
+        },
         Unanswered::DeadlinePassed => plain(Code::DeadlineExceeded, words::DEADLINE_PASSED),
         Unanswered::Import(reason, field) => {
             let code = if [words::IMPORT_ELSEWHERE, words::STREAM_BROKEN].contains(reason) {
@@ -172,6 +178,7 @@ fn code_of(refusal: &Refusal) -> Code {
         | Refusal::NotNewest(_)
         | Refusal::StayCancelled
         | Refusal::PersonDiffers => Code::FailedPrecondition,
+        Refusal::NotAllowed { .. } => Code::PermissionDenied,
         Refusal::SettlementUnknown
         | Refusal::RequestUnknown
         | Refusal::HospitalUnknown
@@ -210,7 +217,7 @@ fn cause(unanswered: &Unanswered) -> String {
         Unanswered::App(error) => cause::of(error),
         Unanswered::Malformed(_)
         | Unanswered::Invalid(_)
-        | Unanswered::CallerUnknown
+        | Unanswered::NotLetIn(_)
         | Unanswered::DeadlinePassed
         | Unanswered::Import(..)
         | Unanswered::Panicked => format!("{unanswered:?}"),

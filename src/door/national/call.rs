@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
@@ -18,10 +18,12 @@ use super::envelope::{self, Answered, Envelope};
 use super::fault::Fault;
 use super::json::{self, Json};
 use super::transactions::{self, Call, Done};
-use super::{Settings, words};
-use crate::app::{App, Caller, Now};
+use super::{DOOR, Settings, words};
+use crate::app::{self, Act, App, Caller, Now, Of};
 use crate::domain::ids::RegionCode;
+use crate::door::budgets::Within;
 use crate::limits;
+use crate::server::peer::Peer;
 use crate::telemetry::sampling;
 
 /// Stands for a transaction that could not be read.
@@ -36,6 +38,14 @@ pub(super) struct Door {
     sequence: AtomicU64,
 }
 
+/// Who sent a message that can be done, and what counts it for as long as it is.
+#[derive(Debug)]
+struct Admitted {
+    caller: Caller,
+    _within: Within,
+    _permit: OwnedSemaphorePermit,
+}
+
 /// What is known of a message before it can be read as a whole.
 #[derive(Debug, Default)]
 struct Seen {
@@ -46,20 +56,17 @@ struct Seen {
 impl Door {
     pub(super) fn new(app: Arc<App>, settings: Settings) -> Self {
         // Begins where the clock is, so that two gateways, or one that was started again, count from different places.
-        let sequence = AtomicU64::new(app.now().at.as_microsecond().cast_unsigned());
+        let sequence = AtomicU64::new(crate::app::now().at.as_microsecond().cast_unsigned());
         let room = Arc::new(Semaphore::new(limits::NATIONAL_CALLS_MAX));
         Self { app, settings, room, sequence }
     }
 
     /// Reads a request as far as a message that can be done, with its place among those that are.
-    async fn read(
-        &self,
-        request: Request,
-        seen: &mut Seen,
-    ) -> Result<(Envelope, OwnedSemaphorePermit), Fault> {
+    async fn read(&self, request: Request, seen: &mut Seen) -> Result<(Envelope, Admitted), Fault> {
         if request.method() != Method::POST {
             return Err(Fault::Plain(words::METHOD_NOT_TAKEN));
         }
+        let (caller, within) = self.arrived(&request)?;
         let permit = Arc::clone(&self.room).try_acquire_owned();
         let permit = permit.map_err(|_| Fault::Plain(words::BUSY))?;
         let body = body(request).await?;
@@ -68,22 +75,37 @@ impl Door {
         };
         seen.region = envelope::region_of(&message);
         seen.transaction = envelope::transaction_of(&message);
-        Ok((envelope::read(message)?, permit))
+        let envelope = envelope::read(message)?;
+        // Whatever comes by this door is a hospital's, and about its own stays.
+        caller.allow(Act::Settle, Of::Hospital(&envelope.hospital))?;
+        Ok((envelope, Admitted { caller, _within: within, _permit: permit }))
+    }
+
+    /// Who is calling, within their budget.
+    fn arrived(&self, request: &Request) -> Result<(Caller, Within), Fault> {
+        let peer = request.extensions().get::<ConnectInfo<Peer>>();
+        let certificate = peer.and_then(|ConnectInfo(peer)| peer.certificate.as_deref());
+        let token = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let token = token.and_then(|value| value.strip_prefix("Bearer "));
+        let callers = &self.settings.callers;
+        let caller = callers
+            .find(DOOR, certificate, token)
+            .map_err(|unknown| Fault::Plain(unknown.code()))?;
+        let within = callers.spend(&caller).map_err(|_| Fault::Plain(words::BUDGET_EXCEEDED))?;
+        Ok((caller, within))
     }
 
     /// Does what a message asks. Whatever is said of it in the log stands in the call's span.
-    async fn run(
-        self: &Arc<Self>,
-        envelope: Envelope,
-        permit: OwnedSemaphorePermit,
-    ) -> Result<Done, Fault> {
+    async fn run(self: &Arc<Self>, envelope: Envelope, admitted: Admitted) -> Result<Done, Fault> {
         let door = Arc::clone(self);
         let deadline = Instant::now().checked_add(limits::NATIONAL_BEGIN_MAX);
-        let caller = Caller { deadline, ..self.settings.caller.clone() };
+        let Admitted { caller, _within, _permit } = admitted;
+        let caller = Caller { deadline, ..caller };
         let span = span_of(&caller, &envelope);
         let transaction = known(&envelope.transaction).to_owned();
         let work = async move {
-            let _permit = permit;
+            // Kept until it is answered.
+            let _counted = (_within, _permit);
             let call = Call { app: &door.app, caller: &caller, envelope: &envelope };
             let answered = transactions::answer(call, &door.settings).await;
             let outcome = match &answered {
@@ -115,7 +137,7 @@ impl Door {
                 (told.status, Answered::Refused(told))
             }
         };
-        let envelope = envelope::answer(reference, (received, &self.app.now()), answered);
+        let envelope = envelope::answer(reference, (received, &app::now()), answered);
         let mut response = Response::new(Body::from(envelope.to_string()));
         *response.status_mut() = status;
         let headers = response.headers_mut();
@@ -132,10 +154,10 @@ impl Door {
 
 /// Answers whatever comes.
 pub(super) async fn arrive(State(door): State<Arc<Door>>, request: Request) -> Response {
-    let received = door.app.now();
+    let received = app::now();
     let mut seen = Seen::default();
     let answered = match door.read(request, &mut seen).await {
-        Ok((envelope, permit)) => door.run(envelope, permit).await,
+        Ok((envelope, admitted)) => door.run(envelope, admitted).await,
         Err(fault) => {
             fault.log(seen.transaction.as_deref().unwrap_or(UNREAD));
             Err(fault)

@@ -2,9 +2,10 @@
 
 use super::field::InvalidReason;
 use super::words::{
-    BUSY, DEADLINE_PASSED, DEPENDENCY_AWAY, INTERNAL, MESSAGE_LATE, MESSAGE_TOO_LARGE,
-    METHOD_NOT_TAKEN, NOT_JSON, NOT_SIGNED_IN, OUTCOME_UNKNOWN, QUOTE_MOVED, REFERRAL_UNSAID,
-    RULES_MOVED, TRANSACTION_UNKNOWN,
+    BUDGET_EXCEEDED, BUSY, CALLER_NOT_LISTED, CALLER_UNKNOWN, CERTIFICATE_REVOKED, DEADLINE_PASSED,
+    DEPENDENCY_AWAY, INTERNAL, MESSAGE_LATE, MESSAGE_TOO_LARGE, METHOD_NOT_TAKEN, NOT_JSON,
+    NOT_SIGNED_IN, OUTCOME_UNKNOWN, QUOTE_MOVED, REFERRAL_UNSAID, RULES_MOVED, TOKEN_INVALID,
+    TOKEN_OUT_OF_TIME, TRANSACTION_UNKNOWN,
 };
 
 /// Of a word that is nowhere below; a test sees that none is.
@@ -93,6 +94,13 @@ const CODES: &[(&str, &str)] = &[
     ("PERSON_DIFFERS", "OS-REF-016"),
     ("LINE_ID_REUSED", "OS-REF-017"),
     ("SIGN_IN_UNKNOWN", "OS-REF-018"),
+    ("NOT_ALLOWED", "OS-ACC-001"),
+    (CALLER_UNKNOWN, "OS-ACC-002"),
+    (CERTIFICATE_REVOKED, "OS-ACC-003"),
+    (CALLER_NOT_LISTED, "OS-ACC-004"),
+    (TOKEN_OUT_OF_TIME, "OS-ACC-005"),
+    (TOKEN_INVALID, "OS-ACC-006"),
+    (BUDGET_EXCEEDED, "OS-ACC-007"),
     (BUSY, "OS-SYS-001"),
     (DEPENDENCY_AWAY, "OS-SYS-002"),
     (OUTCOME_UNKNOWN, "OS-SYS-003"),
@@ -112,7 +120,7 @@ mod tests {
     fn every_word_that_a_hospital_can_be_told_has_a_code_of_its_own() {
         let codes: BTreeSet<&str> = CODES.iter().map(|(_, code)| *code).collect();
         assert_eq!(codes.len(), CODES.len(), "two words with one code");
-        // Said by the other door alone: of imports, and of callers.
+        // Said by the other door alone: of imports.
         let others = [
             words::BEGIN_MISSING,
             words::BEGIN_TWICE,
@@ -123,7 +131,6 @@ mod tests {
             words::LIST_OLDER,
             words::IMPORT_ELSEWHERE,
             words::STREAM_BROKEN,
-            words::CALLER_UNKNOWN,
         ];
         // Of one field: numbered by `number`.
         let fields = [

@@ -74,7 +74,7 @@ impl Fault {
             Self::Envelope(_) | Self::Input(_) | Self::Declined(_) | Self::QuoteMoved(_) => {
                 ErrorKind::Caller
             }
-            Self::Plain(words::BUSY) => ErrorKind::Busy,
+            Self::Plain(words::BUSY | words::BUDGET_EXCEEDED) => ErrorKind::Busy,
             Self::Plain(_) => ErrorKind::Caller,
             Self::App(error) | Self::Bill(error, _) => error.kind(),
             Self::Late => ErrorKind::Dependency,
@@ -113,7 +113,7 @@ impl Fault {
     /// What the hospital is told. Says nothing of what lies behind it.
     pub(super) fn told(&self) -> Told {
         let word = self.word();
-        let status = if word == words::BUSY {
+        let status = if [words::BUSY, words::BUDGET_EXCEEDED].contains(&word) {
             StatusCode::SERVICE_UNAVAILABLE
         } else if word == words::MESSAGE_TOO_LARGE {
             StatusCode::PAYLOAD_TOO_LARGE

@@ -77,6 +77,11 @@ fn codes() -> Vec<&'static str> {
         RULES_MOVED,
         INTERNAL,
         CALLER_UNKNOWN,
+        CERTIFICATE_REVOKED,
+        BUDGET_EXCEEDED,
+        CALLER_NOT_LISTED,
+        TOKEN_OUT_OF_TIME,
+        TOKEN_INVALID,
         DEADLINE_PASSED,
         STREAM_BROKEN,
         BEGIN_MISSING,
@@ -123,6 +128,7 @@ fn refusals() -> Vec<Refusal> {
             | Refusal::AlreadyReversed(_)
             | Refusal::NotNewest(_)
             | Refusal::PersonUnknown
+            | Refusal::NotAllowed { .. }
             | Refusal::StayUnknown
             | Refusal::StayCancelled
             | Refusal::PersonDiffers
@@ -146,6 +152,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::AlreadyReversed(settlement.clone()),
         Refusal::NotNewest(settlement),
         Refusal::PersonUnknown,
+        Refusal::NotAllowed { role: "hospital" },
         Refusal::StayUnknown,
         Refusal::StayCancelled,
         Refusal::PersonDiffers,

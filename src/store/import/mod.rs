@@ -50,6 +50,8 @@ pub struct Rules<'a> {
     pub knows_accumulator: &'a (dyn Fn(RegionCode, Scheme, i16, &str) -> bool + Sync),
     /// Whether any rules know this identity.
     pub knows_identity: &'a (dyn Fn(&str) -> bool + Sync),
+    /// Whether whoever brings the list may bring rows about a region.
+    pub may_list: &'a (dyn Fn(RegionCode) -> bool + Sync),
 }
 
 /// What a list is.
@@ -233,10 +235,10 @@ pub async fn take(
     work.rows_durable = run.rows_durable.saturating_add(count);
     let mut batch = match rows {
         Rows::Persons(rows) => persons::take(&work, secrets, rows).await?,
-        Rows::Coverage(rows) => standing::take_coverage(&work, secrets, rows).await?,
+        Rows::Coverage(rows) => standing::take_coverage(&work, (secrets, rules), rows).await?,
         Rows::Identities(rows) => standing::take_identities(&work, (secrets, rules), rows).await?,
-        Rows::Hospitals(rows) => reference::take_hospitals(&work, rows).await?,
-        Rows::Catalogue(rows) => reference::take_catalogue(&work, rows).await?,
+        Rows::Hospitals(rows) => reference::take_hospitals(&work, rules, rows).await?,
+        Rows::Catalogue(rows) => reference::take_catalogue(&work, rules, rows).await?,
         Rows::Openings(rows) => openings::take(&work, (secrets, rules), rows).await?,
     };
     batch.rows_durable = unsigned(work.rows_durable);

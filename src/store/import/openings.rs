@@ -66,7 +66,7 @@ fn read(rules: &Rules<'_>, row: &OpeningRow) -> Result<(String, Opening), Refusa
     let year =
         i16::try_from(*policy_year).ok().filter(|year| *year == 0 || (2000..=2999).contains(year));
     let opening = Opening {
-        region: parse::region("insured_region", insured_region)?,
+        region: parse::region(rules, "insured_region", insured_region)?,
         scheme: parse::scheme(scheme)?,
         year: year.ok_or((RejectReason::YearUnreadable, "policy_year"))?,
         name: Some(name.clone())

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 
-use super::Secrets;
 use super::rows::RejectReason;
 use super::spans::Span;
+use super::{Rules, Secrets};
 use crate::domain::ids::{PersonId, RegionCode, identity_number_is_valid};
 use crate::domain::standing::Scheme;
 
@@ -67,8 +67,13 @@ pub(super) fn span<A>(valid_from: &str, valid_to: &str, what: A) -> Result<Span<
 }
 
 /// A region.
-pub(super) fn region(field: &'static str, text: &str) -> Result<RegionCode, Refusal> {
-    RegionCode::new(text).ok_or((RejectReason::RegionUnreadable, field))
+pub(super) fn region(
+    rules: &Rules<'_>,
+    field: &'static str,
+    text: &str,
+) -> Result<RegionCode, Refusal> {
+    let region = RegionCode::new(text).ok_or((RejectReason::RegionUnreadable, field))?;
+    if (rules.may_list)(region) { Ok(region) } else { Err((RejectReason::RegionNotYours, field)) }
 }
 
 /// A scheme.

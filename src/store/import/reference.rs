@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::Batch;
 use super::parse::{self, Refusal};
 use super::rows::{CatalogueRow, HospitalRow, Line, RejectReason};
 use super::spans::{Span, Spans};
 use super::work::Work;
+use super::{Batch, Rules};
 use crate::domain::bill::CatalogueClass;
 use crate::domain::ids::{HospitalCode, ItemCode, RegionCode};
 use crate::domain::money::{RATE_ONE, Rate, parse_price_e6};
@@ -37,6 +37,7 @@ type ItemKey = (ItemCode, RegionCode);
 
 pub(super) async fn take_hospitals(
     work: &Work<'_>,
+    rules: &Rules<'_>,
     rows: &[Line<HospitalRow>],
 ) -> Result<Batch, StoreError> {
     let codes: BTreeSet<&str> = rows.iter().map(|line| line.row.hospital_code.as_str()).collect();
@@ -55,7 +56,7 @@ pub(super) async fn take_hospitals(
     }
     let mut batch = Batch::default();
     for Line { line, row } in rows {
-        match read_hospital(row) {
+        match read_hospital(rules, row) {
             Ok((code, span)) => batch.count(*line, spans.place(code, span)),
             Err(refusal) => {
                 spans.protect(|code: &HospitalCode| code.as_str() == row.hospital_code);
@@ -76,6 +77,7 @@ pub(super) async fn take_hospitals(
 
 pub(super) async fn take_catalogue(
     work: &Work<'_>,
+    rules: &Rules<'_>,
     rows: &[Line<CatalogueRow>],
 ) -> Result<Batch, StoreError> {
     let keys: BTreeSet<(&str, &str)> =
@@ -104,7 +106,7 @@ pub(super) async fn take_catalogue(
     }
     let mut batch = Batch::default();
     for Line { line, row } in rows {
-        match read_item(row) {
+        match read_item(rules, row) {
             Ok((key, span)) => batch.count(*line, spans.place(key, span)),
             Err(refusal) => {
                 spans.protect(|(code, _): &ItemKey| code.as_str() == row.item_code);
@@ -123,20 +125,23 @@ pub(super) async fn take_catalogue(
     Ok(batch)
 }
 
-fn read_hospital(row: &HospitalRow) -> Result<(HospitalCode, Span<Rated>), Refusal> {
+fn read_hospital(
+    rules: &Rules<'_>,
+    row: &HospitalRow,
+) -> Result<(HospitalCode, Span<Rated>), Refusal> {
     let HospitalRow { hospital_code, name, region, level, valid_from, valid_to } = row;
     let code =
         HospitalCode::new(hospital_code).ok_or((RejectReason::TextUnfit, "hospital_code"))?;
     let level = i16::try_from(*level).ok().filter(|level| (1..=3).contains(level));
     let what = Rated {
-        region: parse::region("region", region)?,
+        region: parse::region(rules, "region", region)?,
         level: level.ok_or((RejectReason::LevelUnknown, "level"))?,
         name: parse::text("name", name, 200)?.to_owned(),
     };
     Ok((code, parse::span(valid_from, valid_to, what)?))
 }
 
-fn read_item(row: &CatalogueRow) -> Result<(ItemKey, Span<Listed>), Refusal> {
+fn read_item(rules: &Rules<'_>, row: &CatalogueRow) -> Result<(ItemKey, Span<Listed>), Refusal> {
     let CatalogueRow {
         item_code,
         region,
@@ -149,7 +154,7 @@ fn read_item(row: &CatalogueRow) -> Result<(ItemKey, Span<Listed>), Refusal> {
         name,
     } = row;
     let code = ItemCode::new(item_code).ok_or((RejectReason::TextUnfit, "item_code"))?;
-    let region = parse::region("region", region)?;
+    let region = parse::region(rules, "region", region)?;
     let ratio =
         |text: &str| Rate::parse(text).filter(|ratio| (0..=RATE_ONE).contains(&ratio.billionths()));
     let advance_ratio = match advance_ratio.as_str() {

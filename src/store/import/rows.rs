@@ -191,6 +191,8 @@ pub enum RejectReason {
     RegionUnreadable,
     /// Begins with the digits of no province.
     RegionUnknown,
+    /// Not one of those that the caller reaches.
+    RegionNotYours,
     /// Neither "resident" nor "employee".
     SchemeUnknown,
     /// Not a code: small letters, digits and underscores.
@@ -235,6 +237,7 @@ impl RejectReason {
             Self::SpanOverlaps => "SPAN_OVERLAPS",
             Self::RegionUnreadable => "REGION_UNREADABLE",
             Self::RegionUnknown => "REGION_UNKNOWN",
+            Self::RegionNotYours => "REGION_NOT_YOURS",
             Self::SchemeUnknown => "SCHEME_UNKNOWN",
             Self::CodeUnreadable => "CODE_UNREADABLE",
             Self::CodeUnknown => "CODE_UNKNOWN",
@@ -282,6 +285,10 @@ impl RejectReason {
             Self::RegionUnknown => (
                 "行政区划代码的前两位不是任何省份，请更正",
                 "the region's first two digits are no province; correct it",
+            ),
+            Self::RegionNotYours => (
+                "该行政区划不在您的管辖或承办范围内",
+                "the region is not one of those that you reach",
             ),
             Self::SchemeUnknown => ("险种无法识别", "the scheme is not known"),
             Self::CodeUnreadable => ("身份代码无效", "not an identity code"),

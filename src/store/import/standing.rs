@@ -29,7 +29,7 @@ struct Read<'a, T> {
 
 pub(super) async fn take_coverage(
     work: &Work<'_>,
-    secrets: &Secrets<'_>,
+    (secrets, rules): (&Secrets<'_>, &Rules<'_>),
     rows: &[Line<CoverageRow>],
 ) -> Result<Batch, StoreError> {
     let read: Vec<_> = rows
@@ -37,7 +37,7 @@ pub(super) async fn take_coverage(
         .map(|Line { line, row }| Read {
             line: *line,
             shown: Shown::read(secrets, &row.credential),
-            says: read_coverage(row),
+            says: read_coverage(rules, row),
         })
         .collect();
     let known = resolve(work, &read).await?;
@@ -85,10 +85,10 @@ pub(super) async fn take_identities(
     Ok(batch)
 }
 
-fn read_coverage(row: &CoverageRow) -> Result<(Scheme, Span<Covered>), Refusal> {
+fn read_coverage(rules: &Rules<'_>, row: &CoverageRow) -> Result<(Scheme, Span<Covered>), Refusal> {
     let CoverageRow { credential: _, scheme, insured_region, valid_from, valid_to, facts } = row;
     let scheme = parse::scheme(scheme)?;
-    let region = parse::region("insured_region", insured_region)?;
+    let region = parse::region(rules, "insured_region", insured_region)?;
     let what = Covered { region, facts: parse::facts(facts)? };
     Ok((scheme, parse::span(valid_from, valid_to, what)?))
 }
@@ -101,7 +101,7 @@ fn read_identity(
     if !parse::is_code(code, false) {
         return Err((RejectReason::CodeUnreadable, "code"));
     }
-    let region = parse::region("region", region)?;
+    let region = parse::region(rules, "region", region)?;
     if !region.is_of_a_province() {
         return Err((RejectReason::RegionUnknown, "region"));
     }

@@ -1,6 +1,9 @@
 use super::super::convert::InvalidReason;
 use super::*;
 use crate::domain::ids::SettlementId;
+use crate::door::budgets::Exceeded;
+use crate::door::callers::Unknown;
+use crate::door::tokens::TokenFault;
 
 /// A status as a client reads it: code, reason, field, whether to come again, both languages.
 #[expect(
@@ -49,7 +52,15 @@ fn every_error_says_who_must_act_and_how() {
     let told = to_status(&Unanswered::Malformed(malformed.clone()), "Settle");
     assert_eq!((told.code(), told.message()), (Code::Internal, malformed.to_string().as_str()));
     check(Unanswered::Panicked, Code::Internal, "INTERNAL", false);
-    check(Unanswered::CallerUnknown, Code::Unauthenticated, "CALLER_UNKNOWN", false);
+    let unknown = |why| Unanswered::NotLetIn(NotLetIn::Unknown(why));
+    check(unknown(Unknown::Nothing), Code::Unauthenticated, "CALLER_UNKNOWN", false);
+    check(unknown(Unknown::Revoked), Code::Unauthenticated, "CERTIFICATE_REVOKED", false);
+    check(unknown(Unknown::Name), Code::Unauthenticated, "CALLER_NOT_LISTED", false);
+    let token = |fault| unknown(Unknown::Token(fault));
+    check(token(TokenFault::OutOfTime), Code::Unauthenticated, "TOKEN_OUT_OF_TIME", false);
+    check(token(TokenFault::Forged), Code::Unauthenticated, "TOKEN_INVALID", false);
+    let exceeded = NotLetIn::Exceeded(Exceeded { retry: limits::RETRY_WHEN_BUSY });
+    check(Unanswered::NotLetIn(exceeded), Code::ResourceExhausted, "BUDGET_EXCEEDED", true);
     let queued = AppError::DeadlinePassed.into();
     check(queued, Code::DeadlineExceeded, "DEADLINE_PASSED", false);
     check(Unanswered::DeadlinePassed, Code::DeadlineExceeded, "DEADLINE_PASSED", false);

@@ -1,0 +1,289 @@
+//! What a caller may do, and on whose data: the one place that says so. Whatever is not allowed here is denied.
+
+use std::sync::Arc;
+
+use super::{Caller, Refusal};
+use crate::domain::ids::{HospitalCode, RegionCode};
+use crate::domain::standing::{PersonSnapshot, Scheme};
+
+/// What a caller is, and how far it reaches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The configured caller of a development server, which listens on loopback only: it may do everything.
+    Development,
+    /// A hospital's billing system: its own stays, and who stands at its desk.
+    Hospital(HospitalCode),
+    /// An insurer: its schemes in its regions.
+    Insurer(Arc<Reach>),
+    /// A bureau of medical security, civil affairs or finance: its regions, without clinical detail.
+    Bureau(Arc<Reach>),
+    /// Whoever runs the gateway: hospitals, the catalogue and the machine, and nobody's data.
+    Administrator,
+}
+
+/// How far an insurer or a bureau reaches.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// The schemes; none named: all.
+    pub schemes: Vec<Scheme>,
+    /// The regions, each with all that lies in it.
+    pub regions: Vec<RegionCode>,
+}
+
+/// What a call wants to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Ask what would be paid.
+    Quote,
+    /// Settle a stay.
+    Settle,
+    /// Reverse a settlement.
+    Reverse,
+    /// Look a settlement up.
+    ReadSettlement,
+    /// Look up who a person is and what they have used.
+    ReadStanding,
+    /// Import persons, coverage, identities or what was used elsewhere.
+    ImportPersons,
+    /// Import hospitals or the catalogue.
+    ImportReference,
+}
+
+/// Whose data a call wants.
+#[derive(Clone, Copy, Debug)]
+pub enum Of<'a> {
+    /// A hospital's.
+    Hospital(&'a HospitalCode),
+    /// A settlement's.
+    Settlement {
+        /// The hospital that settled it.
+        hospital: &'a HospitalCode,
+        /// The scheme that paid.
+        scheme: Scheme,
+        /// The insured region.
+        region: RegionCode,
+    },
+    /// A person's.
+    Person(&'a PersonSnapshot),
+    /// Rows of a list, of one region where the list is of one.
+    Rows(Option<RegionCode>),
+    /// Not yet known whose: only what the role may do at all.
+    Anybody,
+}
+
+impl Role {
+    /// Its word in logs and records.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Development => "development",
+            Self::Hospital(_) => "hospital",
+            Self::Insurer(_) => "insurer",
+            Self::Bureau(_) => "bureau",
+            Self::Administrator => "administrator",
+        }
+    }
+
+    fn may(&self, act: Act, of: Of<'_>) -> bool {
+        match self {
+            Self::Development => true,
+            Self::Hospital(own) => hospital_may(own, act, of),
+            Self::Insurer(reach) => insurer_may(reach, act, of),
+            Self::Bureau(reach) => bureau_may(reach, act, of),
+            Self::Administrator => act == Act::ImportReference,
+        }
+    }
+}
+
+fn hospital_may(own: &HospitalCode, act: Act, of: Of<'_>) -> bool {
+    match act {
+        Act::Quote | Act::Settle | Act::Reverse | Act::ReadSettlement => match of {
+            Of::Hospital(hospital) | Of::Settlement { hospital, .. } => hospital == own,
+            Of::Anybody => true,
+            Of::Person(_) | Of::Rows(_) => false,
+        },
+        // Whoever stands at its desk, by what they show.
+        Act::ReadStanding => matches!(of, Of::Person(_) | Of::Anybody),
+        Act::ImportPersons | Act::ImportReference => false,
+    }
+}
+
+fn insurer_may(reach: &Reach, act: Act, of: Of<'_>) -> bool {
+    match act {
+        Act::ReadSettlement | Act::ReadStanding => reach.covers(of),
+        Act::ImportPersons => matches!(of, Of::Rows(_) | Of::Anybody) && reach.covers(of),
+        Act::Quote | Act::Settle | Act::Reverse | Act::ImportReference => false,
+    }
+}
+
+fn bureau_may(reach: &Reach, act: Act, of: Of<'_>) -> bool {
+    match act {
+        Act::ReadSettlement | Act::ReadStanding => reach.covers(of),
+        Act::ImportPersons | Act::ImportReference => {
+            matches!(of, Of::Rows(_) | Of::Anybody) && reach.covers(of)
+        }
+        Act::Quote | Act::Settle | Act::Reverse => false,
+    }
+}
+
+impl Reach {
+    /// Does a region lie in one of these?
+    pub fn has_region(&self, region: RegionCode) -> bool {
+        self.regions.iter().any(|own| region.lies_in(*own))
+    }
+
+    /// Is a scheme one of these?
+    pub fn has_scheme(&self, scheme: Scheme) -> bool {
+        self.schemes.is_empty() || self.schemes.contains(&scheme)
+    }
+
+    fn covers(&self, of: Of<'_>) -> bool {
+        match of {
+            Of::Settlement { scheme, region, .. } => {
+                self.has_scheme(scheme) && self.has_region(region)
+            }
+            Of::Person(person) => person.standing.coverage.iter().any(|coverage| {
+                self.has_scheme(coverage.scheme) && self.has_region(coverage.region)
+            }),
+            // A row that names a region is looked at by itself.
+            Of::Rows(region) => region.is_none_or(|region| self.has_region(region)),
+            Of::Anybody => true,
+            Of::Hospital(_) => false,
+        }
+    }
+}
+
+impl Caller {
+    /// Lets through what this caller may do. Whose data a refused call wanted is not told.
+    pub fn allow(&self, act: Act, of: Of<'_>) -> Result<(), Refusal> {
+        if self.role.may(act, of) {
+            Ok(())
+        } else {
+            Err(Refusal::NotAllowed { role: self.role.word() })
+        }
+    }
+
+    /// May this caller see what a patient was treated for?
+    pub const fn sees_clinical_detail(&self) -> bool {
+        match self.role {
+            Role::Development | Role::Hospital(_) | Role::Insurer(_) => true,
+            Role::Bureau(_) | Role::Administrator => false,
+        }
+    }
+
+    /// May this caller bring rows about this region?
+    pub fn may_list(&self, region: RegionCode) -> bool {
+        match &self.role {
+            Role::Insurer(reach) | Role::Bureau(reach) => reach.has_region(region),
+            Role::Development | Role::Administrator => true,
+            Role::Hospital(_) => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::PersonId;
+    use crate::domain::standing::{Coverage, Standing};
+
+    fn region(text: &str) -> RegionCode {
+        RegionCode::new(text).unwrap()
+    }
+
+    fn person(of: &str, scheme: Scheme) -> PersonSnapshot {
+        let coverage = Coverage {
+            scheme,
+            region: region(of),
+            valid_from: jiff::civil::date(2020, 1, 1),
+            valid_to: None,
+            facts: Vec::new(),
+        };
+        let standing = Standing {
+            person: PersonId::new(1).unwrap(),
+            version: 1,
+            birth: None,
+            coverage: vec![coverage],
+            identities: Vec::new(),
+        };
+        PersonSnapshot {
+            standing,
+            ledger_version: 1,
+            used: Vec::new(),
+            stays: Vec::new(),
+            newest: None,
+        }
+    }
+
+    const ACTS: [Act; 7] = [
+        Act::Quote,
+        Act::Settle,
+        Act::Reverse,
+        Act::ReadSettlement,
+        Act::ReadStanding,
+        Act::ImportPersons,
+        Act::ImportReference,
+    ];
+
+    /// Every act by every role, on its own data and on another's: "+" allowed, "." denied, in the order of [`ACTS`].
+    #[test]
+    fn every_act_by_every_role_on_its_own_and_on_anothers() {
+        let hospital = |code: &str| HospitalCode::new(code).unwrap();
+        let reach = |schemes: &[Scheme]| {
+            Arc::new(Reach { schemes: schemes.to_vec(), regions: vec![region("520200")] })
+        };
+        let (h1, h2) = (hospital("H1"), hospital("H2"));
+        let resident = (region("520201"), Scheme::Resident);
+        let employee = (region("520201"), Scheme::Employee);
+        let away = (region("520301"), Scheme::Resident);
+        let check = |role: &Role,
+                     (hospital, (region, scheme)): (&HospitalCode, (RegionCode, Scheme)),
+                     expected: &str| {
+            let text = region.to_string();
+            let of_whom = person(&text, scheme);
+            let caller =
+                Caller { name: "c".to_owned(), role: role.clone(), door: "grpc", deadline: None };
+            let told: String = ACTS
+                .into_iter()
+                .map(|act| {
+                    let of = match act {
+                        Act::Quote | Act::Settle | Act::Reverse => Of::Hospital(hospital),
+                        Act::ReadSettlement => Of::Settlement { hospital, scheme, region },
+                        Act::ReadStanding => Of::Person(&of_whom),
+                        Act::ImportPersons | Act::ImportReference => Of::Rows(Some(region)),
+                    };
+                    if caller.allow(act, of).is_ok() { '+' } else { '.' }
+                })
+                .collect();
+            assert_eq!(told, expected, "{role:?} of {hospital} {text} {}", scheme.word());
+        };
+        // Quote, settle, reverse, settlement, standing, persons, reference.
+        check(&Role::Development, (&h1, away), "+++++++");
+        check(&Role::Hospital(h1.clone()), (&h1, resident), "+++++..");
+        check(&Role::Hospital(h1.clone()), (&h1, away), "+++++..");
+        check(&Role::Hospital(h1.clone()), (&h2, resident), "....+..");
+        let insurer = Role::Insurer(reach(&[Scheme::Resident]));
+        check(&insurer, (&h1, resident), "...+++.");
+        check(&insurer, (&h1, employee), ".....+.");
+        check(&insurer, (&h1, away), ".......");
+        let bureau = Role::Bureau(reach(&[]));
+        check(&bureau, (&h1, resident), "...++++");
+        check(&bureau, (&h1, employee), "...++++");
+        check(&bureau, (&h1, away), ".......");
+        check(&Role::Administrator, (&h1, resident), "......+");
+    }
+
+    #[test]
+    fn a_region_reaches_over_all_that_lies_in_it() {
+        let reach = |own: &str| Reach { schemes: Vec::new(), regions: vec![region(own)] };
+        let check = |own: &str, of: &str, expected: bool| {
+            assert_eq!(reach(own).has_region(region(of)), expected, "{of} in {own}");
+        };
+        check("520000", "520201", true);
+        check("520200", "520201", true);
+        check("520200", "520200", true);
+        check("520201", "520201", true);
+        check("520201", "520200", false);
+        check("520200", "520301", false);
+        check("520000", "530000", false);
+    }
+}

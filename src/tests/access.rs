@@ -1,0 +1,433 @@
+//! Who is calling and what they may do, over real connections: certificates, revocation, renewal, tokens, and every method by every role.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use onestop::config::{Oidc, Tls};
+use onestop::door::callers::Callers;
+use onestop::door::grpc;
+use onestop::door::trust::Trust;
+use onestop::door::wire;
+use onestop::door::wire::registry::v1 as registry;
+use onestop::door::wire::settlement::v1 as settlement;
+use onestop::door::wire::settlement::v1::settlement_service_client::SettlementServiceClient;
+use onestop::keys::authority::{self, AUTHORITY_CERTIFICATE, For, REVOKED};
+use onestop::server::{self, Services, Serving};
+use ring::signature::{Ed25519KeyPair, KeyPair as _};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tonic::Code;
+use tonic::metadata::MetadataValue;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+
+use crate::folder::Folder;
+use crate::gateway::{
+    Gateway, HOSPITAL, OTHER_HOSPITAL, begin, bill, identity_number, item, refused,
+};
+
+const CALLERS: &str = r#"
+[[insurer]]
+name = "office"
+schemes = ["resident"]
+regions = ["520200"]
+
+[[insurer]]
+name = "elsewhere"
+regions = ["110000"]
+
+[[bureau]]
+name = "finance"
+regions = ["520000"]
+
+[[bureau]]
+name = "elsewhere"
+regions = ["110000"]
+
+[[administrator]]
+name = "operations"
+"#;
+
+/// A server with TLS before the gateway of a test.
+struct Door {
+    folder: Folder,
+    address: String,
+    trust: Trust,
+    stop: CancellationToken,
+}
+
+impl Door {
+    async fn open(gateway: &Gateway, oidc: Option<Oidc>) -> Self {
+        let folder = Folder::new("door");
+        let dir = folder.path().join("authority");
+        authority::init(&dir, today()).unwrap();
+        let server = authority::issue(
+            &dir,
+            For::Server(&["localhost".to_owned()]),
+            (&dir, "server"),
+            (today(), 2),
+        );
+        let server = server.unwrap();
+        let book = folder.path().join("callers.toml");
+        std::fs::write(&book, CALLERS).unwrap();
+        let files = Tls {
+            cert: server.certificate,
+            key: server.key,
+            client_ca: Some(dir.join(AUTHORITY_CERTIFICATE)),
+            crl: Some(dir.join(REVOKED)),
+            callers: Some(book),
+            oidc,
+        };
+        let callers = Arc::new(Callers::default());
+        let trust = Trust::open(&files, &callers).unwrap();
+        let greeter = Some(trust.greeter());
+        let mut services = Services::default();
+        services.add(grpc::settlement_service(&gateway.app, &callers));
+        services.add(grpc::registry_service(&gateway.app, &callers));
+        let listener = server::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let address = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+        let stop = CancellationToken::new();
+        let told = stop.clone();
+        tokio::spawn(async move {
+            let serving = Serving {
+                listener,
+                greeter,
+                descriptors: wire::FILE_DESCRIPTOR_SET,
+                state: watch::channel(false).0,
+                stop: told,
+                drain_max: Duration::from_millis(100),
+            };
+            server::serve(services, serving).await.unwrap();
+        });
+        Self { folder, address, trust, stop }
+    }
+
+    fn authority(&self) -> PathBuf {
+        self.folder.path().join("authority")
+    }
+
+    fn tls(&self) -> ClientTlsConfig {
+        let pem = std::fs::read(self.authority().join(AUTHORITY_CERTIFICATE)).unwrap();
+        ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem))
+    }
+
+    /// Connects as somebody; nothing: without a certificate.
+    async fn connect(&self, name: Option<&str>) -> Result<Channel, tonic::transport::Error> {
+        let mut tls = self.tls();
+        if let Some(name) = name {
+            let into = self.folder.path().join("clients");
+            let stem = name.replace(':', "-");
+            if !into.join(format!("{stem}.pem")).exists() {
+                authority::issue(
+                    &self.authority(),
+                    For::Caller(name),
+                    (&into, &stem),
+                    (today(), 2),
+                )
+                .unwrap();
+            }
+            let read = |kind: &str| std::fs::read(into.join(format!("{stem}.{kind}"))).unwrap();
+            tls = tls.identity(Identity::from_pem(read("pem"), read("key")));
+        }
+        Endpoint::from_shared(self.address.clone())
+            .unwrap()
+            .tls_config(tls)
+            .unwrap()
+            .connect()
+            .await
+    }
+
+    async fn as_caller(&self, name: &str) -> Channel {
+        self.connect(Some(name)).await.unwrap()
+    }
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+fn today() -> jiff::civil::Date {
+    onestop::app::now().day
+}
+
+fn credential(number: usize) -> settlement::Credential {
+    settlement::Credential {
+        kind: settlement::CredentialKind::IdentityNumber.into(),
+        number: identity_number(number),
+    }
+}
+
+async fn standing(channel: &Channel, number: usize) -> Result<(), tonic::Status> {
+    let request = settlement::GetStandingRequest {
+        credential: Some(credential(number)),
+        on_date: "2024-06-30".to_owned(),
+    };
+    SettlementServiceClient::new(channel.clone()).get_standing(request).await.map(|_| ())
+}
+
+async fn find(channel: &Channel, id: &str) -> Result<(), tonic::Status> {
+    use settlement::get_settlement_request::Key;
+    let request = settlement::GetSettlementRequest { key: Some(Key::SettlementId(id.to_owned())) };
+    SettlementServiceClient::new(channel.clone()).get_settlement(request).await.map(|_| ())
+}
+
+async fn settle(
+    channel: &Channel,
+    request: &str,
+    bill: settlement::Bill,
+) -> Result<String, tonic::Status> {
+    let request = settlement::SettleRequest {
+        request_id: request.to_owned(),
+        bill: Some(bill),
+        quote_token: Vec::new(),
+    };
+    let answer = SettlementServiceClient::new(channel.clone()).settle(request).await?.into_inner();
+    let Some(settlement::settle_response::Outcome::Settlement(settled)) = answer.outcome else {
+        panic!("{answer:?}")
+    };
+    Ok(settled.settlement_id)
+}
+
+async fn import(
+    gateway: &Gateway,
+    channel: &Channel,
+    kind: registry::RowKind,
+) -> Result<Vec<String>, tonic::Status> {
+    use registry::import_request::Part;
+    let row = if kind == registry::RowKind::Identity {
+        registry::import_row::Row::Identity(registry::IdentityRow {
+            credential: identity_number(0),
+            code: "low_income".to_owned(),
+            region: "520200".to_owned(),
+            valid_from: "2024-01-01".to_owned(),
+            valid_to: "2024-12-31".to_owned(),
+        })
+    } else {
+        item("X09", "A", "2020-01-01")
+    };
+    let id = format!("A{}", gateway.database.pool.round_trips());
+    let row = registry::ImportRow { line: 1, row: Some(row) };
+    let parts = [Part::Begin(begin(&id, kind)), Part::Row(row)];
+    let messages = parts.map(|part| registry::ImportRequest { part: Some(part) });
+    let mut client = registry::registry_service_client::RegistryServiceClient::new(channel.clone());
+    let mut answers = client.import(tokio_stream::iter(messages)).await?.into_inner();
+    let mut rejects = Vec::new();
+    while let Some(answer) = answers.message().await? {
+        if let Some(registry::import_response::Part::Reject(reject)) = answer.part {
+            rejects.push(reject.reason);
+        }
+    }
+    Ok(rejects)
+}
+
+fn told<T>(answered: &Result<T, tonic::Status>) -> char {
+    match answered {
+        Ok(_) => '+',
+        Err(status) if status.code() == Code::PermissionDenied => '.',
+        Err(status) if status.code() == Code::NotFound => '?',
+        Err(status) => panic!("{status:?}"),
+    }
+}
+
+/// Every method by every role, on its own data and on another's: "+" answered, "." not allowed, "?" as if it were not there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_method_by_every_role_on_its_own_and_on_anothers() {
+    let gateway = Gateway::start().await;
+    let door = Door::open(&gateway, None).await;
+    let check = async |name: &str, (person, expected): (usize, &str)| {
+        let channel = door.as_caller(name).await;
+        let mut desk = SettlementServiceClient::new(channel.clone());
+        let mut line = String::new();
+        for hospital in [HOSPITAL, OTHER_HOSPITAL] {
+            let stem = gateway.database.pool.round_trips();
+            let of = |stay: &str| settlement::Bill {
+                hospital_code: hospital.to_owned(),
+                ..bill(person, &format!("{stay}{stem}"), "2024-06-01")
+            };
+            let quote = settlement::QuoteRequest { bill: Some(of("Q")) };
+            line.push(told(&desk.quote(quote).await));
+            // One that is there in any case, for what is looked up and reversed.
+            let id = settle(&gateway.channel, &format!("G{stem}"), of("G")).await.unwrap();
+            line.push(told(&settle(&channel, &format!("S{stem}"), of("S")).await));
+            line.push(told(&find(&channel, &id).await));
+            let reverse = settlement::ReverseRequest {
+                request_id: format!("V{stem}"),
+                hospital_code: hospital.to_owned(),
+                target: Some(settlement::reverse_request::Target::OriginalRequestId(format!(
+                    "N{stem}"
+                ))),
+                reason: "test".to_owned(),
+                operator_id: "desk-1".to_owned(),
+            };
+            line.push(told(&desk.reverse(reverse).await));
+            line.push(' ');
+        }
+        line.push(told(&standing(&channel, person).await));
+        line.push(told(&import(&gateway, &channel, registry::RowKind::Identity).await));
+        line.push(told(&import(&gateway, &channel, registry::RowKind::Catalogue).await));
+        assert_eq!(line, expected, "{name} on person {person}");
+    };
+    // Quote, settle, get, reverse at one hospital and at another; standing, import of persons, of the catalogue.
+    check(&format!("urn:onestop:hospital:{HOSPITAL}"), (0, "++++ ..?. +..")).await;
+    check("urn:onestop:insurer:office", (0, "..+. ..+. ++.")).await;
+    check("urn:onestop:insurer:elsewhere", (0, "..?. ..?. ?+.")).await;
+    check("urn:onestop:bureau:finance", (0, "..+. ..+. +++")).await;
+    check("urn:onestop:bureau:elsewhere", (0, "..?. ..?. ?++")).await;
+    check("urn:onestop:administrator:operations", (0, ".... .... ..+")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_about_a_region_that_the_caller_does_not_reach_is_rejected() {
+    let gateway = Gateway::start().await;
+    let door = Door::open(&gateway, None).await;
+    let elsewhere = door.as_caller("urn:onestop:bureau:elsewhere").await;
+    let rejects = import(&gateway, &elsewhere, registry::RowKind::Identity).await.unwrap();
+    assert_eq!(rejects, ["REGION_NOT_YOURS"]);
+    let own = door.as_caller("urn:onestop:bureau:finance").await;
+    assert_eq!(
+        import(&gateway, &own, registry::RowKind::Identity).await.unwrap(),
+        Vec::<String>::new()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_shows_no_certificate_or_one_that_names_nobody_is_not_let_in() {
+    let gateway = Gateway::start().await;
+    let door = Door::open(&gateway, None).await;
+    // By TLS 1.3 a client hears of it with its first call.
+    let let_in = match door.connect(None).await {
+        Ok(channel) => standing(&channel, 0).await.is_ok(),
+        Err(_) => false,
+    };
+    assert!(!let_in);
+    let unlisted = door.as_caller("urn:onestop:insurer:nobody").await;
+    let status = standing(&unlisted, 0).await.unwrap_err();
+    assert_eq!(
+        (status.code(), refused(&status).reason.as_str()),
+        (Code::Unauthenticated, "CALLER_NOT_LISTED")
+    );
+    let let_in = match door.connect(Some("somebody")).await {
+        Ok(channel) => standing(&channel, 0).await.is_ok(),
+        Err(_) => false,
+    };
+    assert!(!let_in);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revoked_certificate_stops_also_on_a_connection_that_is_there() {
+    let gateway = Gateway::start().await;
+    let mut door = Door::open(&gateway, None).await;
+    let name = format!("urn:onestop:hospital:{HOSPITAL}");
+    let channel = door.as_caller(&name).await;
+    standing(&channel, 0).await.unwrap();
+    let shown = door.folder.path().join("clients").join(format!("{}.pem", name.replace(':', "-")));
+    authority::revoke(&door.authority(), &shown, today()).unwrap();
+    assert!(door.trust.look_again().unwrap());
+    let status = standing(&channel, 0).await.unwrap_err();
+    assert_eq!(refused(&status).reason, "CERTIFICATE_REVOKED");
+    let let_in = match door.connect(Some(&name)).await {
+        Ok(channel) => standing(&channel, 0).await.is_ok(),
+        Err(_) => false,
+    };
+    assert!(!let_in, "nor is a new connection made");
+    assert!(!door.trust.look_again().unwrap(), "nothing has changed since");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_is_renewed_while_calls_go_on_and_a_bad_one_changes_nothing() {
+    let gateway = Gateway::start().await;
+    let mut door = Door::open(&gateway, None).await;
+    let name = format!("urn:onestop:hospital:{HOSPITAL}");
+    let before = door.as_caller(&name).await;
+    standing(&before, 0).await.unwrap();
+    let dir = door.authority();
+    let renewed = door.folder.path().join("renewed");
+    let issued = authority::issue(
+        &dir,
+        For::Server(&["localhost".to_owned()]),
+        (&renewed, "server"),
+        (today(), 9),
+    )
+    .unwrap();
+    // By half: the certificate is there, its key is not yet.
+    std::fs::rename(issued.certificate, dir.join("server.pem")).unwrap();
+    assert!(door.trust.look_again().is_err());
+    standing(&door.as_caller(&name).await, 0).await.unwrap();
+    std::fs::rename(issued.key, dir.join("server.key")).unwrap();
+    assert!(door.trust.look_again().unwrap());
+    standing(&door.as_caller(&name).await, 0).await.unwrap();
+    standing(&before, 0).await.unwrap();
+}
+
+/// A token as an identity provider signs it.
+fn token(key: &Ed25519KeyPair, header: &str, claims: &str) -> String {
+    use base64::Engine as _;
+    let encode = |bytes: &[u8]| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes);
+    let signed = format!("{}.{}", encode(header.as_bytes()), encode(claims.as_bytes()));
+    let signature = encode(key.sign(signed.as_bytes()).as_ref());
+    format!("{signed}.{signature}")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_is_known_by_a_token_of_a_provider_that_we_trust() {
+    use base64::Engine as _;
+    let gateway = Gateway::start().await;
+    let key = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
+    let other = Ed25519KeyPair::from_seed_unchecked(&[8; 32]).unwrap();
+    let folder = Folder::new("jwks");
+    let jwks_file = folder.path().join("jwks.json");
+    let public = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(key.public_key());
+    let jwks = format!(
+        r#"{{"keys":[{{"kty":"OKP","crv":"Ed25519","alg":"EdDSA","kid":"k1","use":"sig","x":"{public}"}}]}}"#
+    );
+    std::fs::write(&jwks_file, jwks).unwrap();
+    let (issuer, audience) = ("https://login.example".to_owned(), "onestop".to_owned());
+    let door = Door::open(&gateway, Some(Oidc { issuer, audience, jwks_file })).await;
+    let channel = door.connect(None).await.unwrap();
+    let ask = async |token: String| {
+        let mut request = tonic::Request::new(settlement::GetStandingRequest {
+            credential: Some(credential(0)),
+            on_date: "2024-06-30".to_owned(),
+        });
+        let bearer: MetadataValue<_> = format!("Bearer {token}").parse().unwrap();
+        request.metadata_mut().insert("authorization", bearer);
+        let answered = SettlementServiceClient::new(channel.clone()).get_standing(request).await;
+        answered.map(|_| String::new()).unwrap_or_else(|status| refused(&status).reason)
+    };
+    const HEADER: &str = r#"{"alg":"EdDSA","kid":"k1"}"#;
+    let claims = |expires: i64, audience: &str, role: &str| {
+        let expires = jiff::Timestamp::now().as_second() + expires;
+        format!(
+            r#"{{"iss":"https://login.example","aud":"{audience}","sub":"u-17","exp":{expires},"onestop":"{role}"}}"#
+        )
+    };
+    let good = claims(600, "onestop", "urn:onestop:bureau:finance");
+    let check = async |token: String, expected: &str| assert_eq!(ask(token).await, expected);
+    check(token(&key, HEADER, &good), "").await;
+    check(
+        token(&key, HEADER, &claims(600, "onestop", "urn:onestop:bureau:nobody")),
+        "CALLER_NOT_LISTED",
+    )
+    .await;
+    check(
+        token(&key, HEADER, &claims(-600, "onestop", "urn:onestop:bureau:finance")),
+        "TOKEN_OUT_OF_TIME",
+    )
+    .await;
+    check(
+        token(&key, HEADER, &claims(600, "others", "urn:onestop:bureau:finance")),
+        "TOKEN_INVALID",
+    )
+    .await;
+    check(token(&other, HEADER, &good), "TOKEN_INVALID").await;
+    for header in
+        [r#"{"alg":"none"}"#, r#"{"alg":"HS256","kid":"k1"}"#, r#"{"alg":"EdDSA","kid":"k2"}"#, "x"]
+    {
+        check(token(&key, header, &good), "TOKEN_INVALID").await;
+    }
+    check("a.b.c".to_owned(), "TOKEN_INVALID").await;
+    let status = standing(&channel, 0).await.unwrap_err();
+    assert_eq!(refused(&status).reason, "CALLER_UNKNOWN");
+}
