@@ -16,6 +16,7 @@ use super::judge::{Bench, Registry, Sample, judge};
 use super::machine::{Memory, sync_us};
 use super::pgbench::{Pgbench, Script};
 use super::populate::{self, connect};
+use super::population::{REGION, hospital_code};
 use super::processor::{Since, used_us};
 use super::progress::say;
 use super::results::Place;
@@ -51,6 +52,8 @@ pub enum Part {
     Slow,
     /// What logs, traces and metrics cost.
     Telemetry,
+    /// What client certificates and looking up who may do what cost.
+    Tls,
     /// Millions of persons and settlements stored.
     Big,
 }
@@ -79,6 +82,7 @@ impl Plan {
                 Part::Hot,
                 Part::Soak,
                 Part::Telemetry,
+                Part::Tls,
                 Part::Slow,
                 Part::Big,
             ],
@@ -142,6 +146,9 @@ pub async fn run(plan: &Plan) -> Result<Bench, anyhow::Error> {
     }
     if plan.parts.contains(&Part::Telemetry) {
         running.telemetry(&database, &used).await?;
+    }
+    if plan.parts.contains(&Part::Tls) {
+        running.tls(&database, &used).await?;
     }
     if plan.parts.contains(&Part::Big) {
         running.big(&database, &mut used).await?;
@@ -272,6 +279,37 @@ impl Running<'_> {
                 let each_ns = used_us(server).saturating_sub(before) * 1_000 / requests;
                 let sample = Sample { server_ns: Some(each_ns), ..Sample::of(&step) };
                 self.bench.add(name, Some(64), sample);
+            }
+        }
+        Ok(())
+    }
+
+    /// Settlements of one hospital, by a caller whom nobody looks at and by one with a certificate.
+    async fn tls(&mut self, database: &Database, used: &Used) -> Result<(), anyhow::Error> {
+        let mut used = self.another(database, used, ("certified", self.plan.persons)).await?;
+        let mut scenario = self.scenario(SETTLE, used.persons)?;
+        let bills = &mut scenario.bills;
+        (bills.one_hospital, bills.hospital_level_shares) = (true, [0, 1, 0]);
+        let certified = self.site.certify(&hospital_code(REGION, 2, 0))?;
+        let nothing = BTreeMap::new();
+        let (plain, tls) =
+            (("plain", &nothing, None), ("mTLS", &certified.settings, Some(&certified.client)));
+        let mut targets = Vec::new();
+        for (name, told, tls) in [plain, tls] {
+            let server = self.site.serve(name, Some(&used.connection), told)?;
+            let address = match tls {
+                Some(_) => server.address.replace("http://127.0.0.1", "https://localhost"),
+                None => server.address.clone(),
+            };
+            let driver =
+                Driver::connect_as(&scenario, (&address, tls), (&run_name(), used.serial)).await?;
+            targets.push((name, Target { driver: Rc::new(driver), server: Some(server) }));
+        }
+        for _ in 0..self.plan.repeats {
+            for clients in [1, 64] {
+                for (name, target) in &targets {
+                    self.sample(name, (target, &mut used), Load::Closed(clients)).await?;
+                }
             }
         }
         Ok(())

@@ -39,6 +39,7 @@ pub struct Desk {
     templates: Vec<Template>,
     persons: u32,
     hot: bool,
+    one_hospital: bool,
     /// What tells the ids of this run from those of another.
     run: String,
     /// Walks through all persons, neighbours far apart.
@@ -70,7 +71,8 @@ impl Desk {
         let templates =
             (0..TEMPLATES).map(|at| Template::draw(bills, (at, hot), &mut random)).collect();
         let run = run.chars().take(7).collect();
-        Desk { templates, persons, hot, run, stride: stride(persons) }
+        let one_hospital = bills.one_hospital;
+        Desk { templates, persons, hot, run, one_hospital, stride: stride(persons) }
     }
 
     /// The `serial`-th stay. Persons are drawn without replacement; who comes again in a later pass comes in later days.
@@ -81,6 +83,7 @@ impl Desk {
         let template = usize::try_from(serial % u64::from(TEMPLATES)).unwrap_or(0);
         let level = self.templates.get(template).map_or(1, |template| template.level);
         let of_place = u32::try_from(mixed(person, pass) % 1_000_000).unwrap_or(0);
+        let of_place = if self.one_hospital { 0 } else { of_place };
         let region = if self.hot { HOT_REGION } else { REGION };
         let hospital_code = hospital_code(region, level, of_place);
         let (person, admission, discharge) = if self.hot {
@@ -260,7 +263,7 @@ mod tests {
 
     fn desk(persons: u32, hot: bool) -> Desk {
         let lines = vec![LineShare { from: 50, to: 50, share: 1 }];
-        let bills = Bills { lines, hospital_level_shares: [30, 50, 20] };
+        let bills = Bills { lines, hospital_level_shares: [30, 50, 20], one_hospital: false };
         Desk::new(&bills, (persons, hot), "K3ZQ81A")
     }
 

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc};
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 use tonic::{Request, Status};
 
 use super::answers::{self, Class};
@@ -92,10 +92,22 @@ impl Driver {
         server: &str,
         (run, first): (&str, u64),
     ) -> Result<Driver, anyhow::Error> {
+        Driver::connect_as(scenario, (server, None), (run, first)).await
+    }
+
+    /// The same as whoever these certificates say.
+    pub async fn connect_as(
+        scenario: &Scenario,
+        (server, tls): (&str, Option<&ClientTlsConfig>),
+        (run, first): (&str, u64),
+    ) -> Result<Driver, anyhow::Error> {
         let mut channels = Vec::new();
         for _ in 0..scenario.connections {
             let endpoint = Endpoint::from_shared(server.to_owned()).context("read the address")?;
-            let endpoint = endpoint.connect_timeout(Duration::from_secs(5)).tcp_nodelay(true);
+            let mut endpoint = endpoint.connect_timeout(Duration::from_secs(5)).tcp_nodelay(true);
+            if let Some(tls) = tls {
+                endpoint = endpoint.tls_config(tls.clone()).context("use the certificates")?;
+            }
             let channel = endpoint.connect().await;
             channels.push(channel.with_context(|| format!("connect to {server}"))?);
         }

@@ -309,6 +309,7 @@ pub fn judge(bench: &Bench) -> Vec<Bar> {
         ),
         quotes(bench),
         telemetry(bench),
+        tls(bench),
         registry(bench),
         memory(bench),
     ];
@@ -360,6 +361,20 @@ fn registry(bench: &Bench) -> Option<Bar> {
         reached: format!("{} MiB, {}, {}", kib / 1_024, seconds(there_ms), seconds(listens_ms)),
         wanted: "at most 512 MiB and 15 s, listening before".to_owned(),
         met: kib <= 512 * 1_024 && there_ms <= 15_000 && listens_ms < there_ms,
+    })
+}
+
+fn tls(bench: &Bench) -> Option<Bar> {
+    let (plain, certified) = (bench.median("plain", 64)?, bench.median("mTLS", 64)?);
+    let p50 = |name| Some(bench.cell(name, Some(1))?.middle(|sample| sample.latency.p50_ns));
+    let (reached, more_ns) =
+        (certified * 1_000 / plain.max(1), p50("mTLS")?.saturating_sub(p50("plain")?));
+    Some(Bar {
+        what: "with client certificates ÷ without, 64 clients; one client's median longer by"
+            .to_owned(),
+        reached: format!("{}; {}", ratio(reached), ms(more_ns)),
+        wanted: "at least 0.750; at most 0.3 ms".to_owned(),
+        met: 750 <= reached && more_ns <= 300_000,
     })
 }
 

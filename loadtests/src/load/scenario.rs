@@ -96,6 +96,9 @@ pub struct Bills {
     /// How many of all bills come from hospitals of level 1, 2 and 3.
     #[serde(default = "levels_default")]
     pub hospital_level_shares: [u32; 3],
+    /// All of them come from one hospital of each level: what one certificate may send.
+    #[serde(default)]
+    pub one_hospital: bool,
 }
 
 /// Bills of a size, and how many of all they are.

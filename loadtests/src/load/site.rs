@@ -11,9 +11,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
+use onestop::keys::authority::{self, AUTHORITY_CERTIFICATE, For, REVOKED};
 use onestop::store::cluster::{Cluster, DATABASE, Settings};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio_postgres::{Config, NoTls};
+use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
 use super::progress::say;
 use super::shims::{self, SLOW_SYNC};
@@ -49,6 +51,13 @@ pub struct Process {
 pub enum Database {
     Plain(Cluster),
     Slow { postgres: Process, connection: Config },
+}
+
+/// What a server and a client need to know each other.
+#[derive(Debug)]
+pub struct Certified {
+    pub settings: BTreeMap<String, String>,
+    pub client: ClientTlsConfig,
 }
 
 impl Site {
@@ -177,6 +186,37 @@ impl Site {
     /// An address that is free now, for a server that is started more than once.
     pub fn free_listen(&self) -> Result<String, anyhow::Error> {
         free_address().map(|address| address.to_string())
+    }
+
+    /// An authority, a server's certificate, and one of a hospital, with a budget that stands in nobody's way.
+    pub fn certify(&self, hospital: &str) -> Result<Certified, anyhow::Error> {
+        let (dir, today) = (self.folder.join("authority"), onestop::app::now().day);
+        authority::init(&dir, today).context("make an authority")?;
+        let names = ["localhost".to_owned()];
+        let server = authority::issue(&dir, For::Server(&names), (&dir, "server"), (today, 2))?;
+        let caller = format!("urn:onestop:hospital:{hospital}");
+        let client = authority::issue(&dir, For::Caller(&caller), (&dir, "client"), (today, 2))?;
+        let callers = self.folder.join("callers.toml");
+        let budget = format!(
+            "[[hospital]]\nname = \"{hospital}\"\nper_second = 1000000\nat_once = 100000\n"
+        );
+        fs::write(&callers, budget).context("write the callers")?;
+        let ca = dir.join(AUTHORITY_CERTIFICATE);
+        let files = [
+            ("ONESTOP_TLS_CERT", &server.certificate),
+            ("ONESTOP_TLS_KEY", &server.key),
+            ("ONESTOP_TLS_CLIENT_CA", &ca),
+            ("ONESTOP_TLS_CRL", &dir.join(REVOKED)),
+            ("ONESTOP_CALLERS_FILE", &callers),
+        ];
+        let settings =
+            files.map(|(name, path)| (name.to_owned(), path.display().to_string())).into();
+        let read = |path: &Path| fs::read(path).with_context(|| format!("read {}", path.display()));
+        let identity = Identity::from_pem(read(&client.certificate)?, read(&client.key)?);
+        let client = ClientTlsConfig::new()
+            .ca_certificate(Certificate::from_pem(read(&ca)?))
+            .identity(identity);
+        Ok(Certified { settings, client })
     }
 
     /// A collector of traces and metrics, which takes all and keeps nothing.
