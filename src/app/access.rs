@@ -278,6 +278,9 @@ mod tests {
         let check = |own: &str, of: &str, expected: bool| {
             assert_eq!(reach(own).has_region(region(of)), expected, "{of} in {own}");
         };
+        check("000000", "520201", true);
+        check("000000", "000000", true);
+        check("520000", "000000", false);
         check("520000", "520201", true);
         check("520200", "520201", true);
         check("520200", "520200", true);

@@ -139,7 +139,10 @@ impl RegionCode {
 
     /// Is this another region, or one within it? The digits of a county, then of a prefecture, are zeros in the code of the whole.
     pub const fn lies_in(self, other: Self) -> bool {
-        if other.0.is_multiple_of(10_000) {
+        if other.0 == 0 {
+            // Everywhere, as the catalogue has it too.
+            true
+        } else if other.0.is_multiple_of(10_000) {
             self.province() == other.province()
         } else if other.0.is_multiple_of(100) {
             self.prefecture() == other.prefecture()

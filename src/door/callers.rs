@@ -11,7 +11,7 @@
 //!
 //! [[bureau]]
 //! name = "finance"
-//! regions = ["520000"]
+//! regions = ["520000"]            # "000000" is everywhere
 //!
 //! [[administrator]]
 //! name = "operations"
