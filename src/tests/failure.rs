@@ -57,6 +57,15 @@ impl Served {
         config
     }
 
+    /// Waits until another one keeps the cluster than any of these.
+    async fn started_again(&self, seen: &[Pid]) {
+        let file = self.folder.path().join("postgres/data/postmaster.pid");
+        let keeps = || std::fs::read_to_string(&file).ok()?.lines().next()?.trim().parse().ok();
+        while keeps().and_then(Pid::from_raw).is_none_or(|keeps| seen.contains(&keeps)) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     fn postmaster(&self) -> Pid {
         let file = self.folder.path().join("postgres/data/postmaster.pid");
         let text = std::fs::read_to_string(file).unwrap();
@@ -179,6 +188,8 @@ async fn a_killed_database_is_started_again_under_a_serving_server() {
         working.until(killed_at).await;
         let postmaster = served.postmaster();
         kill_process(postmaster, Signal::KILL).unwrap();
+        // Until they notice, what it had started goes on answering.
+        served.started_again(&seen).await;
         // A settlement says that it is back: quotes may come from memory.
         let again = killed_at.to_string();
         desk.insist(&format!("BACK{again}"), &bill(6, &format!("ZBACK{again}"), "2024-06-28"), &[])
