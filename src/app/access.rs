@@ -15,7 +15,7 @@ pub enum Role {
     Hospital(HospitalCode),
     /// An insurer: its schemes in its regions.
     Insurer(Arc<Reach>),
-    /// A bureau of medical security, civil affairs or finance: its regions, without clinical detail.
+    /// A bureau of medical security, civil affairs or finance: its regions.
     Bureau(Arc<Reach>),
     /// Whoever runs the gateway: hospitals, the catalogue and the machine, and nobody's data.
     Administrator,
@@ -159,14 +159,6 @@ impl Caller {
             Ok(())
         } else {
             Err(Refusal::NotAllowed { role: self.role.word() })
-        }
-    }
-
-    /// May this caller see what a patient was treated for?
-    pub const fn sees_clinical_detail(&self) -> bool {
-        match self.role {
-            Role::Development | Role::Hospital(_) | Role::Insurer(_) => true,
-            Role::Bureau(_) | Role::Administrator => false,
         }
     }
 

@@ -9,8 +9,8 @@ use tracing::instrument;
 use super::entry::bill_sha256;
 use super::settle::{commit_failed, items_of};
 use super::{
-    Answer, App, AppError, Caller, Claim, CredentialHash, Found, Outcome, Person, Quote, Refusal,
-    SettleRequest, Settled,
+    Act, Answer, App, AppError, Caller, Claim, CredentialHash, Found, Of, Outcome, Person, Quote,
+    Refusal, SettleRequest, Settled,
 };
 use crate::domain::bill::{CatalogueClass, ChargeLine};
 use crate::domain::ids::{
@@ -120,9 +120,10 @@ impl App {
     /// Signs an operator in for today. Who is signed in keeps their number.
     pub async fn sign_in(
         &self,
-        _caller: &Caller,
+        caller: &Caller,
         (hospital, operator): (&HospitalCode, &OperatorId),
     ) -> Result<SignNumber, AppError> {
+        caller.allow(Act::Settle, Of::Hospital(hospital))?;
         self.known_hospital(hospital).await?;
         for _ in 0..ATTEMPTS_MAX {
             let number = format!("{:016X}", self.random_u64()?);
@@ -139,10 +140,11 @@ impl App {
     /// Signs an operator out.
     pub async fn sign_out(
         &self,
-        _caller: &Caller,
+        caller: &Caller,
         who: (&HospitalCode, &OperatorId),
         number: &SignNumber,
     ) -> Result<(), AppError> {
+        caller.allow(Act::Settle, Of::Hospital(who.0))?;
         let out = kept::sign_out(&self.pool, who, number).await;
         let out = out.map_err(commit_failed)?;
         if out { Ok(()) } else { Err(Refusal::SignInUnknown.into()) }
@@ -175,10 +177,11 @@ impl App {
     #[instrument(name = "admit", skip_all, fields(hospital.code = %message.hospital, request.id = %message.request.logged()))]
     pub async fn admit(
         &self,
-        _caller: &Caller,
+        caller: &Caller,
         message: Message<'_>,
         admission: &Admission,
     ) -> Result<StayId, AppError> {
+        caller.allow(Act::Settle, Of::Hospital(message.hospital))?;
         self.known_hospital(message.hospital).await?;
         let admitted = kept::admit(&self.pool, message, admission).await;
         if admitted.map_err(commit_failed)? {
@@ -192,11 +195,12 @@ impl App {
     #[instrument(name = "discharge", skip_all, fields(hospital.code = %message.hospital, request.id = %message.request.logged()))]
     pub async fn discharge(
         &self,
-        _caller: &Caller,
+        caller: &Caller,
         message: Message<'_>,
         stay: &StayId,
         discharge: &Discharge,
     ) -> Result<(), AppError> {
+        caller.allow(Act::Settle, Of::Hospital(message.hospital))?;
         let written = kept::discharge(&self.pool, message, stay, discharge).await;
         if written.map_err(commit_failed)? {
             return Ok(());
@@ -284,10 +288,11 @@ impl App {
     /// A stay that is not cancelled, with what a request asked of it.
     pub async fn stay(
         &self,
-        _caller: &Caller,
+        caller: &Caller,
         (hospital, stay): (&HospitalCode, &StayId),
         request: Option<&RequestId>,
     ) -> Result<Stay, AppError> {
+        caller.allow(Act::Settle, Of::Hospital(hospital))?;
         let found = kept::find_stay(&self.pool, hospital, stay, request).await;
         let found = found.map_err(AppError::store("find a stay"))?.ok_or(Refusal::StayUnknown)?;
         if found.cancelled { Err(Refusal::StayCancelled.into()) } else { Ok(found) }
@@ -315,11 +320,12 @@ impl App {
     /// Adds charge lines to a stay, all or none. What is there already must say the same.
     pub async fn add_lines(
         &self,
-        _caller: &Caller,
+        caller: &Caller,
         (hospital, stay): (&HospitalCode, &StayId),
         request: &RequestId,
         lines: &[ChargeLine],
     ) -> Result<(), AppError> {
+        caller.allow(Act::Settle, Of::Hospital(hospital))?;
         let of_stay = (hospital, stay);
         let ids: Vec<&LineId> = lines.iter().map(|line| &line.id).collect();
         for _ in 0..ATTEMPTS_MAX {
@@ -348,11 +354,12 @@ impl App {
     /// Cancels charge lines of a stay, those named or all, and tells which.
     pub async fn cancel_lines(
         &self,
-        _caller: &Caller,
+        caller: &Caller,
         of_stay: (&HospitalCode, &StayId),
         request: &RequestId,
         named: Option<&[LineId]>,
     ) -> Result<Vec<LineId>, AppError> {
+        caller.allow(Act::Settle, Of::Hospital(of_stay.0))?;
         let cancelled = kept::cancel_fees(&self.pool, of_stay, request, named).await;
         cancelled.map_err(commit_failed)
     }
@@ -418,7 +425,8 @@ impl App {
     }
 
     /// What the catalogue and the rules say of the lines of a claim, one by one. Settles nothing and declines nothing.
-    pub async fn priced(&self, _caller: &Caller, claim: &Claim) -> Result<Vec<Priced>, AppError> {
+    pub async fn priced(&self, caller: &Caller, claim: &Claim) -> Result<Vec<Priced>, AppError> {
+        caller.allow(Act::Quote, Of::Hospital(&claim.bill.hospital))?;
         let snapshot = self.read(claim, None).await?;
         let coverage =
             snapshot.person.as_deref().and_then(|person| coverage_of(&claim.bill, person).ok());

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use onestop::app::{AppError, Caller, Refusal, Role};
 use onestop::config::{Oidc, Tls};
+use onestop::domain::ids::{HospitalCode, OperatorId, RequestId, StayId};
 use onestop::door::callers::Callers;
 use onestop::door::grpc;
 use onestop::door::trust::Trust;
@@ -359,6 +361,35 @@ async fn a_certificate_is_renewed_while_calls_go_on_and_a_bad_one_changes_nothin
     assert!(door.trust.look_again().unwrap());
     standing(&door.as_caller(&name).await, 0).await.unwrap();
     standing(&before, 0).await.unwrap();
+}
+
+/// The shell asks again, whatever the door looked at.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_national_door_asks_of_the_shell_is_the_hospitals_own_too() {
+    let gateway = Gateway::start().await;
+    let (own, other) =
+        (HospitalCode::new(HOSPITAL).unwrap(), HospitalCode::new(OTHER_HOSPITAL).unwrap());
+    let caller = Caller {
+        name: "hospital".to_owned(),
+        role: Role::Hospital(own.clone()),
+        door: "national",
+        deadline: None,
+    };
+    let (operator, stay) = (OperatorId::new("desk-1").unwrap(), StayId::new("Z1").unwrap());
+    let request = RequestId::new("R1").unwrap();
+    let app = &gateway.app;
+    let number = app.sign_in(&caller, (&own, &operator)).await.unwrap();
+    let refused = [
+        app.sign_in(&caller, (&other, &operator)).await.map(|_| ()),
+        app.sign_out(&caller, (&other, &operator), &number).await,
+        app.stay(&caller, (&other, &stay), None).await.map(|_| ()),
+        app.add_lines(&caller, (&other, &stay), &request, &[]).await,
+        app.cancel_lines(&caller, (&other, &stay), &request, None).await.map(|_| ()),
+    ];
+    for refused in refused {
+        let not_allowed = Refusal::NotAllowed { role: "hospital" };
+        assert!(matches!(refused, Err(AppError::Refused(why)) if why == not_allowed));
+    }
 }
 
 /// A token as an identity provider signs it.

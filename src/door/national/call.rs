@@ -76,7 +76,8 @@ impl Door {
         seen.region = envelope::region_of(&message);
         seen.transaction = envelope::transaction_of(&message);
         let envelope = envelope::read(message)?;
-        // Whatever comes by this door is a hospital's, and about its own stays.
+        // Whatever comes by this door is a hospital's, and about its own stays: the shell asks again, act by act, but some
+        // transactions ask it for nothing.
         caller.allow(Act::Settle, Of::Hospital(&envelope.hospital))?;
         Ok((envelope, Admitted { caller, _within: within, _permit: permit }))
     }
