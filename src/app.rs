@@ -11,6 +11,7 @@ mod import;
 pub mod national;
 mod publish;
 mod quote;
+mod reseal;
 mod reverse;
 mod settle;
 mod turns;
@@ -39,6 +40,7 @@ pub use self::find::{Found, Person};
 pub use self::import::Import;
 pub use self::publish::publish;
 pub use self::quote::{Moved, Quote};
+pub use self::reseal::{KeyOf, ResealedBatch, Resealing, SealedUnder, is_kept_under, sealed_under};
 pub use self::reverse::{Reversal, ReverseRequest, Target};
 pub use self::settle::{SettleRequest, Settled};
 pub use crate::store::import as registry;
@@ -55,7 +57,7 @@ pub struct App {
     /// The rules in force, swapped as one.
     pub rulebook: Arc<RuleBook>,
     /// Keys for credentials, names and tokens.
-    pub keys: Keys,
+    pub keys: Arc<Keys>,
     /// What is counted.
     pub metrics: Metrics,
     turns: Turns,
@@ -120,6 +122,7 @@ impl std::fmt::Debug for CredentialHash {
 impl App {
     /// Puts the shell together.
     pub fn new(pool: Pool, rulebook: Arc<RuleBook>, keys: Keys, metrics: Metrics) -> Self {
+        let keys = Arc::new(keys);
         Self { pool, rulebook, keys, metrics, turns: Turns::new(), random: SystemRandom::new() }
     }
 

@@ -1,25 +1,34 @@
 //! Edge: the keys. Credentials become keyed hashes, names are sealed in envelopes, quote tokens are signed.
 //!
 //! Keys lie in files outside the repository, 0600 in a 0700 folder. They are never printed. The credential key does not
-//! rotate, since every stored hash depends on it; the envelope file holds several keys by id, so that it can.
+//! rotate, since every stored hash depends on it; the envelope file holds several keys by id, so that it can. A new one is noticed
+//! while we serve.
 pub mod authority;
 
 use std::fmt;
-use std::fs;
-use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use ring::aead::{Aad, NONCE_LEN, Nonce};
 use ring::hmac;
 use ring::rand::{SecureRandom as _, SystemRandom};
-use secrecy::{ExposeSecret as _, SecretBox, SecretString};
+use secrecy::{ExposeSecret as _, SecretBox, SecretSlice};
 
-const CREDENTIAL_FILE: &str = "credential.key";
-const ENVELOPE_FILE: &str = "envelope.keys";
-const QUOTE_FILE: &str = "quote.key";
+mod envelope;
+mod files;
+
+use envelope::{Envelope, cipher};
+use files::{CREDENTIAL_FILE, QUOTE_FILE};
+
+pub use files::{TakenOut, init, rotate, take_out};
+
+/// Files are written in several steps; a change is read when none has come for this long.
+const QUIET: Duration = Duration::from_millis(300);
 
 /// Our form of sealed bytes: version, id of the key-encryption key, nonce and wrapped data key, nonce and text.
 const SEALED_VERSION: u8 = 1;
@@ -28,13 +37,33 @@ const TAG_LEN: usize = 16;
 const KEY_ID_LEN: usize = 4;
 const WRAPPED_LEN: usize = KEY_LEN + TAG_LEN;
 
+/// How sealed bytes begin: the version, and the id of the key that wraps theirs.
+pub type SealedHead = [u8; 1 + KEY_ID_LEN];
+
 /// The keys in force.
 pub struct Keys {
+    dir: PathBuf,
     credential: hmac::Key,
     quote: hmac::Key,
-    /// By id; the last one seals, all of them open.
-    envelope: Vec<(u32, LessSafeKey)>,
+    envelope: ArcSwap<Envelope>,
+    /// One at a time reads the envelope file, so that what was read last is what counts.
+    reading: Mutex<()>,
     random: SystemRandom,
+}
+
+/// What became of reading the envelope file again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reloaded {
+    /// The ids of the keys in force; the last one seals.
+    pub ids: Vec<u32>,
+    /// Were they others before?
+    pub changed: bool,
+}
+
+/// Keeps a watch going.
+#[derive(Debug)]
+pub struct Watching {
+    _watcher: RecommendedWatcher,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -60,42 +89,18 @@ pub enum KeysError {
     Sealed(&'static str),
     #[error("seal bytes with key {0}")]
     Seal(u32),
-}
-
-/// Makes all keys in a new folder. Whole or not at all: the folder appears under its name once it is complete.
-pub fn init(dir: &Path) -> Result<(), KeysError> {
-    let file = |doing, path: &Path| {
-        let path = path.to_path_buf();
-        move |source| KeysError::File { doing, path, source }
-    };
-    let dir = &std::path::absolute(dir).map_err(file("resolve folder", dir))?;
-    if let Some(repository) = dir.ancestors().find(|folder| folder.join(".git").exists()) {
-        let repository = repository.to_path_buf();
-        return Err(KeysError::InRepository { dir: dir.clone(), repository });
-    }
-    if fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) {
-        return Err(KeysError::Exists(dir.clone()));
-    }
-    if let Some(parent) = dir.parent() {
-        fs::create_dir_all(parent).map_err(file("make folder", parent))?;
-    }
-    let making = dir.with_extension(format!("making-{}", std::process::id()));
-    fs::DirBuilder::new().mode(0o700).create(&making).map_err(file("make folder", &making))?;
-    let made = write_all(&making).and_then(|()| {
-        // Takes the place of an empty folder, and of nothing else.
-        fs::rename(&making, dir).map_err(|source| {
-            if source.kind() == std::io::ErrorKind::DirectoryNotEmpty {
-                KeysError::Exists(dir.clone())
-            } else {
-                file("make folder", dir)(source)
-            }
-        })
-    });
-    if made.is_err() {
-        // What is left of it holds keys that nothing was ever sealed with.
-        fs::remove_dir_all(&making).map_err(file("remove folder", &making))?;
-    }
-    made
+    #[error(
+        "load key file: key {0} is another one than before, and what it sealed could no longer be opened 密钥 {0} 与先前不同，已封存的内容将无法打开"
+    )]
+    Replaced(u32),
+    #[error("retire key {0}: it is not in the file 文件中没有密钥 {0}")]
+    UnknownKey(u32),
+    #[error(
+        "retire key {0}: it is the newest one, which seals; run `onestop keys rotate` first 密钥 {0} 是最新的，仍用于加密，请先运行 `onestop keys rotate`"
+    )]
+    NewestKey(u32),
+    #[error("make an envelope key: no id is left 密钥编号已用尽")]
+    NoIdLeft,
 }
 
 impl Keys {
@@ -103,28 +108,80 @@ impl Keys {
     pub fn load(dir: &Path) -> Result<Keys, KeysError> {
         let single = |name: &str| {
             let path = dir.join(name);
-            let text = read_guarded(&path)?;
+            let text = files::read_guarded(&path)?;
             let key =
                 decode(text.expose_secret().trim()).ok_or(KeysError::NotAKey { path, line: 1 })?;
             Ok(hmac::Key::new(hmac::HMAC_SHA256, key.expose_secret()))
         };
-        let path = dir.join(ENVELOPE_FILE);
-        let text = read_guarded(&path)?;
-        let mut envelope: Vec<(u32, LessSafeKey)> = Vec::new();
-        for (index, line) in text.expose_secret().lines().enumerate() {
-            let key = envelope_line(line).filter(|(id, _)| envelope.iter().all(|(k, _)| k != id));
-            let line = index.saturating_add(1);
-            envelope.push(key.ok_or(KeysError::NotAKey { path: path.clone(), line })?);
-        }
-        if envelope.is_empty() {
-            return Err(KeysError::NotAKey { path, line: 1 });
-        }
+        let (_, envelope) = files::read_envelope(dir)?;
         Ok(Keys {
+            dir: dir.to_path_buf(),
             credential: single(CREDENTIAL_FILE)?,
             quote: single(QUOTE_FILE)?,
-            envelope,
+            envelope: ArcSwap::from_pointee(envelope),
+            reading: Mutex::new(()),
             random: SystemRandom::new(),
         })
+    }
+
+    /// Reads the envelope file again. One that can not be taken changes nothing.
+    pub fn reload(&self) -> Result<Reloaded, KeysError> {
+        // Nothing in here can panic half way.
+        let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, read) = files::read_envelope(&self.dir)?;
+        let held = self.envelope.load_full();
+        if let Some(id) = read.contradicts(&held) {
+            return Err(KeysError::Replaced(id));
+        }
+        let reloaded = Reloaded { ids: read.ids(), changed: read.ids() != held.ids() };
+        if reloaded.changed {
+            self.envelope.store(Arc::new(read));
+        }
+        Ok(reloaded)
+    }
+
+    /// Watches the folder, takes new envelope keys as they appear, and tells what became of it where there is anything to tell. It
+    /// ends when what it returns is dropped.
+    pub fn watch(
+        self: &Arc<Self>,
+        report: impl Fn(Result<Reloaded, KeysError>) + Send + 'static,
+    ) -> notify::Result<Watching> {
+        let (sender, changes) = std::sync::mpsc::sync_channel(1);
+        let mut watcher =
+            notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+                // Reading a file is an event too, and our own reload would start the next one for ever.
+                let reading = event.as_ref().is_ok_and(|event| event.kind.is_access());
+                if !reading {
+                    // One change that waits is as good as many.
+                    sender.try_send(()).ok();
+                }
+            })?;
+        watcher.watch(&self.dir, RecursiveMode::NonRecursive)?;
+        let keys = Arc::clone(self);
+        std::thread::Builder::new()
+            .name("keys-watch".to_owned())
+            .spawn(move || {
+                // The sender goes with the watcher, and then this ends.
+                while changes.recv().is_ok() {
+                    while changes.recv_timeout(QUIET).is_ok() {}
+                    let reloaded = keys.reload();
+                    if reloaded.as_ref().map_or(true, |reloaded| reloaded.changed) {
+                        report(reloaded);
+                    }
+                }
+            })
+            .map_err(notify::Error::io)?;
+        Ok(Watching { _watcher: watcher })
+    }
+
+    /// The ids of the envelope keys in force; the last one seals.
+    pub fn envelope_ids(&self) -> Vec<u32> {
+        self.envelope.load().ids()
+    }
+
+    /// How all begins that is sealed by the newest key.
+    pub fn newest_head(&self) -> SealedHead {
+        head_of(self.envelope.load().newest.id)
     }
 
     /// What stands for a credential in the database. Identity numbers can be enumerated, so the hash is keyed.
@@ -170,18 +227,18 @@ impl Keys {
 
     /// Encrypts under a fresh data key, wrapped by the newest key-encryption key. `aad` says what the bytes belong to.
     pub fn seal(&self, plain: &[u8], aad: &[u8]) -> Result<Vec<u8>, KeysError> {
-        let Some((id, wrapping)) = self.envelope.last() else { return Err(KeysError::Random) };
-        let failed = |_| KeysError::Seal(*id);
+        let envelope = self.envelope.load();
+        let wrapping = &envelope.newest;
+        let failed = |_| KeysError::Seal(wrapping.id);
         let data_key = SecretBox::new(Box::new(self.random_bytes::<KEY_LEN>()?));
-        let mut sealed = vec![SEALED_VERSION];
-        sealed.extend_from_slice(&id.to_be_bytes());
+        let mut sealed = head_of(wrapping.id).to_vec();
 
         let nonce = self.random_bytes::<NONCE_LEN>()?;
         let mut wrapped = *data_key.expose_secret();
         let head = Aad::from(sealed.clone());
         let unique = Nonce::assume_unique_for_key(nonce);
         let tag =
-            wrapping.seal_in_place_separate_tag(unique, head, &mut wrapped).map_err(failed)?;
+            wrapping.key.seal_in_place_separate_tag(unique, head, &mut wrapped).map_err(failed)?;
         sealed.extend_from_slice(&nonce);
         sealed.extend_from_slice(&wrapped);
         sealed.extend_from_slice(tag.as_ref());
@@ -190,7 +247,7 @@ impl Keys {
         let mut text = plain.to_vec();
         let unique = Nonce::assume_unique_for_key(nonce);
         cipher(data_key.expose_secret())
-            .ok_or(KeysError::Seal(*id))?
+            .ok_or(KeysError::Seal(wrapping.id))?
             .seal_in_place_append_tag(unique, Aad::from(aad), &mut text)
             .map_err(failed)?;
         sealed.extend_from_slice(&nonce);
@@ -201,16 +258,12 @@ impl Keys {
     /// Decrypts what [`Keys::seal`] sealed for the same `aad`, under any key still in the file.
     pub fn open(&self, sealed: &[u8], aad: &[u8]) -> Result<Vec<u8>, KeysError> {
         let short = || KeysError::Sealed("too short");
-        let (head, rest) = sealed.split_at_checked(1 + KEY_ID_LEN).ok_or_else(short)?;
-        let (version, id) = head.split_first().ok_or_else(short)?;
-        if *version != SEALED_VERSION {
-            return Err(KeysError::Sealed("a version that we do not know"));
-        }
-        let id = u32::from_be_bytes(id.try_into().map_err(|_| short())?);
-        let (_, wrapping) = self
-            .envelope
-            .iter()
-            .find(|(known, _)| *known == id)
+        let (head, rest) = sealed.split_first_chunk().ok_or_else(short)?;
+        let id = sealed_by(head).ok_or(KeysError::Sealed("a version that we do not know"))?;
+        let envelope = self.envelope_with(id);
+        let wrapping = envelope
+            .find(id)
+            .map(|wrapping| &wrapping.key)
             .ok_or(KeysError::Sealed("under a key that is not in the file"))?;
         let (nonce, rest) = rest.split_first_chunk::<NONCE_LEN>().ok_or_else(short)?;
         let (wrapped, rest) = rest.split_first_chunk::<WRAPPED_LEN>().ok_or_else(short)?;
@@ -222,7 +275,7 @@ impl Keys {
             use secrecy::ExposeSecretMut as _;
             let nonce = Nonce::assume_unique_for_key(*nonce);
             let opened = wrapping
-                .open_in_place(nonce, Aad::from(head), wrapped.expose_secret_mut())
+                .open_in_place(nonce, Aad::from(head.as_slice()), wrapped.expose_secret_mut())
                 .map_err(altered)?;
             cipher(opened).ok_or_else(short)?
         };
@@ -234,6 +287,23 @@ impl Keys {
         Ok(text)
     }
 
+    /// Seals what is sealed anew, by the newest key.
+    pub fn reseal(&self, sealed: &[u8], aad: &[u8]) -> Result<Vec<u8>, KeysError> {
+        let plain = SecretSlice::from(self.open(sealed, aad)?);
+        self.seal(plain.expose_secret(), aad)
+    }
+
+    /// The keys of this moment; read again where one is asked for that came after they were read.
+    fn envelope_with(&self, id: u32) -> Arc<Envelope> {
+        let held = self.envelope.load_full();
+        if held.find(id).is_some() {
+            return held;
+        }
+        // Why a file can not be taken is told by the watch.
+        self.reload().ok();
+        self.envelope.load_full()
+    }
+
     fn random_bytes<const N: usize>(&self) -> Result<[u8; N], KeysError> {
         random_bytes(&self.random)
     }
@@ -241,7 +311,7 @@ impl Keys {
 
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ids: Vec<_> = self.envelope.iter().map(|(id, _)| id).collect();
+        let ids = self.envelope_ids();
         f.debug_struct("Keys").field("envelope_key_ids", &ids).finish_non_exhaustive()
     }
 }
@@ -262,52 +332,20 @@ fn random_bytes<const N: usize>(random: &SystemRandom) -> Result<[u8; N], KeysEr
     Ok(bytes)
 }
 
-fn cipher(key: &[u8]) -> Option<LessSafeKey> {
-    UnboundKey::new(&AES_256_GCM, key).ok().map(LessSafeKey::new)
-}
-
 fn decode(text: &str) -> Option<SecretBox<[u8; KEY_LEN]>> {
     let bytes = BASE64.decode(text).ok()?;
     Some(SecretBox::new(Box::new(bytes.try_into().ok()?)))
 }
 
-/// "7 base64": the key's id, and the key.
-fn envelope_line(line: &str) -> Option<(u32, LessSafeKey)> {
-    let (id, key) = line.split_once(' ')?;
-    Some((id.parse().ok()?, cipher(decode(key.trim())?.expose_secret())?))
+/// By which key something is sealed, from how it begins; nothing where it is in no form of ours.
+pub fn sealed_by(head: &SealedHead) -> Option<u32> {
+    let [version, a, b, c, d] = *head;
+    (version == SEALED_VERSION).then_some(u32::from_be_bytes([a, b, c, d]))
 }
 
-fn write_all(dir: &Path) -> Result<(), KeysError> {
-    let random = SystemRandom::new();
-    for (name, prefix) in [(CREDENTIAL_FILE, ""), (ENVELOPE_FILE, "1 "), (QUOTE_FILE, "")] {
-        let key = SecretBox::new(Box::new(random_bytes::<KEY_LEN>(&random)?));
-        let line = SecretString::from(format!("{prefix}{}\n", BASE64.encode(key.expose_secret())));
-        let path = dir.join(name);
-        fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)
-            .and_then(|mut file| {
-                file.write_all(line.expose_secret().as_bytes())?;
-                file.sync_all()
-            })
-            .map_err(|source| KeysError::File { doing: "write key file", path, source })?;
-    }
-    Ok(())
-}
-
-/// Reads a key file, unless others could have read or changed it. A group may read: that is how an orchestrator mounts it.
-fn read_guarded(path: &Path) -> Result<SecretString, KeysError> {
-    let doing = |doing| {
-        let path = path.to_path_buf();
-        move |source| KeysError::File { doing, path, source }
-    };
-    let mode = fs::metadata(path).map_err(doing("find key file"))?.permissions().mode() & 0o777;
-    if mode & 0o037 != 0 {
-        return Err(KeysError::Open { path: path.to_path_buf(), mode });
-    }
-    fs::read_to_string(path).map(SecretString::from).map_err(doing("read key file"))
+fn head_of(id: u32) -> SealedHead {
+    let [a, b, c, d] = id.to_be_bytes();
+    [SEALED_VERSION, a, b, c, d]
 }
 
 #[cfg(test)]

@@ -205,6 +205,12 @@ pub const STREAMS_PER_CONNECTION_MAX: u32 = 256;
 /// Rows of an import in one transaction: large enough to make the commit cheap, small enough to redo.
 pub const IMPORT_BATCH_ROWS: usize = 1_000;
 
+/// Persons whose sealed values are sealed anew in one transaction: their rows are locked for some milliseconds.
+pub const RESEAL_BATCH_PERSONS: usize = 500;
+
+/// How often a batch is tried again that meets persons whom an import holds, [`RETRY_WHEN_BUSY`] apart.
+pub const RESEAL_ATTEMPTS_MAX: usize = 120;
+
 /// Answers of an import that wait for a slow reader; past this the import waits too.
 pub const IMPORT_ANSWERS_WAITING: usize = 256;
 

@@ -43,6 +43,18 @@ impl Database {
         Ok(Self { connection, tls: None, name, cluster: Some(cluster.keep()) })
     }
 
+    /// The same for a command that works beside servers: a private cluster that one of them keeps is used where it is.
+    pub(super) async fn join(config: &Config) -> Result<Self, anyhow::Error> {
+        let settings = cluster::Settings::lasting(&config.data_dir, config.program_dirs.clone());
+        match cluster::running(&settings) {
+            Some(connection) if config.database.is_none() => {
+                let name = format!("private cluster in {}", settings.folder.display());
+                Ok(Self { connection, tls: None, name, cluster: None })
+            }
+            Some(_) | None => Self::open(config).await,
+        }
+    }
+
     /// Brings the schema up to date; says how many migrations that took.
     pub(super) async fn migrate(&self) -> Result<usize, anyhow::Error> {
         let applied = match &self.tls {
@@ -54,23 +66,22 @@ impl Database {
 
     /// The pool of connections that calls use.
     pub(super) fn pool(&self, config: &Config) -> Result<Pool, anyhow::Error> {
-        let settings = PoolSettings {
-            connections_max: limits::POOL_CONNECTIONS_MAX,
-            wait_max: limits::POOL_WAIT_MAX,
-            create_max: limits::CONNECT_TIMEOUT,
-            statement_max: limits::STATEMENT_TIMEOUT,
-            lock_max: limits::LOCK_TIMEOUT,
-            idle_in_transaction_max: limits::IDLE_IN_TRANSACTION_TIMEOUT,
-            commits: CommitSettings {
-                group_max: config.commit_group_max,
-                writers_max: config.commit_writers,
-                backlog_max: limits::COMMIT_BACKLOG_MAX,
-            },
-        };
+        let settings = settings_of(config);
         let connection = self.connection.clone();
         let pool = match &self.tls {
             Some(tls) => Pool::new(connection, tls.clone(), &settings),
             None => Pool::new(connection, NoTls, &settings),
+        };
+        pool.context("make the pool of connections")
+    }
+
+    /// The same for a command that is no gateway.
+    pub(super) fn pool_beside(&self, config: &Config) -> Result<Pool, anyhow::Error> {
+        let settings = PoolSettings { connections_max: 2, ..settings_of(config) };
+        let connection = self.connection.clone();
+        let pool = match &self.tls {
+            Some(tls) => Pool::beside(connection, tls.clone(), &settings),
+            None => Pool::beside(connection, NoTls, &settings),
         };
         pool.context("make the pool of connections")
     }
@@ -92,6 +103,40 @@ impl Database {
             Some(cluster) => cluster.stop().await.context("stop the private cluster"),
             None => Ok(()),
         }
+    }
+}
+
+/// Does a command's work on the database beside servers, and takes down what it took up.
+pub(super) async fn on_database<T>(
+    config: &Config,
+    work: impl AsyncFnOnce(&Pool) -> Result<T, anyhow::Error>,
+) -> Result<T, anyhow::Error> {
+    let database = Database::join(config).await?;
+    let worked = match database.pool_beside(config) {
+        Ok(pool) => {
+            let worked = work(&pool).await;
+            pool.close();
+            worked
+        }
+        Err(error) => Err(error),
+    };
+    database.stop().await?;
+    worked
+}
+
+fn settings_of(config: &Config) -> PoolSettings {
+    PoolSettings {
+        connections_max: limits::POOL_CONNECTIONS_MAX,
+        wait_max: limits::POOL_WAIT_MAX,
+        create_max: limits::CONNECT_TIMEOUT,
+        statement_max: limits::STATEMENT_TIMEOUT,
+        lock_max: limits::LOCK_TIMEOUT,
+        idle_in_transaction_max: limits::IDLE_IN_TRANSACTION_TIMEOUT,
+        commits: CommitSettings {
+            group_max: config.commit_group_max,
+            writers_max: config.commit_writers,
+            backlog_max: limits::COMMIT_BACKLOG_MAX,
+        },
     }
 }
 

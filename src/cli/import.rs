@@ -18,7 +18,7 @@ use tonic::{Code, Status};
 
 use super::client::{self, ServerArguments};
 use super::progress::Progress;
-use super::{Failure, out};
+use super::{EXIT_INTERRUPTED, Failure, out};
 use crate::config::Config;
 use crate::door::wire::registry::v1::registry_service_client::RegistryServiceClient;
 use crate::door::wire::registry::v1::{
@@ -37,8 +37,6 @@ use rows::{Header, Kind, Unreadable};
 
 /// Some rows were rejected, the others were taken.
 const EXIT_REJECTED: u8 = 2;
-/// Interrupted, as shells have it: 128 + SIGINT.
-const EXIT_INTERRUPTED: u8 = 130;
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {

@@ -1,6 +1,4 @@
 //! `onestop migrate`: brings the schema up to date and ends, for those who release in two steps.
-use anyhow::Context as _;
-
 use super::database::Database;
 use super::{Failure, out};
 use crate::config::Config;
@@ -9,12 +7,7 @@ use crate::config::Config;
 pub(super) struct Arguments {}
 
 pub(super) fn run(Arguments {}: Arguments, config: &Config) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .context("start the runtime")?;
-    runtime.block_on(migrate(config)).map_err(Failure::Other)
+    super::block_on_database(migrate(config))
 }
 
 async fn migrate(config: &Config) -> Result<(), anyhow::Error> {

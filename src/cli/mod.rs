@@ -23,6 +23,8 @@ pub mod slip;
 const EXIT_CONFIGURATION: u8 = 64;
 /// It could not start, or could not do what it was asked.
 const EXIT_FAILED: u8 = 1;
+/// Interrupted, as shells have it: 128 + SIGINT.
+const EXIT_INTERRUPTED: u8 = 130;
 
 /// Real-time one-stop medical-aid settlement: basic insurance, critical-illness insurance, medical aid, in one call.
 #[derive(Debug, Parser)]
@@ -120,6 +122,18 @@ fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Fail
         .build()
         .map_err(|error| Failure::Other(anyhow::Error::new(error).context("start the runtime")))?;
     runtime.block_on(work)
+}
+
+/// Runs a command that works on the database itself.
+fn block_on_database<T>(
+    work: impl Future<Output = Result<T, anyhow::Error>>,
+) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Other(anyhow::Error::new(error).context("start the runtime")))?;
+    runtime.block_on(work).map_err(Failure::Other)
 }
 
 fn configured(file: Option<&Path>) -> Result<Config, Failure> {

@@ -96,6 +96,7 @@ async fn serve_on(
     let published = app::publish(&app.pool, &packages).await?;
     admitted(&published).map_err(|(en, zh)| anyhow!("{en}\n{zh}"))?;
     let _watching = watch_rules(&app).context("watch the rule packages")?;
+    let _watching_keys = watch_keys(&app).context("watch the keys")?;
 
     let listening = |what: &str, address| format!("listen for {what} on {address}");
     let listener =
@@ -271,6 +272,19 @@ fn watch_rules(app: &Arc<App>) -> notify::Result<Watching> {
             }
         };
         metrics.package_reloads.add(1, &[KeyValue::new("outcome", outcome)]);
+    })
+}
+
+/// Takes new envelope keys as they appear, so that a rotation needs no restart.
+fn watch_keys(app: &App) -> notify::Result<crate::keys::Watching> {
+    app.keys.watch(|reloaded| match reloaded {
+        Ok(reloaded) => {
+            tracing::info!(keys = ?reloaded.ids, "Other envelope keys are in force; the last one seals");
+        }
+        Err(error) => {
+            let error = format!("{:#}", anyhow::Error::new(error));
+            tracing::error!(error, "The envelope keys stay as they were: the file can not be taken");
+        }
     })
 }
 

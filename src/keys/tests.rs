@@ -1,3 +1,7 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::files::ENVELOPE_FILE;
 use super::*;
 
 /// A folder of its own, gone at the end.
@@ -92,19 +96,107 @@ fn a_sealed_name_opens_for_its_person_only_and_not_once_altered() {
 }
 
 #[test]
-fn what_was_sealed_before_a_rotation_still_opens() {
+fn a_rotation_adds_a_key_that_seals_and_what_was_sealed_before_still_opens() {
     let folder = Folder::new("keys-rotate");
     let dir = made(&folder);
-    let before = Keys::load(&dir).unwrap();
-    let old = before.seal(b"old", b"").unwrap();
     let path = dir.join(ENVELOPE_FILE);
-    let grown = format!("{}2 {}\n", fs::read_to_string(&path).unwrap(), BASE64.encode([7; 32]));
-    fs::write(&path, grown).unwrap();
-    let after = Keys::load(&dir).unwrap();
-    let new = after.seal(b"new", b"").unwrap();
-    assert_eq!(after.open(&old, b"").unwrap(), b"old");
-    assert_eq!(after.open(&new, b"").unwrap(), b"new");
-    assert!(before.open(&new, b"").unwrap_err().to_string().contains("not in the file"));
+    let running = Keys::load(&dir).unwrap();
+    let old = running.seal(b"old", b"").unwrap();
+    let before = fs::read_to_string(&path).unwrap();
+    // What a rotation that was killed has left.
+    fs::write(dir.join("envelope.keys.making"), "half").unwrap();
+    assert_eq!(rotate(&dir).unwrap(), 2);
+    let after = fs::read_to_string(&path).unwrap();
+    assert!(after.starts_with(&before) && after.lines().count() == 2, "keys are only added");
+    assert_eq!(mode(&path), 0o600);
+    assert_eq!(fs::read_dir(&dir).unwrap().count(), 3, "nothing half made is left");
+
+    let started_later = Keys::load(&dir).unwrap();
+    let new = started_later.seal(b"new", b"").unwrap();
+    assert_eq!(started_later.open(&old, b"").unwrap(), b"old");
+    // Whoever runs already opens what is sealed by a key that was made after its start, and seals by it once it has read it.
+    assert_eq!(running.open(&new, b"").unwrap(), b"new");
+    assert_eq!(running.envelope_ids(), [1, 2]);
+    assert_eq!(head(&running.seal(b"", b"").unwrap()), running.newest_head());
+    let resealed = running.reseal(&old, b"").unwrap();
+    assert_eq!((head(&old), head(&resealed)), (head_of(1), head_of(2)));
+    assert_eq!(running.open(&resealed, b"").unwrap(), b"old");
+}
+
+fn head(sealed: &[u8]) -> SealedHead {
+    *sealed.first_chunk().unwrap()
+}
+
+#[test]
+fn rotations_at_once_each_add_a_key() {
+    let folder = Folder::new("keys-rotate-at-once");
+    let dir = made(&folder);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| rotate(&dir).unwrap());
+        }
+    });
+    assert_eq!(Keys::load(&dir).unwrap().envelope_ids(), [1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn a_file_that_others_may_read_is_not_rotated_and_a_group_keeps_its_right() {
+    let folder = Folder::new("keys-rotate-open");
+    let dir = made(&folder);
+    let path = dir.join(ENVELOPE_FILE);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(matches!(rotate(&dir), Err(KeysError::Open { mode: 0o644, .. })));
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    rotate(&dir).unwrap();
+    assert_eq!(mode(&path), 0o640);
+}
+
+#[test]
+fn a_key_is_taken_out_and_put_back_and_never_the_one_that_seals() {
+    let folder = Folder::new("keys-retire");
+    let dir = made(&folder);
+    let old = Keys::load(&dir).unwrap().seal(b"old", b"").unwrap();
+    assert!(matches!(take_out(&dir, 1), Err(KeysError::NewestKey(1))));
+    rotate(&dir).unwrap();
+    let running = Keys::load(&dir).unwrap();
+    assert!(matches!(take_out(&dir, 7), Err(KeysError::UnknownKey(7))));
+    let taken_out = take_out(&dir, 1).unwrap();
+    assert!(!format!("{taken_out:?}").contains(taken_out.line.expose_secret().trim()));
+    assert_eq!(running.reload().unwrap(), Reloaded { ids: vec![2], changed: true });
+    assert!(running.open(&old, b"").unwrap_err().to_string().contains("not in the file"));
+    taken_out.put_back().unwrap();
+    assert_eq!(running.open(&old, b"").unwrap(), b"old");
+    assert_eq!(running.envelope_ids(), [1, 2], "the newest one seals again");
+}
+
+#[test]
+fn another_key_under_a_known_id_is_not_taken() {
+    let folder = Folder::new("keys-replaced");
+    let dir = made(&folder);
+    let running = Keys::load(&dir).unwrap();
+    let old = running.seal(b"old", b"").unwrap();
+    let other = format!("1 {}\n2 {}\n", BASE64.encode([7; 32]), BASE64.encode([8; 32]));
+    fs::write(dir.join(ENVELOPE_FILE), other).unwrap();
+    assert!(matches!(running.reload(), Err(KeysError::Replaced(1))));
+    assert_eq!(running.open(&old, b"").unwrap(), b"old");
+    assert_eq!(running.envelope_ids(), [1]);
+}
+
+#[test]
+fn whoever_watches_is_told_of_a_new_key_and_of_a_file_that_can_not_be_taken() {
+    let folder = Folder::new("keys-watch");
+    let dir = made(&folder);
+    let running = Arc::new(Keys::load(&dir).unwrap());
+    let (tell, told) = std::sync::mpsc::channel();
+    let _watching = running.watch(move |reloaded| tell.send(reloaded).unwrap()).unwrap();
+    let wait = Duration::from_secs(30);
+    rotate(&dir).unwrap();
+    let reloaded = told.recv_timeout(wait).unwrap().unwrap();
+    assert_eq!(reloaded, Reloaded { ids: vec![1, 2], changed: true });
+    assert_eq!(running.envelope_ids(), [1, 2]);
+    fs::write(dir.join(ENVELOPE_FILE), "nothing").unwrap();
+    assert!(matches!(told.recv_timeout(wait).unwrap(), Err(KeysError::NotAKey { .. })));
+    assert_eq!(running.envelope_ids(), [1, 2]);
 }
 
 #[test]

@@ -133,14 +133,7 @@ impl Cluster {
 
     /// How to connect as the cluster's owner.
     pub fn connection(&self, database: &str) -> tokio_postgres::Config {
-        let mut connection = tokio_postgres::Config::new();
-        connection
-            .host_path(&self.layout.socket)
-            .port(5432)
-            .user(SUPERUSER)
-            .dbname(database)
-            .connect_timeout(limits::CONNECT_TIMEOUT);
-        connection
+        self.layout.connection(database)
     }
 
     /// Whether it was already running.
@@ -268,7 +261,24 @@ impl Drop for Cluster {
     }
 }
 
+/// How to connect to the cluster of a folder while it runs, whoever keeps it; nothing where none runs.
+pub fn running(settings: &Settings) -> Option<tokio_postgres::Config> {
+    let layout = Layout::new(&std::fs::canonicalize(&settings.folder).ok()?);
+    layout.running().map(|_| layout.connection(DATABASE))
+}
+
 impl Layout {
+    fn connection(&self, database: &str) -> tokio_postgres::Config {
+        let mut connection = tokio_postgres::Config::new();
+        connection
+            .host_path(&self.socket)
+            .port(5432)
+            .user(SUPERUSER)
+            .dbname(database)
+            .connect_timeout(limits::CONNECT_TIMEOUT);
+        connection
+    }
+
     fn new(folder: &Path) -> Layout {
         Layout {
             folder: folder.to_path_buf(),

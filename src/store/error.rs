@@ -131,6 +131,8 @@ pub enum Operation {
     National(&'static str, HospitalCode),
     /// Who a number of the national door stands for.
     PersonNumber,
+    /// Looking through sealed values, or sealing them anew.
+    Reseal,
 }
 
 impl fmt::Display for Operation {
@@ -162,6 +164,7 @@ impl fmt::Display for Operation {
             Self::Import(import) => write!(f, "import {}", Logged(import)),
             Self::National(what, hospital) => write!(f, "{what} of hospital {hospital}"),
             Self::PersonNumber => f.write_str("look up a person's number"),
+            Self::Reseal => f.write_str("look through sealed values"),
         }
     }
 }

@@ -22,13 +22,14 @@ mod presence;
 mod reads;
 pub mod reference;
 mod row;
+mod sealed;
 mod snapshot;
 mod tombstone;
 mod value;
 
 pub use accumulators::{Fault, check_integrity, rebuild_accumulators};
 pub use commit::{Committed, Queued, Seen, commit, queue};
-pub use credential_key::claim_credential_key;
+pub use credential_key::{claim_credential_key, is_credential_key};
 pub use error::{Operation, StoreError};
 pub use find::{Found, Key, Recorded, Versions, find_settlement, is_hospital};
 pub use migrate::migrate;
@@ -37,6 +38,10 @@ pub use persons::PersonsHeld;
 pub use pipeline::CommitSettings;
 pub use pool::{Pool, PoolSettings};
 pub use presence::join_gateways;
+pub use sealed::{
+    Resealed, SEALED_COLUMNS, SealedColumn, SealedCount, SealedWindow, count_sealed, put_resealed,
+    sealed_window,
+};
 pub use snapshot::{
     Earlier, EarlierSettlement, ReadSnapshot, Snapshot, remember, snapshot, standing,
 };

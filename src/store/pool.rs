@@ -78,42 +78,49 @@ impl Default for PoolSettings {
 }
 
 impl Pool {
-    /// Makes the pool; connects only when first used.
-    pub fn new<T>(mut config: Config, tls: T, settings: &PoolSettings) -> Result<Self, StoreError>
+    /// Makes the pool of a gateway; connects only when first used.
+    pub fn new<T>(config: Config, tls: T, settings: &PoolSettings) -> Result<Self, StoreError>
     where
         T: MakeTlsConnect<Socket> + Clone + Sync + Send + 'static,
         T::Stream: Sync + Send,
         T::TlsConnect: Sync + Send,
         <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
     {
-        config.options(service_options(&config, settings));
         let presence = Arc::new(Presence::default());
-        let name = presence.name();
-        let manager = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let connections =
-            deadpool_postgres::Pool::builder(Manager::from_config(config, tls, manager))
-                .max_size(settings.connections_max)
-                // The one used last has everything near: its plans, and the pages it looked at.
-                .queue_mode(QueueMode::Lifo)
-                .wait_timeout(Some(settings.wait_max))
-                .create_timeout(Some(settings.create_max))
-                .recycle_timeout(Some(settings.create_max))
-                .runtime(Runtime::Tokio1)
-                .post_create(Hook::async_fn(move |client, _| {
-                    Box::pin(async move {
-                        // For as long as it lives the other gateways see that we are there.
-                        let held = client.query(presence::HOLD, &[&name]).await;
-                        held.map_err(HookError::Backend)?;
-                        // The settling path is prepared before anybody waits for it.
-                        let commits = commit::Statement::ALL.map(commit::Statement::sql);
-                        for statement in commits.into_iter().chain([snapshot::SQL]) {
-                            client.prepare_cached(statement).await.map_err(HookError::Backend)?;
-                        }
-                        Ok(())
-                    })
-                }))
-                .build()
-                .map_err(|source| StoreError::Build { source })?;
+        let prepared = prepared(presence.name());
+        let manager = Manager::from_config(serving(config, settings), tls, MANAGED);
+        Self::of(manager, settings, (presence, Some(prepared)))
+    }
+
+    /// Makes a pool for somebody who is no gateway, and changes nothing that gateways hold in memory.
+    pub fn beside<T>(config: Config, tls: T, settings: &PoolSettings) -> Result<Self, StoreError>
+    where
+        T: MakeTlsConnect<Socket> + Clone + Sync + Send + 'static,
+        T::Stream: Sync + Send,
+        T::TlsConnect: Sync + Send,
+        <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
+    {
+        let manager = Manager::from_config(serving(config, settings), tls, MANAGED);
+        Self::of(manager, settings, (Arc::default(), None))
+    }
+
+    fn of(
+        manager: Manager,
+        settings: &PoolSettings,
+        (presence, prepared): (Arc<Presence>, Option<Hook>),
+    ) -> Result<Self, StoreError> {
+        let mut builder = deadpool_postgres::Pool::builder(manager)
+            .max_size(settings.connections_max)
+            // The one used last has everything near: its plans, and the pages it looked at.
+            .queue_mode(QueueMode::Lifo)
+            .wait_timeout(Some(settings.wait_max))
+            .create_timeout(Some(settings.create_max))
+            .recycle_timeout(Some(settings.create_max))
+            .runtime(Runtime::Tokio1);
+        if let Some(prepared) = prepared {
+            builder = builder.post_create(prepared);
+        }
+        let connections = builder.build().map_err(|source| StoreError::Build { source })?;
         let pipeline = Arc::new(Pipeline::new(settings.commits));
         let (round_trips, reference) = (Arc::default(), Arc::default());
         let (reads, persons) = (Arc::default(), Arc::default());
@@ -247,6 +254,30 @@ impl Connection {
 /// For one transaction, lets a statement read whole tables, and take its time.
 pub(super) const READ_EVERYTHING: &str = "SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; \
      SET LOCAL enable_mergejoin = on; SET LOCAL plan_cache_mode = auto; SET LOCAL statement_timeout = '10min'";
+
+const MANAGED: ManagerConfig = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+
+/// What a gateway does with each new connection.
+fn prepared(name: i32) -> Hook {
+    Hook::async_fn(move |client, _| {
+        Box::pin(async move {
+            // For as long as it lives the other gateways see that we are there.
+            let held = client.query(presence::HOLD, &[&name]).await;
+            held.map_err(HookError::Backend)?;
+            // The settling path is prepared before anybody waits for it.
+            let commits = commit::Statement::ALL.map(commit::Statement::sql);
+            for statement in commits.into_iter().chain([snapshot::SQL]) {
+                client.prepare_cached(statement).await.map_err(HookError::Backend)?;
+            }
+            Ok(())
+        })
+    })
+}
+
+fn serving(mut config: Config, settings: &PoolSettings) -> Config {
+    config.options(service_options(&config, settings));
+    config
+}
 
 /// What every connection starts with. Plans are made once: planning the settling statements anew costs more than running them. And
 /// they only walk indexes: a plan that was made while a table was empty would otherwise read all of it for ever.

@@ -180,6 +180,11 @@ impl Gateway {
         Self { database, app, rules, desk, channel, address, keys, stop }
     }
 
+    /// Where its keys lie.
+    pub(crate) fn keys_dir(&self) -> std::path::PathBuf {
+        self.keys.path().join("keys")
+    }
+
     /// The same, with two hospitals, four items and three persons: the first with low income, the third insured elsewhere.
     pub(crate) async fn start() -> Self {
         let gateway = Self::bare().await;

@@ -28,6 +28,7 @@ mod properties;
 mod proxy;
 mod registry_stream;
 mod remembered;
+mod reseal;
 mod schema;
 mod server;
 mod store_commit;

@@ -162,6 +162,8 @@ pub(crate) struct Process {
     pub(crate) listen: SocketAddr,
     metrics: SocketAddr,
     log: String,
+    /// What it logs from then on, once it has ended.
+    rest: Option<std::thread::JoinHandle<String>>,
 }
 
 pub(crate) fn onestop(folder: &Folder) -> Command {
@@ -186,7 +188,8 @@ impl Process {
         let mut child = command.arg("serve").spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap());
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
-        let mut process = Process { child, listen: nowhere, metrics: nowhere, log: String::new() };
+        let mut process =
+            Process { child, listen: nowhere, metrics: nowhere, log: String::new(), rest: None };
         let address = |line: &serde_json::Value, name: &str| line[name].as_str()?.parse().ok();
         while process.listen == nowhere {
             let mut line = String::new();
@@ -198,7 +201,11 @@ impl Process {
             process.listen = address(&line, "listen").unwrap_or(nowhere);
         }
         // Read on, or the process would wait for us when the pipe is full.
-        std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
+        process.rest = Some(std::thread::spawn(move || {
+            let mut rest = Vec::new();
+            lines.read_to_end(&mut rest).unwrap();
+            String::from_utf8(rest).unwrap()
+        }));
         process
     }
 
@@ -208,6 +215,15 @@ impl Process {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer
+    }
+
+    /// Ends it, and gives all that it logged.
+    pub(crate) fn end_and_tell(mut self, signal: Signal) -> (ExitStatus, String) {
+        let rest = self.rest.take().unwrap();
+        let mut log = std::mem::take(&mut self.log);
+        let status = self.end(signal);
+        log.push_str(&rest.join().unwrap());
+        (status, log)
     }
 
     pub(crate) fn end(mut self, signal: Signal) -> ExitStatus {
