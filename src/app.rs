@@ -14,6 +14,7 @@ mod quote;
 mod reseal;
 mod reverse;
 mod settle;
+mod trail;
 mod turns;
 
 use std::sync::Arc;
@@ -43,9 +44,10 @@ pub use self::quote::{Moved, Quote};
 pub use self::reseal::{KeyOf, ResealedBatch, Resealing, SealedUnder, is_kept_under, sealed_under};
 pub use self::reverse::{Reversal, ReverseRequest, Target};
 pub use self::settle::{SettleRequest, Settled};
+pub use self::trail::{Days, accesses, is_purpose};
 pub use crate::store::import as registry;
 pub use crate::store::import::normalize_credential;
-pub use crate::store::{Publication, Tombstone};
+pub use crate::store::{Access, Publication, Tombstone, What};
 
 use self::turns::Turns;
 
@@ -73,6 +75,8 @@ pub struct Caller {
     pub role: Role,
     /// The door it came by.
     pub door: &'static str,
+    /// What it wants to know things for, where it told: a word ([`is_purpose`]).
+    pub purpose: Option<String>,
     /// Until when it waits for an answer.
     pub deadline: Option<Instant>,
 }
@@ -159,11 +163,17 @@ impl App {
     }
 }
 
-/// The only clock of the product.
+/// The only clock of the product. In whole microseconds: the database keeps no more.
 pub fn now() -> Now {
     let at = Timestamp::now();
     let at = Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at);
     Now { at, day: shanghai(at).date() }
+}
+
+/// When a day begins in Asia/Shanghai.
+fn shanghai_day_start(day: Date) -> Option<Timestamp> {
+    let zone = TimeZone::fixed(jiff::tz::offset(8));
+    day.to_zoned(zone).ok().map(|start| start.timestamp())
 }
 
 /// Asia/Shanghai has no summer time since 1991; the offset is fixed, so that no time-zone database is needed.

@@ -101,6 +101,19 @@ pub const QUOTE_VALID: Duration = Duration::from_secs(30 * 60);
 /// How long something may still be written after its connection was lost: its statement runs to its end.
 pub const UNHEARD_MAX: Duration = Duration::from_secs(30);
 
+/// How long a group of records of who looked at persons' data collects, where nobody waits for it. With the time that it takes to write
+/// one, records are durable within 200 ms.
+pub const ACCESS_LINGER: Duration = Duration::from_millis(50);
+
+/// How long a quote waits for room where as many records wait as may, before it is refused as overload.
+pub const ACCESS_WAIT_MAX: Duration = Duration::from_millis(250);
+
+/// How long an answer waits for the record of it, which must be durable first.
+pub const ACCESS_DURABLE_MAX: Duration = Duration::from_millis(1_000);
+
+/// How long what waits may take to be written once we are told to stop and every call is answered.
+pub const ACCESS_FLUSH_MAX: Duration = Duration::from_secs(5);
+
 /// When to come again after a refusal for overload: the queue at the database is short, and drains in this time.
 pub const RETRY_WHEN_BUSY: Duration = Duration::from_millis(500);
 
@@ -163,6 +176,15 @@ pub const COMMIT_WRITERS_MAX: usize = 16;
 
 /// Entries that wait for their group: at a tenth of what a machine of two cores commits, they are written before the desk gives up.
 pub const COMMIT_BACKLOG_MAX: usize = 4_096;
+
+/// Records of who looked at persons' data that are written at once.
+pub const ACCESS_GROUP_MAX: usize = 2_048;
+
+/// Records that wait for their group: what twenty thousand quotes a second leave in most of a second.
+pub const ACCESS_BACKLOG_MAX: usize = 16_384;
+
+/// Records that are listed at once: more than are left of one person in years.
+pub const ACCESSES_LISTED_MAX: usize = 100_000;
 
 /// How often a settlement is decided again because its snapshot moved, before it is refused as busy. Each try takes a few
 /// milliseconds; between two gateways that meet on one person each is lost every other time, so that all are in one of 65 000.
@@ -309,6 +331,9 @@ const _: () = assert!(COMMIT_WRITERS_MAX + COMMIT_WRITERS_MAX / 4 < POOL_CONNECT
 const _: () = assert!(STATEMENT_TIMEOUT.as_millis() < UNHEARD_MAX.as_millis());
 const _: () = assert!(IMPORT_STATEMENT_TIMEOUT.as_millis() <= UNHEARD_MAX.as_millis());
 const _: () = assert!(COMMIT_GROUP_MAX < COMMIT_BACKLOG_MAX);
+const _: () = assert!(2 * ACCESS_GROUP_MAX <= ACCESS_BACKLOG_MAX);
+const _: () = assert!(2 * ACCESS_LINGER.as_millis() <= 200);
+const _: () = assert!(ACCESS_WAIT_MAX.as_millis() < RESPONSE_MAX.as_millis());
 const _: () = assert!(2 * POOL_CONNECTIONS_MAX < CLUSTER_CONNECTIONS_MAX);
 const _: () = assert!(RESPONSE_MAX.as_millis() < CLIENT_CALL_MAX.as_millis());
 const _: () = assert!(CLIENT_BACKOFF_FIRST.as_millis() < CLIENT_BACKOFF_MAX.as_millis());

@@ -167,6 +167,17 @@ impl Telemetry {
         }
     }
 
+    /// Reports how many records of who looked at persons' data are not durable yet.
+    pub fn observe_access_backlog(&self, read: impl Fn() -> u64 + Send + Sync + 'static) {
+        let _gauge = self
+            .meters
+            .meter(SERVICE)
+            .u64_observable_gauge("onestop.access.backlog")
+            .with_description("Records of who looked at persons' data that are not durable yet")
+            .with_callback(move |observer| observer.observe(read(), &[]))
+            .build();
+    }
+
     /// Answers `/metrics`, and `/healthz` with whether we are serving, until dropped.
     pub async fn serve_scrape(
         &self,

@@ -19,6 +19,8 @@ pub enum Role {
     Bureau(Arc<Reach>),
     /// Whoever runs the gateway: hospitals, the catalogue and the machine, and nobody's data.
     Administrator,
+    /// Somebody at the machine itself, who has its keys and its database: there they may ask who looked at a person's data.
+    CommandLine,
 }
 
 /// How far an insurer or a bureau reaches.
@@ -43,6 +45,8 @@ pub enum Act {
     ReadSettlement,
     /// Look up who a person is and what they have used.
     ReadStanding,
+    /// Look up who looked at a person's data.
+    ReadAccesses,
     /// Import persons, coverage, identities or what was used elsewhere.
     ImportPersons,
     /// Import hospitals or the catalogue.
@@ -80,6 +84,7 @@ impl Role {
             Self::Insurer(_) => "insurer",
             Self::Bureau(_) => "bureau",
             Self::Administrator => "administrator",
+            Self::CommandLine => "command_line",
         }
     }
 
@@ -90,6 +95,7 @@ impl Role {
             Self::Insurer(reach) => insurer_may(reach, act, of),
             Self::Bureau(reach) => bureau_may(reach, act, of),
             Self::Administrator => act == Act::ImportReference,
+            Self::CommandLine => act == Act::ReadAccesses,
         }
     }
 }
@@ -103,7 +109,7 @@ fn hospital_may(own: &HospitalCode, act: Act, of: Of<'_>) -> bool {
         },
         // Whoever stands at its desk, by what they show.
         Act::ReadStanding => matches!(of, Of::Person(_) | Of::Anybody),
-        Act::ImportPersons | Act::ImportReference => false,
+        Act::ReadAccesses | Act::ImportPersons | Act::ImportReference => false,
     }
 }
 
@@ -111,13 +117,13 @@ fn insurer_may(reach: &Reach, act: Act, of: Of<'_>) -> bool {
     match act {
         Act::ReadSettlement | Act::ReadStanding => reach.covers(of),
         Act::ImportPersons => matches!(of, Of::Rows(_) | Of::Anybody) && reach.covers(of),
-        Act::Quote | Act::Settle | Act::Reverse | Act::ImportReference => false,
+        Act::Quote | Act::Settle | Act::Reverse | Act::ReadAccesses | Act::ImportReference => false,
     }
 }
 
 fn bureau_may(reach: &Reach, act: Act, of: Of<'_>) -> bool {
     match act {
-        Act::ReadSettlement | Act::ReadStanding => reach.covers(of),
+        Act::ReadSettlement | Act::ReadStanding | Act::ReadAccesses => reach.covers(of),
         Act::ImportPersons | Act::ImportReference => {
             matches!(of, Of::Rows(_) | Of::Anybody) && reach.covers(of)
         }
@@ -167,7 +173,7 @@ impl Caller {
         match &self.role {
             Role::Insurer(reach) | Role::Bureau(reach) => reach.has_region(region),
             Role::Development | Role::Administrator => true,
-            Role::Hospital(_) => false,
+            Role::Hospital(_) | Role::CommandLine => false,
         }
     }
 }
@@ -206,12 +212,13 @@ mod tests {
         }
     }
 
-    const ACTS: [Act; 7] = [
+    const ACTS: [Act; 8] = [
         Act::Quote,
         Act::Settle,
         Act::Reverse,
         Act::ReadSettlement,
         Act::ReadStanding,
+        Act::ReadAccesses,
         Act::ImportPersons,
         Act::ImportReference,
     ];
@@ -232,15 +239,20 @@ mod tests {
                      expected: &str| {
             let text = region.to_string();
             let of_whom = person(&text, scheme);
-            let caller =
-                Caller { name: "c".to_owned(), role: role.clone(), door: "grpc", deadline: None };
+            let caller = Caller {
+                name: "c".to_owned(),
+                role: role.clone(),
+                door: "grpc",
+                purpose: None,
+                deadline: None,
+            };
             let told: String = ACTS
                 .into_iter()
                 .map(|act| {
                     let of = match act {
                         Act::Quote | Act::Settle | Act::Reverse => Of::Hospital(hospital),
                         Act::ReadSettlement => Of::Settlement { hospital, scheme, region },
-                        Act::ReadStanding => Of::Person(&of_whom),
+                        Act::ReadStanding | Act::ReadAccesses => Of::Person(&of_whom),
                         Act::ImportPersons | Act::ImportReference => Of::Rows(Some(region)),
                     };
                     if caller.allow(act, of).is_ok() { '+' } else { '.' }
@@ -248,20 +260,21 @@ mod tests {
                 .collect();
             assert_eq!(told, expected, "{role:?} of {hospital} {text} {}", scheme.word());
         };
-        // Quote, settle, reverse, settlement, standing, persons, reference.
-        check(&Role::Development, (&h1, away), "+++++++");
-        check(&Role::Hospital(h1.clone()), (&h1, resident), "+++++..");
-        check(&Role::Hospital(h1.clone()), (&h1, away), "+++++..");
-        check(&Role::Hospital(h1.clone()), (&h2, resident), "....+..");
+        // Quote, settle, reverse, settlement, standing, accesses, persons, reference.
+        check(&Role::Development, (&h1, away), "++++++++");
+        check(&Role::Hospital(h1.clone()), (&h1, resident), "+++++...");
+        check(&Role::Hospital(h1.clone()), (&h1, away), "+++++...");
+        check(&Role::Hospital(h1.clone()), (&h2, resident), "....+...");
         let insurer = Role::Insurer(reach(&[Scheme::Resident]));
-        check(&insurer, (&h1, resident), "...+++.");
-        check(&insurer, (&h1, employee), ".....+.");
-        check(&insurer, (&h1, away), ".......");
+        check(&insurer, (&h1, resident), "...++.+.");
+        check(&insurer, (&h1, employee), "......+.");
+        check(&insurer, (&h1, away), "........");
         let bureau = Role::Bureau(reach(&[]));
-        check(&bureau, (&h1, resident), "...++++");
-        check(&bureau, (&h1, employee), "...++++");
-        check(&bureau, (&h1, away), ".......");
-        check(&Role::Administrator, (&h1, resident), "......+");
+        check(&bureau, (&h1, resident), "...+++++");
+        check(&bureau, (&h1, employee), "...+++++");
+        check(&bureau, (&h1, away), "........");
+        check(&Role::Administrator, (&h1, resident), ".......+");
+        check(&Role::CommandLine, (&h1, away), ".....+..");
     }
 
     #[test]

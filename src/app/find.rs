@@ -7,7 +7,7 @@ use super::{Act, Answer, App, AppError, Caller, CredentialHash, Of, Refusal};
 use crate::domain::ids::{HospitalCode, RequestId, SettlementId};
 use crate::domain::ledger::Entry;
 use crate::domain::standing::PersonSnapshot;
-use crate::store::{self, Found as Stored, Key, Tombstone};
+use crate::store::{self, Found as Stored, Key, Tombstone, What};
 
 /// What a key leads to.
 #[derive(Clone, Debug)]
@@ -56,6 +56,8 @@ impl App {
         let sees = |of: Of<'_>| caller.allow(Act::ReadSettlement, of).is_ok();
         match (found.map_err(AppError::store("find a settlement"))?, key) {
             (Some(Stored::Recorded(recorded)), _) if sees(whose(&recorded.entry)) => {
+                let seen = (What::Settlement, Some(&recorded.entry.settlement));
+                self.record_access(caller, recorded.entry.person, seen).await?;
                 Ok(Found::Answer(Box::new(self.answer(*recorded, false).await?)))
             }
             (Some(Stored::Tombstone(tombstone)), Key::Request(hospital, _))
@@ -84,6 +86,7 @@ impl App {
         if caller.allow(Act::ReadStanding, Of::Person(&snapshot)).is_err() {
             return Err(Refusal::PersonUnknown.into());
         }
+        self.record_access(caller, snapshot.standing.person, (What::Standing, None)).await?;
         Ok(Person { snapshot, on })
     }
 }

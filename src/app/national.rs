@@ -22,7 +22,7 @@ use crate::domain::prepare::coverage_of;
 use crate::domain::rules::Package;
 use crate::domain::split::{NetLine, Split};
 use crate::limits;
-use crate::store::{self, national as kept};
+use crate::store::{self, What, national as kept};
 
 pub use crate::rulebook::dictionary::{Dictionary, FundCode, Share};
 pub use crate::store::national::{Admission, Discharge, Message, Shown, Stay};
@@ -99,6 +99,9 @@ impl App {
         let sealed = sealed.map_err(AppError::store("read a person's name"))?;
         let open = |sealed: Vec<u8>| self.keys.open_name(&sealed, &id.get().to_string()).ok();
         let name = sealed.and_then(open).unwrap_or_default();
+        if !name.is_empty() {
+            self.record_access(caller, id, (What::Name, None)).await?;
+        }
         Ok(Holder { number, credential, person, name })
     }
 
@@ -315,6 +318,24 @@ impl App {
         let most = limits::CHARGE_LINES_MAX.saturating_add(1);
         let lines = kept::fees(&self.pool, (hospital, stay), None, most).await;
         lines.map_err(AppError::store("read the charge lines of a stay"))
+    }
+
+    /// The charge lines of a stay, to be told: their record is durable when they are.
+    #[instrument(name = "charges", skip_all, fields(hospital.code = %hospital))]
+    pub async fn charges(
+        &self,
+        caller: &Caller,
+        hospital: &HospitalCode,
+        stay: &Stay,
+    ) -> Result<Vec<ChargeLine>, AppError> {
+        caller.allow(Act::Settle, Of::Hospital(hospital))?;
+        let Admission { stay: id, shown, .. } = &stay.admission;
+        let person = store::person_of(&self.pool, &shown.hash, shown.kind).await;
+        let person = person.map_err(AppError::store("find a person"))?;
+        let lines = self.stay_lines(hospital, id).await?;
+        let seen = (What::Charges, stay.settlement.as_ref());
+        self.record_access(caller, person.ok_or(Refusal::PersonUnknown)?, seen).await?;
+        Ok(lines)
     }
 
     /// Adds charge lines to a stay, all or none. What is there already must say the same.

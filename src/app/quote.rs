@@ -14,6 +14,7 @@ use crate::domain::money::Fen;
 use crate::domain::rules::Package;
 use crate::domain::verdict;
 use crate::limits;
+use crate::store::What;
 
 /// What would be paid now.
 #[derive(Clone, Debug)]
@@ -66,7 +67,7 @@ const SIGNED_BYTES: usize = 1 + 5 * 8 + 4 * 32;
 const TOKEN_BYTES: usize = SIGNED_BYTES + 32;
 
 impl App {
-    /// Says what would be paid now. Records nothing.
+    /// Says what would be paid now. Records nothing but that it was asked.
     #[instrument(name = "quote", skip_all, fields(hospital.code = %claim.bill.hospital, stay.id = %claim.bill.stay.logged()))]
     pub async fn quote(&self, caller: &Caller, claim: &Claim) -> Result<Outcome<Quote>, AppError> {
         caller.allow(Act::Quote, Of::Hospital(&claim.bill.hospital))?;
@@ -78,16 +79,25 @@ impl App {
         if let Some(snapshot) = remembered.filter(|snapshot| snapshot.stay_in_force.is_none())
             && let Decision::Decided(decided) = self.decide(claim, &snapshot, now.day)?
         {
+            self.note_access(caller, decided.person, (What::Quote, None)).await?;
             let seen = (snapshot.reference_sha256(), now.at);
             return Ok(Outcome::Decided(self.bind(claim, *decided, seen)));
         }
         let snapshot = self.read(claim, None).await?;
-        if let Some((settlement, _)) = snapshot.stay_in_force {
+        if let Some((settlement, person)) = snapshot.stay_in_force {
+            self.note_access(caller, person, (What::Settlement, Some(&settlement))).await?;
             return Err(Refusal::StaySettled(Some(settlement)).into());
         }
         match self.decide(claim, &snapshot, now.day)? {
-            Decision::Declined(decline) => Ok(Outcome::Declined(decline)),
+            Decision::Declined(decline) => {
+                if let Some(person) = &snapshot.person {
+                    let person = person.standing.person;
+                    self.note_access(caller, person, (What::Decline, None)).await?;
+                }
+                Ok(Outcome::Declined(decline))
+            }
             Decision::Decided(decided) => {
+                self.note_access(caller, decided.person, (What::Quote, None)).await?;
                 let seen = (snapshot.reference_sha256(), now.at);
                 Ok(Outcome::Decided(self.bind(claim, *decided, seen)))
             }

@@ -12,7 +12,7 @@ use crate::domain::ids::{HospitalCode, OperatorId, RequestId, SettlementId};
 use crate::domain::ledger::Entry;
 use crate::domain::record::Record;
 use crate::limits;
-use crate::store::{self, Committed, Found as Stored, Key, Left, Recorded, Tombstone};
+use crate::store::{self, Committed, Found as Stored, Key, Left, Recorded, Tombstone, What};
 
 /// What to reverse, and who says so.
 #[derive(Clone, Debug)]
@@ -86,7 +86,7 @@ impl App {
     ) -> Result<Attempt, AppError> {
         let earlier = self.find(&Key::Request(&request.hospital, &request.request)).await?;
         if let Some(earlier) = earlier {
-            return self.repeat_reversal(request, earlier).await.map(Attempt::Done);
+            return self.repeat_reversal(caller, request, earlier).await.map(Attempt::Done);
         }
         let found = match &request.target {
             Target::Settlement(settlement) => self.find(&Key::Settlement(settlement)).await?,
@@ -125,14 +125,18 @@ impl App {
         if original.reverses.is_some() {
             return Err(Refusal::ReversesAReversal.into());
         }
-        if let Some(by) = reversed_by {
-            return Err(Refusal::AlreadyReversed(by).into());
-        }
-        match versions.newest {
-            Some(newest) if newest != original.settlement => {
-                return Err(Refusal::NotNewest(newest).into());
+        let in_the_way = match (reversed_by, versions.newest) {
+            (Some(by), _) => Some(Refusal::AlreadyReversed(by)),
+            (None, Some(newest)) if newest != original.settlement => {
+                Some(Refusal::NotNewest(newest))
             }
-            Some(_) | None => {}
+            (None, _) => None,
+        };
+        if let Some(refusal) = in_the_way {
+            // It names another settlement of the person.
+            let seen = (What::Settlement, refusal.settlement());
+            self.note_access(caller, original.person, seen).await?;
+            return Err(refusal.into());
         }
         let package = self.package(&original.package).await?;
         let settlement = original.settlement.clone();
@@ -214,6 +218,7 @@ impl App {
 
     async fn repeat_reversal(
         &self,
+        caller: &Caller,
         request: &ReverseRequest,
         earlier: Stored,
     ) -> Result<Reversal, AppError> {
@@ -224,6 +229,8 @@ impl App {
                 {
                     return Err(Refusal::RequestIdReused.into());
                 }
+                let seen = (What::Settlement, Some(&recorded.entry.settlement));
+                self.note_access(caller, recorded.entry.person, seen).await?;
                 Ok(Reversal::Answer(Box::new(self.answer(*recorded, true).await?)))
             }
             Stored::Tombstone(tombstone) => {

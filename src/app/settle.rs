@@ -19,7 +19,7 @@ use crate::domain::standing::{Hospital, Scheme};
 use crate::domain::verdict::{self, Decline, Reason, Verdict};
 use crate::limits;
 use crate::store::{
-    self, Committed, Earlier, Found as Stored, Key, ReadSnapshot, Seen, Snapshot, StoreError,
+    self, Committed, Earlier, Found as Stored, Key, ReadSnapshot, Seen, Snapshot, StoreError, What,
 };
 
 /// A bill to settle.
@@ -142,14 +142,21 @@ impl App {
             return Ok(Attempt::Look);
         }
         if let Some(earlier) = &snapshot.earlier {
-            return self.repeat(request, earlier).await.map(Attempt::Done);
+            return self.repeat(caller, request, earlier).await.map(Attempt::Done);
         }
-        if let Some((settlement, _)) = snapshot.stay_in_force {
+        if let Some((settlement, person)) = snapshot.stay_in_force {
+            self.note_access(caller, person, (What::Settlement, Some(&settlement))).await?;
             return Err(Refusal::StaySettled(Some(settlement)).into());
         }
         let decided = match self.decide(claim, &snapshot, now.day)? {
             Decision::Declined(_) if !certain => return Ok(Attempt::Look),
-            Decision::Declined(decline) => return Ok(Attempt::Done(Settled::Declined(decline))),
+            Decision::Declined(decline) => {
+                if let Some(person) = &snapshot.person {
+                    let person = person.standing.person;
+                    self.note_access(caller, person, (What::Decline, None)).await?;
+                }
+                return Ok(Attempt::Done(Settled::Declined(decline)));
+            }
             Decision::Decided(decided) => *decided,
         };
         if let Some(token) = token {
@@ -162,6 +169,7 @@ impl App {
                 if !certain {
                     return Ok(Attempt::Look);
                 }
+                self.note_access(caller, decided.person, (What::Quote, None)).await?;
                 return Ok(Attempt::Done(Settled::QuoteMoved(Box::new(moved))));
             }
         }
@@ -288,6 +296,7 @@ impl App {
     /// The recorded answer again, or why this request id can not be used.
     async fn repeat(
         &self,
+        caller: &Caller,
         request: &SettleRequest,
         earlier: &Earlier,
     ) -> Result<Settled, AppError> {
@@ -304,6 +313,8 @@ impl App {
         let found = store::find_settlement(&self.pool, &Key::Settlement(&earlier.settlement)).await;
         match found.map_err(AppError::store("read an earlier answer"))? {
             Some(Stored::Recorded(recorded)) => {
+                let seen = (What::Settlement, Some(&recorded.entry.settlement));
+                self.note_access(caller, recorded.entry.person, seen).await?;
                 Ok(Settled::Answer(Box::new(self.answer(*recorded, true).await?)))
             }
             Some(Stored::Tombstone(_)) | None => Err(Refusal::SettlementUnknown.into()),

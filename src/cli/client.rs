@@ -70,7 +70,7 @@ pub const SETTLES_ONCE: Safe = ("同一请求号只结算一次", "the same requ
 /// Reverses.
 pub const REVERSES_ONCE: Safe = ("同一请求号只撤销一次", "the same request id reverses once");
 /// Quotes and look-ups.
-pub const RECORDS_NOTHING: Safe = ("查询和预结算不记账", "asking records nothing");
+pub const RECORDS_NOTHING: Safe = ("查询和预结算不记账", "asking books nothing");
 
 /// What the server says where it could not do a call and did nothing of it.
 const NOTHING_DONE: [&str; 5] =

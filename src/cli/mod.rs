@@ -18,6 +18,7 @@ mod rules;
 mod serve;
 mod settle;
 pub mod slip;
+mod trail;
 
 /// Bad configuration, as sysexits.h has it (EX_USAGE).
 const EXIT_CONFIGURATION: u8 = 64;
@@ -54,6 +55,9 @@ enum Command {
     Find(settle::FindArguments),
     /// Sends a CSV list to the registry. Ends with 2 when rows were rejected.
     Import(import::Arguments),
+    /// Who looked at a person's data.
+    #[command(subcommand)]
+    Access(trail::Command),
     /// Rule packages: check, test, explain, lock.
     #[command(subcommand)]
     Rules(rules::RulesCommand),
@@ -94,6 +98,7 @@ pub fn run() -> ExitCode {
         }
         Command::Find(arguments) => settle::run_find(arguments, || configured(config.as_deref())),
         Command::Import(arguments) => import::run(arguments, || configured(config.as_deref())),
+        Command::Access(command) => trail::run(command, || configured(config.as_deref())),
         Command::Rules(command) => rules::run(command, || configured(config.as_deref())),
     };
     match outcome {

@@ -87,6 +87,9 @@ async fn serve_on(
         let held = pool.persons_held();
         [held.registered, held.recent, held.bytes].map(|number| u64::try_from(number).unwrap_or(0))
     });
+    let pool = app.pool.clone();
+    telemetry
+        .observe_access_backlog(move || u64::try_from(pool.access_backlog()).unwrap_or(u64::MAX));
     if !app.claims_database().await? {
         return Err(other_keys(config, database));
     }
@@ -135,6 +138,10 @@ async fn serve_on(
         }
         error = database.lost() => Err(error),
     };
+    // What was answered is recorded, also that of the last moment.
+    if !app.finish().await {
+        tracing::error!("Some records of who looked at persons' data were not written in time");
+    }
     app.pool.close();
     drained
 }

@@ -238,8 +238,13 @@ impl Callers {
         certificate: Option<&Certificate>,
         token: Option<&str>,
     ) -> Result<Caller, Unknown> {
-        let caller =
-            |name: &str, role| Caller { name: name.to_owned(), role, door, deadline: None };
+        let caller = |name: &str, role| Caller {
+            name: name.to_owned(),
+            role,
+            door,
+            purpose: None,
+            deadline: None,
+        };
         if let Some(name) = &self.development {
             return Ok(caller(name, Role::Development));
         }

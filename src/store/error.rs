@@ -133,6 +133,10 @@ pub enum Operation {
     PersonNumber,
     /// Looking through sealed values, or sealing them anew.
     Reseal,
+    /// Recording who looked at persons' data.
+    RecordAccess,
+    /// Reading who looked at a person's data.
+    ReadAccesses,
 }
 
 impl fmt::Display for Operation {
@@ -165,6 +169,8 @@ impl fmt::Display for Operation {
             Self::National(what, hospital) => write!(f, "{what} of hospital {hospital}"),
             Self::PersonNumber => f.write_str("look up a person's number"),
             Self::Reseal => f.write_str("look through sealed values"),
+            Self::RecordAccess => f.write_str("record who looked at a person's data"),
+            Self::ReadAccesses => f.write_str("read who looked at a person's data"),
         }
     }
 }

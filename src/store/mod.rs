@@ -25,6 +25,7 @@ mod row;
 mod sealed;
 mod snapshot;
 mod tombstone;
+mod trail;
 mod value;
 
 pub use accumulators::{Fault, check_integrity, rebuild_accumulators};
@@ -46,6 +47,7 @@ pub use snapshot::{
     Earlier, EarlierSettlement, ReadSnapshot, Snapshot, remember, snapshot, standing,
 };
 pub use tombstone::{Left, Tombstone, leave_tombstone};
+pub use trail::{Access, What, accesses_of, flush_accesses, note_access, person_of, record_access};
 
 /// The bucket of a credential, from its hash: it is looked for before the person's bucket is known.
 fn credential_bucket(credential_hash: &[u8; 32]) -> i16 {

@@ -18,6 +18,7 @@ use super::pipeline::{CommitSettings, Pipeline};
 use super::presence::{self, Presence};
 use super::reads::Reads;
 use super::reference::Held;
+use super::trail::Trail;
 use super::{commit, snapshot};
 
 /// Limits of the pool.
@@ -49,6 +50,7 @@ pub struct Pool {
     reads: Arc<Reads>,
     persons: Arc<Persons>,
     presence: Arc<Presence>,
+    trail: Arc<Trail>,
 }
 
 /// One connection, for one call.
@@ -123,8 +125,8 @@ impl Pool {
         let connections = builder.build().map_err(|source| StoreError::Build { source })?;
         let pipeline = Arc::new(Pipeline::new(settings.commits));
         let (round_trips, reference) = (Arc::default(), Arc::default());
-        let (reads, persons) = (Arc::default(), Arc::default());
-        Ok(Self { connections, round_trips, pipeline, reference, reads, persons, presence })
+        let (reads, persons, trail) = (Arc::default(), Arc::default(), Arc::default());
+        Ok(Self { connections, round_trips, pipeline, reference, reads, persons, presence, trail })
     }
 
     /// How many times a statement went to the database and its answer came back, since the pool was made. Preparing a statement,
@@ -169,6 +171,11 @@ impl Pool {
         self.pipeline.backlog()
     }
 
+    /// How many records of who looked at persons' data are not durable yet.
+    pub fn access_backlog(&self) -> usize {
+        self.trail.backlog()
+    }
+
     /// How many connections are open, and how many calls wait for one.
     pub fn load(&self) -> (usize, usize) {
         let status = self.connections.status();
@@ -202,6 +209,10 @@ impl Pool {
 
     pub(super) fn persons(&self) -> &Persons {
         &self.persons
+    }
+
+    pub(super) fn trail(&self) -> &Trail {
+        &self.trail
     }
 
     pub(super) fn reference(&self) -> &Held {

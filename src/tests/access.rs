@@ -373,6 +373,7 @@ async fn what_the_national_door_asks_of_the_shell_is_the_hospitals_own_too() {
         name: "hospital".to_owned(),
         role: Role::Hospital(own.clone()),
         door: "national",
+        purpose: None,
         deadline: None,
     };
     let (operator, stay) = (OperatorId::new("desk-1").unwrap(), StayId::new("Z1").unwrap());

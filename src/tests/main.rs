@@ -34,3 +34,4 @@ mod server;
 mod store_commit;
 mod store_import;
 mod tidy;
+mod trail;

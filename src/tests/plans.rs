@@ -4,12 +4,13 @@
 use crate::harness::{Database, connect};
 use crate::ledger_fixture::furnish;
 
-const STATEMENTS: [(&str, usize, &str); 5] = [
+const STATEMENTS: [(&str, usize, &str); 6] = [
     ("commit_chain", 2, include_str!("../store/sql/commit_chain.sql")),
     ("commit", 2, include_str!("../store/sql/commit.sql")),
     ("commit_lean", 2, include_str!("../store/sql/commit_lean.sql")),
     ("snapshot", 10, include_str!("../store/sql/snapshot.sql")),
     ("find_settlement", 4, include_str!("../store/sql/find_settlement.sql")),
+    ("accesses_of", 5, include_str!("../store/sql/accesses_of.sql")),
 ];
 
 /// As the pool sets them for every connection.

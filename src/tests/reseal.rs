@@ -58,7 +58,7 @@ async fn all_but_names(database: &Database) -> Vec<String> {
     let owner = database.owner().await;
     owner.batch_execute("SET bytea_output = 'hex'").await.unwrap();
     let tables = "SELECT relname::text FROM pg_class WHERE relkind = 'r'
-        AND relnamespace = 'public'::regnamespace ORDER BY 1";
+        AND relnamespace = 'public'::regnamespace AND relname <> 'access_record' ORDER BY 1";
     let mut all = Vec::new();
     for row in owner.query(tables, &[]).await.unwrap() {
         let table: String = row.get(0);

@@ -19,12 +19,16 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::DOOR;
 use super::status::{Unanswered, to_status};
-use crate::app::Caller;
+use crate::app::{Caller, is_purpose};
 use crate::domain::ids::{HospitalCode, RequestId};
 use crate::door::budgets::{Exceeded, Within};
 use crate::door::callers::{Callers, Unknown};
+use crate::door::field::Invalid;
 use crate::server::peer::Peer;
 use crate::telemetry::sampling;
+
+/// The metadata by which a client may say what it wants to know things for.
+const PURPOSE: &str = "onestop-purpose";
 
 /// The root span of a call.
 macro_rules! call {
@@ -54,6 +58,7 @@ pub struct Arrival {
 #[derive(Debug)]
 pub(super) struct Known {
     caller: Arrived,
+    purpose: Result<Option<String>, Invalid>,
     pub(super) span: Span,
 }
 
@@ -105,7 +110,7 @@ impl Known {
         if let Ok((caller, _)) = &caller {
             span.record("caller.name", caller.name.as_str());
         }
-        Self { caller, span }
+        Self { caller, purpose: purpose(metadata), span }
     }
 
     /// The same with a span in any case: for calls of which much is to be said.
@@ -126,7 +131,7 @@ impl Known {
         if caller.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return Err(Unanswered::DeadlinePassed);
         }
-        Ok((caller, within))
+        Ok((Caller { purpose: self.purpose?, ..caller }, within))
     }
 }
 
@@ -282,6 +287,13 @@ fn bearer(metadata: &MetadataMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(token)
 }
 
+/// What the client says that it wants to know things for. One that can not be recorded is refused, rather than left out.
+fn purpose(metadata: &MetadataMap) -> Result<Option<String>, Invalid> {
+    let Some(told) = metadata.get(PURPOSE) else { return Ok(None) };
+    let word = told.to_str().ok().filter(|word| is_purpose(word));
+    word.map(|word| Some(word.to_owned())).ok_or_else(|| Invalid::unknown(PURPOSE))
+}
+
 /// How long the client waits, by its `grpc-timeout`: at most eight digits and a unit.
 fn timeout(metadata: &MetadataMap) -> Option<Duration> {
     let text = metadata.get("grpc-timeout")?.to_str().ok()?;
@@ -417,6 +429,19 @@ mod tests {
             Ok(())
         });
         assert_eq!(status.await.unwrap_err().code(), tonic::Code::Internal);
+    }
+
+    #[test]
+    fn what_a_call_is_for_is_a_word_or_refused() {
+        let told = |word: &'static str| {
+            let mut metadata = MetadataMap::new();
+            metadata.insert(PURPOSE, word.parse().unwrap());
+            purpose(&metadata)
+        };
+        assert_eq!(told("complaint-review").unwrap().as_deref(), Some("complaint-review"));
+        assert_eq!(purpose(&MetadataMap::new()).unwrap(), None);
+        let refused = told("11010519491231002X").unwrap_err();
+        assert_eq!(refused, Invalid::unknown(PURPOSE));
     }
 
     #[test]

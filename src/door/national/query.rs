@@ -44,7 +44,7 @@ pub(super) async fn fees(call: Call<'_>) -> Result<Done, Fault> {
     let id = node.needed("mdtrt_id", StayId::LENGTH_MAX, StayId::new)?;
     let stay = call.app.stay(call.caller, (call.hospital(), &id), None).await?;
     call.app.is_of(&stay, &person)?;
-    let lines = call.app.stay_lines(call.hospital(), &id).await?;
+    let lines = call.app.charges(call.caller, call.hospital(), &stay).await?;
     let settlement = stay.settlement.as_ref().map(ToString::to_string).unwrap_or_default();
     let mut rows = super::fees::rows(&call, &stay, lines).await?;
     for row in rows.iter_mut().filter_map(Value::as_object_mut) {
