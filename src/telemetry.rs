@@ -317,9 +317,16 @@ where
     let most = filter.max_level_hint().unwrap_or(LevelFilter::TRACE);
     let details = LevelFilter::INFO < most;
     let calls = filter_fn(move |metadata| {
-        details || metadata.is_event() || metadata.name() == sampling::CALL
+        may_be_shown(metadata)
+            && (details || metadata.is_event() || metadata.name() == sampling::CALL)
     });
     filter.and(calls.with_max_level_hint(most))
+}
+
+/// Details are our own only, whatever the filter says: those of libraries quote what goes through them, such as the values of each
+/// statement, and with them who somebody is.
+fn may_be_shown(metadata: &tracing::Metadata<'_>) -> bool {
+    metadata.target().starts_with(SERVICE) || *metadata.level() <= LevelFilter::INFO
 }
 
 #[cfg(test)]
@@ -394,7 +401,9 @@ mod tests {
         };
         check("warn", [false, false, false]);
         check("info", [true, false, false]);
-        check("trace", [true, true, true]);
+        // The details of others may show what they carry.
+        check("trace", [true, true, false]);
+        check("info,h2=trace", [true, true, false]);
     }
 
     #[test]

@@ -266,12 +266,44 @@ fn unread(text: &str, error: &serde_json::Error) -> String {
     let (line, column) = (error.line(), error.column());
     let (zh, en) = match place::path_at(text, line, column) {
         path if path.is_empty() => (String::new(), String::new()),
-        path => (format!("，字段 {path}"), format!(", field {path}")),
+        path => {
+            let path = without_values(&path);
+            (format!("，字段 {path}"), format!(", field {path}"))
+        }
     };
     format!(
         "第 {line} 行第 {column} 列{zh}：不是有效的 SettleRequest（proto JSON），未发送任何请求，请更正。\n  \
-         This is not a SettleRequest in proto JSON, and nothing was sent{en}: {error}"
+         This is not a SettleRequest in proto JSON, and nothing was sent{en}: {}",
+        without_values(&error.to_string())
     )
+}
+
+/// What a parser says without the values that it quotes: a number in the wrong place says who somebody is, and so does a name.
+fn without_values(said: &str) -> String {
+    let mut shown = String::with_capacity(said.len());
+    let mut letters = said.chars();
+    while let Some(letter) = letters.next() {
+        shown.push(letter);
+        if letter == '"' {
+            while let Some(inner) = letters.next() {
+                match inner {
+                    '"' => break,
+                    '\\' => drop(letters.next()),
+                    _ => {}
+                }
+            }
+            shown.push_str("…\"");
+        }
+    }
+    // A parser's own words have few digits, and are English.
+    let quoted =
+        |word: &str| !word.is_ascii() || 6 <= word.chars().filter(char::is_ascii_digit).count();
+    let words = shown.split_inclusive(|letter: char| !letter.is_alphanumeric());
+    let words = words.map(|word| {
+        let end = word.trim_end_matches(|letter: char| !letter.is_alphanumeric());
+        if quoted(end) { word.replacen(end, "…", 1) } else { word.to_owned() }
+    });
+    words.collect()
 }
 
 /// Settles one request; gives the code to end with.
@@ -532,6 +564,24 @@ mod tests {
             "{\"bill\":{\"lines\":[{},{\"amountFen\":\"x\"}]}}",
             "field bill.lines[1].amountFen: ",
         );
+    }
+
+    #[test]
+    fn a_fault_shows_no_value_since_it_may_say_who_somebody_is() {
+        let check = |text: &str, part: &str| {
+            let fault = parse(text).unwrap_err();
+            assert!(fault.contains(part), "{fault}");
+            for secret in ["19491231", "张三丰", "H\"1"] {
+                assert!(!fault.contains(secret), "{fault}");
+            }
+        };
+        check(r#"{"bill":{"credential":"11010519491231002X"}}"#, r#"string "…""#);
+        check(r#"{"bill":{"credential":{"kind":"张三丰"}}}"#, "bill.credential.kind");
+        check(r#"{"bill":{"credential":110105194912310021}}"#, "bill.credential");
+        check(r#"{"bill":{"credential":{"11010519491231002X":1}}}"#, "bill.credential");
+        check(r#"{"bill":{"credential":"H\"1 张三丰"}}"#, r#"string "…""#);
+        // What is misspelt is still named.
+        check(r#"{"bill":{"totalFenn":1}}"#, "totalFenn");
     }
 
     #[test]

@@ -109,6 +109,9 @@ impl Seen {
 
 impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Seen {
     fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if !super::may_be_shown(metadata) {
+            return Interest::never();
+        }
         let traced = self.exporting && Traced::may(metadata);
         if Self::is_within_a_call(metadata) && !self.details {
             return if traced { Interest::sometimes() } else { Interest::never() };

@@ -26,6 +26,7 @@ mod peers;
 mod plans;
 mod properties;
 mod proxy;
+mod redaction;
 mod registry_stream;
 mod remembered;
 mod reseal;

@@ -7,9 +7,14 @@ use onestop::door::wire::registry::v1::RowKind;
 use onestop::door::wire::registry::v1::import_row::Row;
 use onestop::door::wire::settlement::v1 as wire;
 use onestop::door::wire::settlement::v1::settlement_service_client::SettlementServiceClient;
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
 use tonic::transport::Channel;
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 
 use crate::gateway::{Gateway, HOSPITAL, NAMES, bill, identity_number};
 use crate::national::{self, Door};
@@ -17,11 +22,14 @@ use crate::national_desk::{self, Patient};
 
 /// Everything that was logged, spans included.
 #[derive(Clone, Default)]
-struct Seen(Arc<Mutex<Vec<u8>>>);
+struct Seen {
+    lines: Arc<Mutex<Vec<u8>>>,
+    exported: Exported,
+}
 
 impl Write for Seen {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+        self.lines.lock().unwrap().write(bytes)
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
@@ -37,9 +45,24 @@ impl<'a> MakeWriter<'a> for Seen {
     }
 }
 
+/// Everything that a collector would be sent, of our own at any level.
+#[derive(Clone, Debug, Default)]
+struct Exported(Arc<Mutex<Vec<SpanData>>>);
+
+impl SpanExporter for Exported {
+    async fn export(&self, spans: Vec<SpanData>) -> OTelSdkResult {
+        self.0.lock().unwrap().extend(spans);
+        Ok(())
+    }
+}
+
 impl Seen {
     fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        String::from_utf8(self.lines.lock().unwrap().clone()).unwrap()
+    }
+
+    fn spans(&self) -> String {
+        format!("{:?}", self.exported.0.lock().unwrap())
     }
 }
 
@@ -72,14 +95,30 @@ async fn use_numbers_as_ids(desk: &mut SettlementServiceClient<Channel>) {
     desk.reverse(reverse).await.unwrap();
 }
 
-/// Sees everything of this thread from now on, until both are dropped.
+fn search(text: &str) {
+    let secrets = (0..10).map(identity_number).chain(["110105194912310021".to_owned()]);
+    for secret in secrets.chain(NAMES.map(str::to_owned)) {
+        // The first seventeen digits, and the day of birth: enough to know who it is.
+        let telling: String = secret.chars().take(17).collect();
+        let born: String = secret.chars().skip(6).take(8).collect();
+        for part in [telling, born].iter().filter(|part| !part.is_empty()) {
+            assert!(!text.contains(part), "a log or a trace shows {part}");
+        }
+    }
+}
+
+/// Sees everything of this thread from now on, until both are dropped: lines, and what a collector would be sent.
 fn look(seen: &Seen) -> (tracing::Dispatch, tracing::subscriber::DefaultGuard) {
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
+    let lines = tracing_subscriber::fmt::layer()
         .with_span_events(FmtSpan::FULL)
         .with_ansi(false)
-        .with_writer(seen.clone())
-        .finish();
+        .with_writer(seen.clone());
+    let exporter = seen.exported.clone();
+    let tracers = SdkTracerProvider::builder().with_simple_exporter(exporter).build();
+    let traces = tracing_opentelemetry::layer().with_tracer(tracers.tracer("onestop"));
+    let ours = filter_fn(|metadata| metadata.target().starts_with("onestop"));
+    let lines = lines.with_filter(LevelFilter::TRACE);
+    let subscriber = tracing_subscriber::registry().with(lines).with(traces.with_filter(ours));
     // With one subscriber only, what another test's thread meets first would be switched off for us too.
     let second = tracing::Dispatch::new(tracing_subscriber::registry());
     (second, tracing::subscriber::set_default(subscriber))
@@ -116,10 +155,8 @@ async fn a_national_call_is_logged_by_its_ids_and_without_personal_data() {
     drop(guard);
 
     let text = seen.text();
-    for secret in (0..10).map(identity_number).chain(NAMES.map(str::to_owned)) {
-        let telling: String = secret.chars().take(17).collect();
-        assert!(!text.contains(&telling), "a log shows {telling}");
-    }
+    search(&text);
+    search(&seen.spans());
     let closed = text
         .lines()
         .find(|line| line.contains("national::call: close") && line.contains("\"2304\""))
@@ -174,12 +211,10 @@ async fn a_call_is_one_span_tree_with_ids_and_without_personal_data() {
     drop(guard);
 
     let text = seen.text();
-    let secrets = (0..10).map(identity_number).chain(["110105194912310021".to_owned()]);
-    for secret in secrets.chain(NAMES.map(str::to_owned)) {
-        // The first seventeen digits: enough to know who it is.
-        let telling: String = secret.chars().take(17).collect();
-        assert!(!text.contains(&telling), "a log shows {telling}");
-    }
+    search(&text);
+    let spans = seen.spans();
+    assert!(spans.contains("settle") && spans.contains(HOSPITAL), "calls were traced");
+    search(&spans);
     assert!(text.contains("request.id=520201**********"), "what it was is still to be told");
     let commit = text.lines().find(|line| line.contains("read snapshot") && line.contains("R1"));
     let commit = commit.expect("the settle read its snapshot within its span");

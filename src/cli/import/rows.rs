@@ -3,6 +3,7 @@
 //! The only place that knows the columns, and which of them are personal and never copied into a file of ours.
 use csv::ByteRecord;
 
+use crate::domain::ids::IDENTITY_NUMBER_LENGTH;
 use crate::door::wire::registry::v1::{
     CatalogueRow, CoverageRow, HospitalRow, IdentityRow, ImportRow, OpeningRow, PersonRow, RowKind,
     import_row::Row,
@@ -163,7 +164,8 @@ impl Header {
             let Some(place) = column.and_then(|column| places.get_mut(column)) else {
                 let known: Vec<_> = kind.columns().iter().map(|(column, _)| *column).collect();
                 return Err(format!(
-                    "unknown header {name:?} in column {} 未知的列名; {} takes: {}",
+                    "unknown header {:?} in column {} 未知的列名; {} takes: {}",
+                    without_number(name),
                     at.saturating_add(1),
                     kind.word(),
                     known.join(", ")
@@ -209,8 +211,8 @@ impl Header {
 
     /// The cells under those names; what is not text is shown as far as it is.
     pub fn public_cells(&self, record: &ByteRecord) -> Vec<String> {
-        let cell = |at| record.get(at).unwrap_or_default();
-        self.public().map(|(_, at)| String::from_utf8_lossy(cell(at)).trim().to_owned()).collect()
+        let cell = |at| String::from_utf8_lossy(record.get(at).unwrap_or_default());
+        self.public().map(|(_, at)| without_number(cell(at).trim()).to_owned()).collect()
     }
 
     fn public(&self) -> impl Iterator<Item = (&'static str, usize)> {
@@ -219,6 +221,16 @@ impl Header {
             place.filter(|_| !personal).map(|place| (*name, place))
         })
     }
+}
+
+/// What may be shown of a text that should say nothing of anybody: in a row that is a column off an identity number stands there, also
+/// a mistyped one.
+fn without_number(text: &str) -> &str {
+    let fits = |(place, byte): (usize, u8)| {
+        byte.is_ascii_digit() || (place == 17 && byte.eq_ignore_ascii_case(&b'x'))
+    };
+    let is_one = text.len() == IDENTITY_NUMBER_LENGTH && text.bytes().enumerate().all(fits);
+    if is_one { "******" } else { text }
 }
 
 /// A header's name. Spreadsheets put a byte order mark before the first.
@@ -258,8 +270,9 @@ impl Cells<'_> {
         text.parse().map_err(|_| Unreadable {
             reason: "NOT_A_NUMBER",
             field: name.to_owned(),
-            message_zh: format!("“{text}”不是非负整数"),
-            message_en: format!("{text:?} is not a whole number of zero or more"),
+            // In a row that is a column off it may be anything.
+            message_zh: "不是非负整数".to_owned(),
+            message_en: "not a whole number of zero or more".to_owned(),
         })
     }
 }
@@ -399,6 +412,7 @@ mod tests {
         check(&[""], "缺少表头行");
         let row = ["11010519491231002X", "low_income", "520200", "2024-01-01"];
         check(&row, "HEADER_MISSING");
+        check(&["credential", "110105194912310021"], "\"******\" in column 2");
         assert!(!Header::read(Kind::Identity, &record(&row)).unwrap_err().contains(row[0]));
     }
 
@@ -421,6 +435,8 @@ mod tests {
         let cells = record(&["pool.aid", "11010519491231002X", "1.00", "E1"]);
         assert_eq!(header.public_names().collect::<Vec<_>>(), ["entry_id", "name", "amount"]);
         assert_eq!(header.public_cells(&cells), ["E1", "pool.aid", "1.00"]);
+        let a_column_off = record(&["11010519491231002x", "E1", "110105194912310021", "1.00"]);
+        assert_eq!(header.public_cells(&a_column_off), ["1.00", "******", "******"]);
         let all: Vec<_> = Kind::Person.columns().iter().map(|(name, _)| *name).collect();
         let header = Header::read(Kind::Person, &record(&all)).unwrap();
         assert_eq!(header.public_names().count(), 0);
