@@ -12,7 +12,7 @@ pub const BUCKETS: i16 = 128;
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $longest:literal) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Text<$longest>);
 
         impl $name {
@@ -45,6 +45,13 @@ macro_rules! text_id {
             /// The text as logs and spans may show it.
             pub fn logged(&self) -> Logged<'_> {
                 Logged(self.as_str())
+            }
+        }
+
+        /// As logs may show it.
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_tuple(stringify!($name)).field(&self.logged().to_string()).finish()
             }
         }
 
@@ -330,6 +337,10 @@ mod tests {
             assert_eq!(logged(other), other);
         }
         assert!(identity_number_is_valid("110105194913310021"));
+        // Whoever prints a whole structure prints its ids in this way.
+        let printed = format!("{:?}", StayId::new("11010519491231002X"));
+        assert_eq!(printed, r#"Some(StayId("110105**********2X"))"#);
+        assert_eq!(format!("{:?}", StayId::new("Z1")), r#"Some(StayId("Z1"))"#);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //!
 //! Only doors, the command line's client and tests may name it; below a door there are domain types.
 
+mod shown;
+
 /// What a billing desk calls at discharge.
 pub mod settlement {
     #[expect(

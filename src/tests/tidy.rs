@@ -104,6 +104,7 @@ fn faults(sources: &[Source]) -> Vec<String> {
             "rs" => {
                 check_arrows(source, &mut faults);
                 check_words(source, &mut faults);
+                check_spans(source, &mut faults);
                 check_opening(source, &mut faults);
                 check_length(source, &mut faults);
             }
@@ -181,6 +182,21 @@ fn check_words(source: &Source, faults: &mut Vec<String>) {
                 let path = &source.path;
                 faults.push(format!("{path}:{number}: instead of {word} write {instead}"));
             }
+        }
+    }
+}
+
+/// A span takes no arguments of its function by itself: they would print who somebody is.
+fn check_spans(source: &Source, faults: &mut Vec<String>) {
+    if module(&source.path).is_none() {
+        return;
+    }
+    for (at, _) in source.text.match_indices("#[instrument") {
+        let rest = &source.text[at..];
+        let attribute = rest.split_once(")]").map_or(rest, |(attribute, _)| attribute);
+        if !attribute.contains("skip_all") {
+            let number = source.text[..at].lines().count() + 1;
+            faults.push(format!("{}:{number}: #[instrument] without skip_all", source.path));
         }
     }
 }
@@ -311,6 +327,17 @@ fn a_word_out_of_its_place_is_found() {
             "src/store/x.rs:2: instead of Timestamp::now write the time, told by app",
             "src/store/x.rs:3: instead of println! write cli::out",
         ],
+    );
+}
+
+#[test]
+fn a_span_that_would_print_its_arguments_is_found() {
+    let skipping =
+        "//! x\n#[instrument(\n    name = \"settle\",\n    skip_all,\n)]\nasync fn f() {}";
+    check(&[("src/app/settle.rs", skipping)], &[]);
+    check(
+        &[("src/app/settle.rs", "//! x\n#[instrument(name = \"settle\")]\nasync fn f(x: Bill) {}")],
+        &["src/app/settle.rs:2: #[instrument] without skip_all"],
     );
 }
 
