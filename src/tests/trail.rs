@@ -18,6 +18,8 @@ use tonic::transport::Endpoint;
 
 use crate::gateway::{Gateway, HOSPITAL, bill, identity_number, refused};
 use crate::harness::Database;
+use crate::national::{Door, id};
+use crate::national_desk::{self, Patient};
 use crate::server::{Process, onestop};
 
 /// Who looked, at what, at which settlement and what for, in the order of time.
@@ -134,6 +136,48 @@ async fn a_quote_and_a_decline_are_recorded_a_moment_later() {
     assert!(gateway.app.finish().await);
     let what: Vec<_> = seen(&gateway).await.into_iter().map(|(what, _)| what).collect();
     assert_eq!(what, ["quote", "decline", "decline"]);
+}
+
+/// What was seen by the national door since so many records, and of which settlement: all of it is there when the answer is.
+async fn seen_since(gateway: &Gateway, before: usize) -> Vec<(String, String)> {
+    let records = records(gateway).await.into_iter().skip(before);
+    let seen = records.map(|[name, kind, door, what, settlement, _]| {
+        assert_eq!([name.as_str(), &kind, &door], ["development", "development", "national"]);
+        (what, settlement)
+    });
+    seen.collect()
+}
+
+#[tokio::test]
+async fn every_look_by_the_national_door_is_recorded_before_the_answer() {
+    let gateway = Gateway::start().await;
+    let door = Door::open(&gateway, false).await;
+    let what = |what: &str, settlement: &str| (what.to_owned(), settlement.to_owned());
+    // 1101, and an admission, which looks the person up too.
+    let person = [what("standing", ""), what("name", "")];
+    national_desk::find(&door, 0, 1).await;
+    assert_eq!(seen_since(&gateway, 0).await, person);
+    let patient = Patient::charged(&door, 0, 2).await;
+    assert_eq!(seen_since(&gateway, 2).await, [person.clone(), person].concat());
+    // 5204 of a stay that goes on, 5206.
+    door.done("5204", &id(10), patient.of(&[])).await;
+    assert_eq!(seen_since(&gateway, 6).await, [what("charges", "")]);
+    door.done("5206", &id(11), patient.of(&[("cum_ym", "202406")])).await;
+    assert_eq!(seen_since(&gateway, 7).await, [what("standing", "")]);
+    // A settlement is its own record; 5203 by its id and by its message; 5204.
+    let settled = door.done("2304", &id(12), patient.to_settle("36000.00")).await;
+    let settlement = settled["setlinfo"]["setl_id"].as_str().unwrap();
+    door.done("5203", &id(13), patient.of(&[("setl_id", settlement)])).await;
+    door.done("5203", &id(14), patient.of(&[("msgid", &id(12))])).await;
+    door.done("5204", &id(15), patient.of(&[])).await;
+    let found = what("settlement", settlement);
+    let expected = [found.clone(), found.clone(), what("charges", settlement)];
+    assert_eq!(seen_since(&gateway, 8).await, expected);
+    // 2305 looks at what it is to reverse.
+    door.done("2305", &id(16), patient.of(&[("setl_id", settlement)])).await;
+    assert_eq!(seen_since(&gateway, 11).await, [found]);
+    assert!(gateway.app.finish().await);
+    assert_eq!(records(&gateway).await.len(), 12);
 }
 
 #[tokio::test]
