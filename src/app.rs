@@ -4,6 +4,7 @@
 
 mod access;
 mod answer;
+mod clinical;
 mod entry;
 mod error;
 mod find;

@@ -1,4 +1,6 @@
 //! What a caller may do, and on whose data: the one place that says so. Whatever is not allowed here is denied.
+//!
+//! A bureau sees the settlements of its regions without clinical detail; `app::clinical` says what that is, and cuts it.
 
 use std::sync::Arc;
 
@@ -15,7 +17,7 @@ pub enum Role {
     Hospital(HospitalCode),
     /// An insurer: its schemes in its regions.
     Insurer(Arc<Reach>),
-    /// A bureau of medical security, civil affairs or finance: its regions.
+    /// A bureau of medical security, civil affairs or finance: its regions, without clinical detail.
     Bureau(Arc<Reach>),
     /// Whoever runs the gateway: hospitals, the catalogue and the machine, and nobody's data.
     Administrator,
@@ -165,6 +167,14 @@ impl Caller {
             Ok(())
         } else {
             Err(Refusal::NotAllowed { role: self.role.word() })
+        }
+    }
+
+    /// May this caller see what tells of somebody's illness? Who treats a patient or pays for the treatment may.
+    pub(super) const fn sees_clinical_detail(&self) -> bool {
+        match self.role {
+            Role::Development | Role::Hospital(_) | Role::Insurer(_) => true,
+            Role::Bureau(_) | Role::Administrator | Role::CommandLine => false,
         }
     }
 

@@ -58,7 +58,10 @@ impl App {
             (Some(Stored::Recorded(recorded)), _) if sees(whose(&recorded.entry)) => {
                 let seen = (What::Settlement, Some(&recorded.entry.settlement));
                 self.record_access(caller, recorded.entry.person, seen).await?;
-                Ok(Found::Answer(Box::new(self.answer(*recorded, false).await?)))
+                let answer = self.answer(*recorded, false).await?;
+                let whole = caller.sees_clinical_detail();
+                let answer = if whole { answer } else { answer.without_clinical_detail() };
+                Ok(Found::Answer(Box::new(answer)))
             }
             (Some(Stored::Tombstone(tombstone)), Key::Request(hospital, _))
                 if sees(Of::Hospital(hospital)) =>

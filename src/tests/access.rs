@@ -169,10 +169,14 @@ async fn standing(channel: &Channel, number: usize) -> Result<(), tonic::Status>
     SettlementServiceClient::new(channel.clone()).get_standing(request).await.map(|_| ())
 }
 
-async fn find(channel: &Channel, id: &str) -> Result<(), tonic::Status> {
+async fn find(channel: &Channel, id: &str) -> Result<settlement::Settlement, tonic::Status> {
     use settlement::get_settlement_request::Key;
+    use settlement::get_settlement_response::Outcome;
     let request = settlement::GetSettlementRequest { key: Some(Key::SettlementId(id.to_owned())) };
-    SettlementServiceClient::new(channel.clone()).get_settlement(request).await.map(|_| ())
+    let mut client = SettlementServiceClient::new(channel.clone());
+    let answer = client.get_settlement(request).await?.into_inner();
+    let Some(Outcome::Settlement(found)) = answer.outcome else { panic!("{answer:?}") };
+    Ok(found)
 }
 
 async fn settle(
@@ -278,6 +282,40 @@ async fn every_method_by_every_role_on_its_own_and_on_anothers() {
     check("urn:onestop:bureau:finance", (0, "..+. ..+. +++")).await;
     check("urn:onestop:bureau:elsewhere", (0, "..?. ..?. ?++")).await;
     check("urn:onestop:administrator:operations", (0, ".... .... ..+")).await;
+}
+
+/// A settlement and its reversal, as each of those sees them who may.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bureau_sees_where_the_money_came_from_and_no_clinical_detail() {
+    let gateway = Gateway::start().await;
+    let door = Door::open(&gateway, None).await;
+    let hospital = door.as_caller(&format!("urn:onestop:hospital:{HOSPITAL}")).await;
+    let insurer = door.as_caller("urn:onestop:insurer:office").await;
+    let bureau = door.as_caller("urn:onestop:bureau:finance").await;
+    let settled = settle(&hospital, "R1", bill(0, "Z1", "2024-06-30")).await.unwrap();
+    let reverse = settlement::ReverseRequest {
+        request_id: "V1".to_owned(),
+        hospital_code: HOSPITAL.to_owned(),
+        target: Some(settlement::reverse_request::Target::SettlementId(settled.clone())),
+        reason: "test".to_owned(),
+        operator_id: "desk-1".to_owned(),
+    };
+    SettlementServiceClient::new(hospital.clone()).reverse(reverse).await.unwrap();
+    let reversed = find(&hospital, &settled).await.unwrap().reversed_by_settlement_id;
+    for id in [settled, reversed] {
+        let whole = find(&hospital, &id).await.unwrap();
+        assert_eq!(find(&insurer, &id).await.unwrap(), whole);
+        let mut cut = whole.clone();
+        let breakdown = cut.breakdown.as_mut().unwrap();
+        assert!(breakdown.layers.iter().all(|layer| !layer.layer.is_empty()), "{breakdown:?}");
+        breakdown.trace.clear();
+        for layer in &mut breakdown.layers {
+            layer.layer.clear();
+        }
+        assert_ne!(cut, whole);
+        // All else is told: every amount, who paid it, by which rules, and the hash of the record.
+        assert_eq!(find(&bureau, &id).await.unwrap(), cut);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
