@@ -1,6 +1,7 @@
 //! Who somebody is stands nowhere but in the database: a whole day at the desk and at the registry, refusals and all, and then
 //! everything that came out of the server and the command line is searched, at the most talkative level that there is.
 
+use std::net::SocketAddr;
 use std::process::Stdio;
 
 use onestop::door::wire::registry::v1 as registry;
@@ -11,11 +12,14 @@ use onestop::door::wire::registry::v1::{ImportRequest, ImportRow, PersonRow, Row
 use onestop::door::wire::settlement::v1 as wire;
 use onestop::door::wire::settlement::v1::settlement_service_client::SettlementServiceClient;
 use rustix::process::Signal;
+use serde_json::json;
 use tokio_postgres::config::Host;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::folder::Folder;
 use crate::gateway::{Gateway, HOSPITAL, NAMES, begin, bill, identity_number};
+use crate::national::{Door, envelope, id};
+use crate::national_desk::Patient;
 use crate::server::{Process, onestop};
 
 const TOKEN: &str = "TOKEN-7f3a-of-a-patient";
@@ -287,6 +291,76 @@ async fn desk(channel: &Channel) {
     }
 }
 
+/// The same by the national door: a stay from admission to reversal, then each text of each message spoiled.
+async fn national_desk(address: SocketAddr) {
+    let door = Door::at(address);
+    let patient = Patient::charged(&door, 1, 1).await;
+    let settled = door.done("2304", &id(5), patient.to_settle("36000.00")).await;
+    let settlement = settled["setlinfo"]["setl_id"].as_str().unwrap();
+    for transaction in ["5203", "5204", "5206", "2305"] {
+        door.done(transaction, &id(6), patient.of(&[("setl_id", settlement)])).await;
+    }
+    let number = identity_number(5);
+    let texts = [number.as_str(), MISTYPED[1], NAMES[0]];
+    let names = [
+        "psn_no",
+        "mdtrt_id",
+        "mdtrt_cert_type",
+        "mdtrt_cert_no",
+        "setl_id",
+        "msgid",
+        "omsgid",
+        "oinfno",
+        "insutype",
+        "begntime",
+        "endtime",
+        "med_type",
+        "medfee_sumamt",
+        "dscgTime",
+        "feedetl_sn",
+        "med_list_codg",
+        "cnt",
+        "pric",
+        "det_item_fee_sumamt",
+        "fee_ocur_time",
+        "init_feedetl_sn",
+        "diag_code",
+        "diag_name",
+        "cum_ym",
+        "opter_no",
+        "sign_no",
+    ];
+    let transactions = [
+        "1101", "2401", "2402", "2301", "2302", "2303", "2304", "2305", "2601", "5203", "5204",
+        "5206", "9001", "9002",
+    ];
+    for text in texts {
+        for transaction in transactions {
+            // As good as can be but for one text; and then all of them.
+            for spoiled in names.iter().map(std::slice::from_ref).chain([names.as_slice()]) {
+                let mut part = patient.to_settle("36000.00")["data"].take();
+                part["med_type"] = json!("14");
+                part["begntime"] = json!("2024-06-30");
+                for name in spoiled {
+                    part[*name] = json!(text);
+                }
+                let input = json!({
+                    "data": part, "mdtrtinfo": part, "dscginfo": part, "feedetail": [part], "diseinfo": [part], "signIn": part,
+                    "signOut": part,
+                });
+                door.post(&envelope(transaction, &id(7), input).to_string()).await;
+            }
+        }
+        let plain = || envelope("1101", &id(8), json!({"data": {}}));
+        for (name, _) in plain().as_object().unwrap() {
+            let mut spoiled = plain();
+            spoiled[name] = json!(text);
+            door.post(&spoiled.to_string()).await;
+        }
+        door.post(text).await;
+    }
+}
+
 /// A command of `onestop` that is given people, and what it said to the terminal and wrote into its file of rejects.
 fn command(folder: &Folder, server: &str, list: (&str, &str), arguments: &[&str]) -> String {
     let (name, text) = list;
@@ -354,6 +428,7 @@ async fn a_day(filter: &str) {
         .env("ONESTOP_DATABASE_URL", format!("postgres://onestop@{socket}:5432/{database}"))
         .env("ONESTOP_KEYS_DIR", gateway.keys_dir())
         .env("ONESTOP_RULES_DIR", gateway.rules.path())
+        .env("ONESTOP_NATIONAL_LISTEN", "127.0.0.1:0")
         .env("ONESTOP_LOG_FILTER", filter);
     let process = Process::run(&mut serve);
     let server = format!("http://{}", process.listen);
@@ -362,6 +437,7 @@ async fn a_day(filter: &str) {
     assert!(answers.contains("IDENTITY_NUMBER_CHECK_DIGIT"), "{answers}");
     search("an answer to a list", &answers);
     desk(&channel).await;
+    national_desk(process.national()).await;
     let said = commands(&folder, &server);
     assert!(said.contains("IDENTITY_NUMBER_CHECK_DIGIT"), "{said}");
     search("the command line", &said);

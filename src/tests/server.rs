@@ -209,6 +209,14 @@ impl Process {
         process
     }
 
+    /// Where its national door is.
+    pub(crate) fn national(&self) -> SocketAddr {
+        let lines = self.log.lines();
+        let mut lines =
+            lines.filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        lines.find_map(|line| line["national"].as_str()?.parse().ok()).unwrap()
+    }
+
     pub(crate) fn get(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(self.metrics).unwrap();
         write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
@@ -394,10 +402,7 @@ async fn the_national_door_is_open_where_it_is_given_a_place_and_stops_with_the_
     let mut command = onestop(&folder);
     command.env("ONESTOP_NATIONAL_LISTEN", "127.0.0.1:0");
     let process = Process::run(&mut command);
-    let lines = process.log.lines();
-    let mut lines = lines.filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let address: SocketAddr =
-        lines.find_map(|line| line["national"].as_str()?.parse().ok()).unwrap();
+    let address = process.national();
     let door = crate::national::Door::at(address);
     let answer = door.ask("1101", &crate::national::id(1), serde_json::json!({})).await;
     assert_eq!(crate::national::code_of(&answer), "OS-INP-004");
