@@ -6,6 +6,8 @@ use jsonwebtoken::jwk::{AlgorithmParameters, JwkSet};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde::Deserialize;
 
+use crate::domain::ids::identity_number_is_valid;
+
 /// How tokens are looked at.
 pub struct Tokens {
     keys: Vec<(Option<String>, Algorithm, DecodingKey)>,
@@ -74,6 +76,7 @@ impl Tokens {
         // It goes into records and logs: no name or number of a person belongs there that is longer or stranger than an id.
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.@|:".contains(&byte);
         let fits = (1..=80).contains(&sub.len()) && sub.bytes().all(plain);
+        let fits = fits && !identity_number_is_valid(&sub.to_ascii_uppercase());
         let name = onestop.filter(|_| fits).ok_or(TokenFault::Roleless)?;
         Ok((name, sub))
     }

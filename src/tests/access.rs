@@ -492,6 +492,8 @@ async fn a_person_is_known_by_a_token_of_a_provider_that_we_trust() {
     )
     .await;
     check(token(&other, HEADER, &good), "TOKEN_INVALID").await;
+    // The subject goes into logs and records.
+    check(token(&key, HEADER, &good.replace("u-17", &identity_number(3))), "TOKEN_INVALID").await;
     for header in
         [r#"{"alg":"none"}"#, r#"{"alg":"HS256","kid":"k1"}"#, r#"{"alg":"EdDSA","kid":"k2"}"#, "x"]
     {
