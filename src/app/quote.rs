@@ -76,6 +76,10 @@ impl App {
         claim.bill.check(now.day, limits::CHARGE_LINES_MAX).map_err(Refusal::Bill)?;
         // Only where nobody else writes is what is held in memory what is recorded.
         let remembered = if self.pool.is_alone() { self.remember(claim, None) } else { None };
+        let remembered = match remembered {
+            Some(snapshot) => Some(snapshot),
+            None => self.recall(claim, None).await?,
+        };
         if let Some(snapshot) = remembered.filter(|snapshot| snapshot.stay_in_force.is_none())
             && let Decision::Decided(decided) = self.decide(claim, &snapshot, now.day)?
         {

@@ -112,7 +112,7 @@ impl App {
                 return Err(AppError::DeadlinePassed);
             }
             let remembered =
-                if look { None } else { self.remember(&request.claim, Some(&request.request)) };
+                if look { None } else { self.known(&request.claim, &request.request).await? };
             match self.attempt(caller, request, token.as_ref(), (remembered, turn)).await? {
                 Attempt::Done(settled) => return Ok(settled),
                 Attempt::Again => {}
@@ -228,6 +228,31 @@ impl App {
     pub(super) fn remember(&self, claim: &Claim, request: Option<&RequestId>) -> Option<Snapshot> {
         let items = items_of(claim);
         store::remember(&self.pool, &wanted(claim, request, &items))
+    }
+
+    /// From memory, or with what the person has used read: enough to write on, since the commit looks for the rest.
+    async fn known(
+        &self,
+        claim: &Claim,
+        request: &RequestId,
+    ) -> Result<Option<Snapshot>, AppError> {
+        match self.remember(claim, Some(request)) {
+            Some(snapshot) => Ok(Some(snapshot)),
+            None => self.recall(claim, Some(request)).await,
+        }
+    }
+
+    /// All but what the person has used from memory, where it is there and still right.
+    #[instrument(name = "read history", skip_all)]
+    pub(super) async fn recall(
+        &self,
+        claim: &Claim,
+        request: Option<&RequestId>,
+    ) -> Result<Option<Snapshot>, AppError> {
+        let items = items_of(claim);
+        let wanted = wanted(claim, request, &items);
+        let recalled = store::recall(&self.pool, &wanted).await;
+        recalled.map_err(AppError::store("read what a person has used"))
     }
 
     /// Has the domain decide. Waits for nothing.

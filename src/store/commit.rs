@@ -10,7 +10,7 @@ use tokio_postgres::error::SqlState;
 use super::error::{Operation, StoreError};
 use super::find::{Found, Key, find_settlement};
 use super::pool::{Connection, Pool};
-use super::row::Reader;
+use super::row::{self, Reader};
 use super::value::Group;
 use crate::domain::ids::SettlementId;
 use crate::domain::ledger::Entry;
@@ -84,20 +84,17 @@ pub(super) struct Write {
     pub(super) reference_version: Option<i64>,
     /// The person's newest settlement as the decision saw it, be it still on its way.
     pub(super) after: Option<SettlementId>,
-    /// May it be written without looking for what its keys refuse anyway?
-    pub(super) lean: bool,
-    /// What the accumulators of the policy year come to, by name, where it is known that there were some.
+    /// All that the person has used, by key, as this entry makes it: where that is known, it may be written without looking for what its
+    /// keys refuse anyway.
     pub(super) used: Option<BTreeMap<String, Fen>>,
 }
 
 impl Write {
     fn new(entry: Arc<Entry>, seen: Option<&Seen>) -> Self {
         let used = seen.and_then(|seen| used_after(&entry, &seen.person));
-        let lean = used.is_some();
-        let used = used.filter(|used| !used.is_empty());
         let reference_version = seen.and_then(|seen| seen.reference_version);
         let after = seen.and_then(|seen| seen.person.newest.clone());
-        Self { entry, reference_version, after, lean, used }
+        Self { entry, reference_version, after, used }
     }
 }
 
@@ -110,28 +107,22 @@ impl Write {
     }
 }
 
-/// What the accumulators of an entry's policy year come to, and nothing inside where there were none; nothing at all for whatever the
-/// lean statement can not write.
+/// All that the person has used, by key, as this entry makes it; nothing for whatever the lean statement can not write.
 fn used_after(entry: &Entry, person: &PersonSnapshot) -> Option<BTreeMap<String, Fen>> {
-    let here = |used: &&Used| {
-        used.region == entry.insured_region
-            && used.scheme == entry.scheme
-            && used.year == entry.year
-    };
     let had_stay = |stay: &StayRecord| {
         stay.hospital == entry.hospital && stay.stay == entry.stay && stay.part == entry.stay_part
     };
-    let life = entry.moved.iter().any(|moved| moved.year != entry.year);
-    if entry.reverses.is_some() || life || person.stays.iter().any(had_stay) {
+    if entry.reverses.is_some() || person.stays.iter().any(had_stay) {
         return None;
     }
-    let mut after: BTreeMap<String, Fen> =
-        person.used.iter().filter(here).map(|used| (used.name.clone(), used.amount)).collect();
-    if !after.is_empty() {
-        for moved in &entry.moved {
-            let amount = after.entry(moved.name.clone()).or_insert(Fen::ZERO);
-            *amount = amount.checked_add(moved.by)?;
-        }
+    let key = |Used { region, scheme, year, name, amount }: &Used| {
+        (row::used_key(*region, *scheme, *year, name), *amount)
+    };
+    let mut after: BTreeMap<String, Fen> = person.used.iter().map(key).collect();
+    for moved in &entry.moved {
+        let key = row::used_key(entry.insured_region, entry.scheme, moved.year, &moved.name);
+        let amount = after.entry(key).or_insert(Fen::ZERO);
+        *amount = amount.checked_add(moved.by)?;
     }
     Some(after)
 }
@@ -193,7 +184,7 @@ pub(super) async fn write_group(
 ) -> Written {
     let operation = operation_of(entries);
     let reference = entries.first().and_then(|first| first.reference_version);
-    let group = Group { entries, chained: by == Statement::Chain };
+    let group = Group { entries };
     let rows = match connection.try_query(by.sql(), &[&group, &reference]).await {
         Ok(rows) => rows,
         Err(source) if (1 < entries.len() || by != Statement::Careful) && concerns_one(&source) => {

@@ -115,6 +115,8 @@ pub enum Operation {
     ReadRegistry,
     /// Reading who a person is.
     Standing,
+    /// Reading what a person has used.
+    History,
     /// Leaving a tombstone.
     Tombstone(HospitalCode, RequestId),
     /// Adding up what a person has used.
@@ -155,6 +157,7 @@ impl fmt::Display for Operation {
             Self::Presence => f.write_str("see which other gateways are there"),
             Self::ReadRegistry => f.write_str("read the registry into memory"),
             Self::ReadCatalogue => f.write_str("read the catalogue into memory"),
+            Self::History => f.write_str("read what a person has used"),
             Self::Standing => f.write_str("read a standing"),
             Self::Tombstone(hospital, request) => {
                 write!(f, "leave a tombstone for {} of hospital {hospital}", request.logged())

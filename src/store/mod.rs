@@ -44,7 +44,7 @@ pub use sealed::{
     sealed_window,
 };
 pub use snapshot::{
-    Earlier, EarlierSettlement, ReadSnapshot, Snapshot, remember, snapshot, standing,
+    Earlier, EarlierSettlement, ReadSnapshot, Snapshot, recall, remember, snapshot, standing,
 };
 pub use tombstone::{Left, Tombstone, leave_tombstone};
 pub use trail::{Access, What, accesses_of, flush_accesses, note_access, person_of, record_access};

@@ -24,7 +24,7 @@ use super::commit::Seen;
 use super::pool::Pool;
 use crate::domain::ids::{HospitalCode, PersonId, RequestId};
 use crate::domain::ledger::Entry;
-use crate::domain::standing::PersonSnapshot;
+use crate::domain::standing::{PersonSnapshot, Standing};
 use crate::limits;
 
 pub(super) use self::load::spawn as load;
@@ -91,6 +91,13 @@ impl Persons {
         drop(recent);
         let (registry, place) = (registry.as_ref()?, place?);
         registry.snapshot(place).map(Arc::new)
+    }
+
+    /// Who shows this, and their standing when the registry was read.
+    pub(super) fn standing(&self, (hash, kind): (&[u8; 32], u8)) -> Option<Standing> {
+        let registry = self.registry.load();
+        let registry = registry.as_ref()?;
+        registry.standing(registry.find(&short(hash, kind))?)
     }
 
     /// How far changes have come; to be asked before what is read is read.

@@ -114,7 +114,7 @@ impl Pipeline {
         deadline: Option<Instant>,
     ) -> Result<Queued, StoreError> {
         let operation = operation_of(&[&write]);
-        let lane = if write.lean { Lane::Lean } else { Lane::Careful };
+        let lane = if write.used.is_some() { Lane::Lean } else { Lane::Careful };
         let (told, tell) = oneshot::channel();
         let lead = {
             let mut queue = self.lock(lane);

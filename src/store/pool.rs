@@ -16,7 +16,7 @@ use super::error::{Operation, StoreError};
 use super::persons::{self, Persons, PersonsHeld};
 use super::pipeline::{CommitSettings, Pipeline};
 use super::presence::{self, Presence};
-use super::reads::Reads;
+use super::reads::{Asked, AskedHistory, Reads};
 use super::reference::Held;
 use super::trail::Trail;
 use super::{commit, snapshot};
@@ -47,7 +47,8 @@ pub struct Pool {
     round_trips: Arc<AtomicU64>,
     pipeline: Arc<Pipeline>,
     reference: Arc<Held>,
-    reads: Arc<Reads>,
+    reads: Arc<Reads<Asked>>,
+    histories: Arc<Reads<AskedHistory>>,
     persons: Arc<Persons>,
     presence: Arc<Presence>,
     trail: Arc<Trail>,
@@ -125,8 +126,19 @@ impl Pool {
         let connections = builder.build().map_err(|source| StoreError::Build { source })?;
         let pipeline = Arc::new(Pipeline::new(settings.commits));
         let (round_trips, reference) = (Arc::default(), Arc::default());
-        let (reads, persons, trail) = (Arc::default(), Arc::default(), Arc::default());
-        Ok(Self { connections, round_trips, pipeline, reference, reads, persons, presence, trail })
+        let (reads, histories) = (Arc::default(), Arc::default());
+        let (persons, trail) = (Arc::default(), Arc::default());
+        Ok(Self {
+            connections,
+            round_trips,
+            pipeline,
+            reference,
+            reads,
+            histories,
+            persons,
+            presence,
+            trail,
+        })
     }
 
     /// How many times a statement went to the database and its answer came back, since the pool was made. Preparing a statement,
@@ -142,7 +154,7 @@ impl Pool {
 
     /// How many snapshots wait for the next group.
     pub fn snapshots_waiting(&self) -> usize {
-        self.reads.waiting()
+        self.reads.waiting().saturating_add(self.histories.waiting())
     }
 
     /// Reads the catalogue and the registry into memory, behind all else; until then all is read for each call.
@@ -195,8 +207,12 @@ impl Pool {
         self.presence.close();
     }
 
-    pub(super) fn reads(&self) -> &Reads {
+    pub(super) fn reads(&self) -> &Reads<Asked> {
         &self.reads
+    }
+
+    pub(super) fn histories(&self) -> &Reads<AskedHistory> {
+        &self.histories
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -277,7 +293,7 @@ fn prepared(name: i32) -> Hook {
             held.map_err(HookError::Backend)?;
             // The settling path is prepared before anybody waits for it.
             let commits = commit::Statement::ALL.map(commit::Statement::sql);
-            for statement in commits.into_iter().chain([snapshot::SQL]) {
+            for statement in commits.into_iter().chain([snapshot::SQL, snapshot::HISTORY]) {
                 client.prepare_cached(statement).await.map_err(HookError::Backend)?;
             }
             Ok(())

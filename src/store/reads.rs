@@ -11,7 +11,7 @@ use tokio_postgres::Row;
 use super::error::{Operation, StoreError};
 use super::pool::{Connection, Pool};
 use super::{credential_bucket, snapshot};
-use crate::domain::ids::{HospitalCode, ItemCode, RequestId, StayId};
+use crate::domain::ids::{HospitalCode, ItemCode, PersonId, RequestId, StayId};
 use crate::limits;
 
 /// What one snapshot is of.
@@ -33,34 +33,91 @@ pub(super) struct AskedStay {
     pub(super) discharge: Date,
 }
 
-/// Where those who ask wait.
-#[derive(Debug, Default)]
-pub(super) struct Reads(Mutex<Queue>);
+/// What of a person is asked for, whose standing is in memory: what they have used.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AskedHistory(pub(super) PersonId);
 
-#[derive(Debug, Default)]
-struct Queue {
-    waiting: Vec<Job>,
+/// What can be asked for in groups: each a row of one statement.
+pub(super) trait Ask: Clone + Send + Sync + 'static {
+    /// Where those who ask for it wait.
+    fn reads(pool: &Pool) -> &Reads<Self>;
+    /// What is done for whoever asks for this.
+    fn operation(&self) -> Operation;
+    /// One round trip: a row for each.
+    fn query(
+        connection: &Connection,
+        asked: &[Self],
+        operation: &Operation,
+    ) -> impl Future<Output = Result<Vec<Row>, StoreError>> + Send;
+}
+
+/// Where those who ask wait.
+#[derive(Debug)]
+pub(super) struct Reads<A>(Mutex<Queue<A>>);
+
+#[derive(Debug)]
+struct Queue<A> {
+    waiting: Vec<Job<A>>,
     readers: usize,
 }
 
 #[derive(Debug)]
-struct Job {
-    asked: Asked,
+struct Job<A> {
+    asked: A,
     told: oneshot::Sender<Result<Row, StoreError>>,
 }
 
-impl Asked {
-    pub(super) fn operation(&self) -> Operation {
+impl Ask for Asked {
+    fn reads(pool: &Pool) -> &Reads<Self> {
+        pool.reads()
+    }
+
+    fn operation(&self) -> Operation {
         match &self.stay {
             Some(stay) => Operation::Snapshot(stay.hospital.clone()),
             None => Operation::Standing,
         }
     }
+
+    async fn query(
+        connection: &Connection,
+        asked: &[Self],
+        operation: &Operation,
+    ) -> Result<Vec<Row>, StoreError> {
+        query(connection, asked, &[], operation).await
+    }
 }
 
-impl Reads {
-    /// Reads one with the next group, without items.
-    pub(super) async fn read(&self, pool: &Pool, asked: Asked) -> Result<Row, StoreError> {
+impl Ask for AskedHistory {
+    fn reads(pool: &Pool) -> &Reads<Self> {
+        pool.histories()
+    }
+
+    fn operation(&self) -> Operation {
+        Operation::History
+    }
+
+    async fn query(
+        connection: &Connection,
+        asked: &[Self],
+        operation: &Operation,
+    ) -> Result<Vec<Row>, StoreError> {
+        let buckets: Vec<i16> = asked.iter().map(|Self(person)| person.bucket()).collect();
+        let persons: Vec<i64> = asked.iter().map(|Self(person)| person.get()).collect();
+        let rows = connection.query(snapshot::HISTORY, &[&buckets, &persons], operation).await?;
+        one_each(rows, asked.len(), operation)
+    }
+}
+
+impl<A> Default for Reads<A> {
+    fn default() -> Self {
+        Self(Mutex::new(Queue { waiting: Vec::new(), readers: 0 }))
+    }
+}
+
+impl<A: Ask> Reads<A> {
+    /// Reads one with the next group.
+    pub(super) async fn read(&self, pool: &Pool, asked: A) -> Result<Row, StoreError> {
         let operation = asked.operation();
         let (told, tell) = oneshot::channel();
         let lead = {
@@ -78,7 +135,7 @@ impl Reads {
             lead
         };
         if lead {
-            tokio::spawn(lead_groups(pool.clone()));
+            tokio::spawn(lead_groups::<A>(pool.clone()));
         }
         tell.await.unwrap_or(Err(StoreError::WriterLost { operation }))
     }
@@ -88,7 +145,7 @@ impl Reads {
         self.lock().waiting.len()
     }
 
-    fn next_group(&self) -> Option<Vec<Job>> {
+    fn next_group(&self) -> Option<Vec<Job<A>>> {
         let mut queue = self.lock();
         let size = queue.waiting.len().min(limits::READ_GROUP_MAX);
         if size == 0 {
@@ -98,15 +155,15 @@ impl Reads {
         Some(queue.waiting.drain(..size).collect())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Queue> {
+    fn lock(&self) -> MutexGuard<'_, Queue<A>> {
         // Nothing in here can panic half way.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn lead_groups(pool: Pool) {
-    while let Some(group) = pool.reads().next_group() {
-        let (asked, told): (Vec<Asked>, Vec<_>) =
+async fn lead_groups<A: Ask>(pool: Pool) {
+    while let Some(group) = A::reads(&pool).next_group() {
+        let (asked, told): (Vec<A>, Vec<_>) =
             group.into_iter().map(|job| (job.asked, job.told)).unzip();
         match read_group(&pool, &asked).await {
             Ok(rows) => told.into_iter().zip(rows).for_each(|(told, row)| {
@@ -124,10 +181,18 @@ async fn lead_groups(pool: Pool) {
     }
 }
 
-async fn read_group(pool: &Pool, asked: &[Asked]) -> Result<Vec<Row>, StoreError> {
-    let operation = asked.first().map_or(Operation::Standing, Asked::operation);
+async fn read_group<A: Ask>(pool: &Pool, asked: &[A]) -> Result<Vec<Row>, StoreError> {
+    let operation = asked.first().map_or(Operation::Standing, A::operation);
     let connection = pool.take(&operation).await?;
-    query(&connection, asked, &[], &operation).await
+    A::query(&connection, asked, &operation).await
+}
+
+fn one_each(rows: Vec<Row>, asked: usize, operation: &Operation) -> Result<Vec<Row>, StoreError> {
+    if rows.len() == asked {
+        Ok(rows)
+    } else {
+        Err(StoreError::Stored { operation: operation.clone(), field: "snapshot" })
+    }
 }
 
 /// One round trip: a row for each, with these items for all.
@@ -166,9 +231,5 @@ pub(super) async fn query(
             operation,
         )
         .await?;
-    if rows.len() == asked.len() {
-        Ok(rows)
-    } else {
-        Err(StoreError::Stored { operation: operation.clone(), field: "snapshot" })
-    }
+    one_each(rows, asked.len(), operation)
 }

@@ -7,7 +7,8 @@ use tokio_postgres::types::FromSqlOwned;
 use super::error::{Operation, StoreError};
 use crate::domain::bill::{Care, CatalogueClass, Referral};
 use crate::domain::ids::{PersonId, RegionCode, SettlementId};
-use crate::domain::standing::Scheme;
+use crate::domain::money::Fen;
+use crate::domain::standing::{Scheme, Used};
 use crate::domain::verdict::Column;
 
 /// Reads the columns of one row for one operation.
@@ -153,4 +154,22 @@ pub(super) fn facts(kept: &str) -> Option<Vec<(String, String)>> {
         .filter(|fact| !fact.is_empty())
         .map(|fact| fact.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned())))
         .collect()
+}
+
+/// What is counted of a span, by its key.
+pub(super) fn used(key: &str, amount: Fen) -> Option<Used> {
+    let mut words = key.splitn(4, ' ');
+    let mut word = || words.next();
+    Some(Used {
+        region: RegionCode::new(word()?)?,
+        scheme: Scheme::from_word(word()?)?,
+        year: word()?.parse().ok()?,
+        name: word()?.to_owned(),
+        amount,
+    })
+}
+
+/// The key under which it is kept: names may hold anything, and stand last.
+pub(super) fn used_key(region: RegionCode, scheme: Scheme, year: i16, name: &str) -> String {
+    format!("{region} {} {year} {name}", scheme.word())
 }

@@ -8,7 +8,8 @@ use sha2::{Digest, Sha256};
 
 use super::error::{Operation, StoreError};
 use super::pool::Pool;
-use super::reads::{self, Asked, AskedStay};
+use super::reads::{self, Asked, AskedHistory, AskedStay};
+use super::reference::Catalogue;
 use super::row::{self, Reader};
 use super::tombstone::Tombstone;
 use crate::domain::bill::CatalogueEntry;
@@ -21,6 +22,8 @@ use crate::domain::standing::{
 };
 
 pub(super) const SQL: &str = include_str!("sql/snapshot.sql");
+/// What somebody has used whose standing is in memory.
+pub(super) const HISTORY: &str = include_str!("sql/history.sql");
 
 /// What to read for a bill.
 #[derive(Clone, Debug)]
@@ -98,6 +101,42 @@ pub fn remember(pool: &Pool, wanted: &ReadSnapshot<'_>) -> Option<Snapshot> {
     }
     let credential = (&wanted.credential_hash, wanted.credential_kind);
     let person = pool.persons().known(credential, wanted.request.is_some())?;
+    together(wanted, &held, person, changes)
+}
+
+/// As `remember` does for whoever has used something and was not here lately: standing and catalogue from memory, where what is recorded
+/// says that they still are what is held, and what they used by a lean statement. Nothing where it does not, or where one of them is not
+/// held. What used the request id, or settled the stay for somebody else, is not looked for here either.
+pub async fn recall(
+    pool: &Pool,
+    wanted: &ReadSnapshot<'_>,
+) -> Result<Option<Snapshot>, StoreError> {
+    let (changes, dropped) = (pool.persons().changes(), pool.persons().dropped());
+    let Some(held) = pool.reference().catalogue() else { return Ok(None) };
+    if pool.persons().was_seen(wanted.hospital, wanted.request) {
+        return Ok(None);
+    }
+    let credential = (&wanted.credential_hash, wanted.credential_kind);
+    let Some(standing) = pool.persons().standing(credential) else { return Ok(None) };
+    let row = pool.histories().read(pool, AskedHistory(standing.person)).await?;
+    let reader = Reader { row: &row, operation: &Operation::History };
+    if reader.get::<Option<i64>>("standing_version")? != Some(standing.version)
+        || reader.get::<i64>("reference_version")? != held.version
+    {
+        return Ok(None);
+    }
+    let person = Arc::new(with_history(&reader, standing)?);
+    pool.persons().learn(credential, &person, (changes, dropped));
+    Ok(together(wanted, &held, person, changes))
+}
+
+/// A person and a catalogue that are at hand, as a snapshot for this bill.
+fn together(
+    wanted: &ReadSnapshot<'_>,
+    held: &Catalogue,
+    person: Arc<PersonSnapshot>,
+    changes: u64,
+) -> Option<Snapshot> {
     let hospital = held.hospital(wanted.hospital, wanted.discharge)?;
     let entry = |(item, day): &(&ItemCode, Date)| held.entry(item, &hospital, *day);
     let catalogue = wanted.items.iter().map(entry).collect();
@@ -204,13 +243,17 @@ fn person(reader: &Reader<'_>) -> Result<Option<PersonSnapshot>, StoreError> {
         coverage: coverage(reader)?,
         identities: identities(reader)?,
     };
-    Ok(Some(PersonSnapshot {
+    with_history(reader, standing).map(Some)
+}
+
+fn with_history(reader: &Reader<'_>, standing: Standing) -> Result<PersonSnapshot, StoreError> {
+    Ok(PersonSnapshot {
         standing,
         ledger_version: reader.get("ledger_version")?,
         used: used(reader)?,
         stays: stays(reader)?,
         newest: reader.settlement("newest_settlement_id")?,
-    }))
+    })
 }
 
 fn coverage(reader: &Reader<'_>) -> Result<Vec<Coverage>, StoreError> {
@@ -250,21 +293,10 @@ fn identities(reader: &Reader<'_>) -> Result<Vec<Identity>, StoreError> {
 }
 
 fn used(reader: &Reader<'_>) -> Result<Vec<Used>, StoreError> {
-    let regions = reader.texts("used_region", RegionCode::new)?;
-    let schemes = reader.texts("used_scheme", Scheme::from_word)?;
-    let years: Vec<i16> = reader.list("used_year")?;
-    let names: Vec<String> = reader.list("used_name")?;
+    let keys: Vec<String> = reader.list("used_key")?;
     let amounts: Vec<i64> = reader.list("used_fen")?;
-    let all = regions.into_iter().zip(schemes).zip(years).zip(names).zip(amounts);
-    Ok(all
-        .map(|((((region, scheme), year), name), fen)| Used {
-            region,
-            scheme,
-            year,
-            name,
-            amount: Fen::new(fen),
-        })
-        .collect())
+    let each = keys.iter().zip(amounts);
+    each.map(|(key, fen)| reader.parse("used_key", row::used(key, Fen::new(fen)))).collect()
 }
 
 fn stays(reader: &Reader<'_>) -> Result<Vec<StayRecord>, StoreError> {

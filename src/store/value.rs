@@ -16,8 +16,6 @@ use crate::domain::verdict::Breakdown;
 #[derive(Debug)]
 pub(super) struct Group<'a> {
     pub(super) entries: &'a [&'a Write],
-    /// Are they of one person, each decided on what the one before leaves?
-    pub(super) chained: bool,
 }
 
 type Fault = Box<dyn Error + Sync + Send>;
@@ -39,17 +37,12 @@ impl ToSql for Group<'_> {
         out.put_u32(element.oid());
         out.put_i32(i32::try_from(self.entries.len())?);
         out.put_i32(1);
-        for (place, written) in self.entries.iter().enumerate() {
-            let after = if self.chained {
-                self.last_of_chain(place, written)
-            } else {
-                written.used.clone()
-            };
+        for written in self.entries {
             sized(out, |out| {
                 out.put_i32(i32::try_from(fields.len())?);
                 let mut fields = Fields { types: fields.iter(), out };
                 write(&mut fields, &written.entry)?;
-                used_after(&mut fields, after.as_ref())?;
+                used_after(&mut fields, written.used.as_ref())?;
                 fields.put(&written.after.as_ref().map(SettlementId::as_str))?;
                 match fields.types.next() {
                     None => Ok(()),
@@ -69,23 +62,6 @@ impl ToSql for Group<'_> {
     }
 
     to_sql_checked!();
-}
-
-impl Group<'_> {
-    /// What the accumulators of an entry's span come to, told by the last of the chain that moves them.
-    fn last_of_chain(&self, place: usize, of: &Write) -> Option<BTreeMap<String, Fen>> {
-        let span = |write: &Write| {
-            let entry = &write.entry;
-            (entry.insured_region, entry.scheme, entry.year)
-        };
-        let mut later = self.entries.iter().skip(place.saturating_add(1));
-        let moves = |write: &Write| !write.entry.moved.is_empty();
-        if later.any(|later| moves(later) && span(later) == span(of)) || !moves(of) {
-            return None;
-        }
-        let moved = || of.entry.moved.iter().map(|moved| (moved.name.clone(), moved.by)).collect();
-        Some(of.used.clone().unwrap_or_else(moved))
-    }
 }
 
 /// Writes a value with its length in front.
@@ -227,7 +203,7 @@ fn paid(fields: &mut Fields<'_, '_>, layers: &[LayerEntry]) -> Result<(), Fault>
     fields.amounts(layers.iter().map(|layer| layer.pay))
 }
 
-/// What the accumulators of the policy year come to, where it is known that there were some.
+/// All that the person has used, where that is known.
 fn used_after(
     fields: &mut Fields<'_, '_>,
     used: Option<&BTreeMap<String, Fen>>,

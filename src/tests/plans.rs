@@ -9,6 +9,7 @@ const STATEMENTS: [(&str, usize, &str); 6] = [
     ("commit", 2, include_str!("../store/sql/commit.sql")),
     ("commit_lean", 2, include_str!("../store/sql/commit_lean.sql")),
     ("snapshot", 10, include_str!("../store/sql/snapshot.sql")),
+    ("history", 2, include_str!("../store/sql/history.sql")),
     ("find_settlement", 4, include_str!("../store/sql/find_settlement.sql")),
     ("accesses_of", 5, include_str!("../store/sql/accesses_of.sql")),
 ];

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use jiff::civil::Date;
 use onestop::domain::bill::CatalogueEntry;
-use onestop::domain::ids::{ItemCode, StayId};
+use onestop::domain::ids::{HospitalCode, ItemCode, RequestId, StayId};
 use onestop::domain::ledger::Entry;
 use onestop::domain::standing::PersonSnapshot;
 use onestop::store::{
     Committed, Queued, ReadSnapshot, Seen, Snapshot, check_integrity, commit, join_gateways, queue,
-    remember,
+    recall, remember,
 };
 
 use crate::harness::Database;
@@ -59,17 +60,33 @@ fn remembered(database: &Database, person: i64) -> Option<Snapshot> {
     let (hospital, stay, item) =
         (hospital(), StayId::new("NONE").unwrap(), ItemCode::new("X01").unwrap());
     let (request, items) = (request("NEVER"), [(&item, DISCHARGE)]);
-    let wanted = ReadSnapshot {
+    remember(&database.pool, &wanted(person, (&hospital, &request, &stay), &items))
+}
+
+/// The same for whoever has used something: that is read, and the rest remembered.
+async fn recalled(database: &Database, person: i64) -> Option<Snapshot> {
+    let (hospital, stay, item) =
+        (hospital(), StayId::new("NONE").unwrap(), ItemCode::new("X01").unwrap());
+    let (request, items) = (request("NEVER"), [(&item, DISCHARGE)]);
+    let wanted = wanted(person, (&hospital, &request, &stay), &items);
+    recall(&database.pool, &wanted).await.unwrap()
+}
+
+fn wanted<'a>(
+    person: i64,
+    (hospital, request, stay): (&'a HospitalCode, &'a RequestId, &'a StayId),
+    items: &'a [(&'a ItemCode, Date)],
+) -> ReadSnapshot<'a> {
+    ReadSnapshot {
         credential_hash: credential(person),
         credential_kind: 1,
-        hospital: &hospital,
-        request: Some(&request),
-        stay: &stay,
+        hospital,
+        request: Some(request),
+        stay,
         stay_part: 0,
         discharge: DISCHARGE,
-        items: &items,
-    };
-    remember(&database.pool, &wanted)
+        items,
+    }
 }
 
 /// What is used, in one order: memory keeps it in that in which it came.
@@ -139,6 +156,40 @@ async fn what_is_remembered_is_what_is_recorded() {
     assert!(remembered(&database, 5).is_none());
     read(&database, 5, "NONE", None).await;
     agrees(&database, 5).await;
+}
+
+/// Who has used something: standing and catalogue from memory, what was used from the database, whoever wrote it; and all of it is read
+/// where what is in memory is no longer what is recorded.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_recalled_is_what_is_recorded() {
+    let database = Database::new().await;
+    furnish(&database, &[5, 7]).await;
+    commit(&database.pool, entry(7, "S1", "R1", (1, 1)), None, None).await.unwrap();
+    assert!(recalled(&database, 7).await.is_none(), "nothing is in memory yet");
+    in_memory(&database, 2).await;
+    assert!(remembered(&database, 7).is_none());
+    // Another gateway settles, and takes in what was used elsewhere.
+    let other = database.again();
+    commit(&other.pool, entry(7, "S2", "R2", (1, 2)), None, None).await.unwrap();
+    let opened = "UPDATE person_head SET used_key = ARRAY['520100 resident 2023 elsewhere'], used_fen = ARRAY[5], ledger_version = 9
+        WHERE person_id = 5";
+    database.owner().await.batch_execute(opened).await.unwrap();
+    for person in [5, 7] {
+        let held = recalled(&database, person).await.unwrap();
+        let recorded = read(&other, person, "NONE", None).await;
+        assert_eq!(held.person, recorded.person, "{person}");
+        assert_eq!((held.hospital, held.catalogue.len()), (recorded.hospital, 1));
+        assert_eq!(held.reference_version, database.pool.catalogue_held());
+    }
+    assert_eq!(remembered(&database, 7).unwrap().person.unwrap().stays.len(), 2, "kept");
+    assert!(recalled(&database, 6).await.is_none(), "nobody");
+    // Another standing, and another catalogue.
+    let moved = "UPDATE person_head SET standing_version = 2 WHERE person_id = 7";
+    database.owner().await.batch_execute(moved).await.unwrap();
+    assert!(recalled(&database, 7).await.is_none());
+    assert!(recalled(&database, 5).await.is_some());
+    database.owner().await.batch_execute("UPDATE hospital SET level = 3").await.unwrap();
+    assert!(recalled(&database, 5).await.is_none());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -447,8 +447,7 @@ async fn the_checker_finds_what_was_tampered_with() {
     let owner = database.owner().await;
     owner
         .batch_execute(
-            "UPDATE accumulator SET amount_fen[1] = amount_fen[1] + 1 WHERE policy_year = 2024;
-             UPDATE person_head SET newest_settlement_id = NULL;
+            "UPDATE person_head SET used_fen[1] = used_fen[1] + 1, newest_settlement_id = NULL;
              UPDATE stay SET reversed = true;
              ALTER TABLE settlement DISABLE TRIGGER ALL;
              UPDATE settlement SET record = 'other';",

@@ -8,19 +8,17 @@ use std::fmt::Write as _;
 use anyhow::{Context as _, ensure};
 use tokio_postgres::Client;
 
-/// The tables that a settlement writes a row into, how to find that of a settlement, and what to do where one is there.
-const TABLES: [(&str, &str, &str); 6] = [
-    ("request_key", "settlement_id = $1", ""),
-    ("settlement", "settlement_id = $1", ""),
-    ("charge_lines", "settlement_id = $1", ""),
-    ("stay", "settlement_id = $1", ""),
-    (
-        "accumulator",
-        "(bucket, person_id) IN (SELECT bucket, person_id FROM settlement WHERE settlement_id = $1)",
-        "ON CONFLICT ON CONSTRAINT accumulator_pkey DO UPDATE SET name = excluded.name, amount_fen = excluded.amount_fen",
-    ),
-    ("outbox", "settlement_id = $1", ""),
+/// The tables that a settlement writes a row into, and how to find that of a settlement.
+const TABLES: [(&str, &str); 5] = [
+    ("request_key", "settlement_id = $1"),
+    ("settlement", "settlement_id = $1"),
+    ("charge_lines", "settlement_id = $1"),
+    ("stay", "settlement_id = $1"),
+    ("outbox", "settlement_id = $1"),
 ];
+/// What a settlement leaves in the row of its person.
+const USED: &str = "SELECT quote_literal(h.used_key::text), quote_literal(h.used_fen::text) FROM person_head h \
+    JOIN settlement s USING (bucket, person_id) WHERE s.settlement_id = $1";
 
 /// What differs from copy to copy, as SQL.
 #[derive(Debug, Clone)]
@@ -33,15 +31,18 @@ pub struct Differs {
     pub admission: Option<String>,
 }
 
-/// What one settlement wrote: by table, columns with their types and values as SQL.
+/// What one settlement wrote: by table, columns with their types and values as SQL; and what its person then had used.
 #[derive(Debug, Clone)]
-pub struct Written(BTreeMap<&'static str, Vec<(String, String, String)>>);
+pub struct Written {
+    tables: BTreeMap<&'static str, Vec<(String, String, String)>>,
+    used: (String, String),
+}
 
 impl Written {
     /// What this settlement wrote.
     pub async fn by(client: &Client, settlement_id: &str) -> Result<Written, anyhow::Error> {
         let mut written = BTreeMap::new();
-        for (table, found, _) in TABLES {
+        for (table, found) in TABLES {
             let columns = client
                 .query(
                     "SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute \
@@ -64,23 +65,33 @@ impl Written {
             written.insert(table, row.collect());
         }
         ensure!(written.len() == TABLES.len(), "a table is missing");
-        Ok(Written(written))
+        let used = client.query_one(USED, &[&settlement_id]).await.context("read what was used")?;
+        Ok(Written { tables: written, used: (used.get(0), used.get(1)) })
+    }
+
+    /// What the head of a person is set to by a copy.
+    pub fn head(&self, differs: &Differs) -> String {
+        let (keys, amounts) = &self.used;
+        format!(
+            "ledger_version = ledger_version + 1, newest_settlement_id = {}, used_key = {keys}::text[], used_fen = {amounts}::bigint[]",
+            differs.settlement_id()
+        )
     }
 
     /// The statements of one copy, a table each; `from` stands behind the values.
     pub fn inserts(&self, differs: &Differs, from: &str) -> Vec<String> {
         TABLES
             .iter()
-            .map(|(table, _, conflict)| {
+            .map(|(table, _)| {
                 let (mut columns, mut values) = (String::new(), String::new());
-                for (column, of, value) in self.0.get(table).into_iter().flatten() {
+                for (column, of, value) in self.tables.get(table).into_iter().flatten() {
                     let value = differs.value(column).unwrap_or_else(|| format!("{value}::{of}"));
                     let comma = if columns.is_empty() { "" } else { ", " };
                     // Writing to a String cannot fail.
                     write!(columns, "{comma}{column}").ok();
                     write!(values, "{comma}{value}").ok();
                 }
-                format!("INSERT INTO {table} ({columns}) SELECT {values} {from} {conflict}")
+                format!("INSERT INTO {table} ({columns}) SELECT {values} {from}")
                     .trim_end()
                     .to_owned()
             })
@@ -129,7 +140,8 @@ mod tests {
             column("created_at", "timestamp with time zone", "'2024-01-01 10:00:00+08'"),
             column("kept", "integer", "'5'"),
         ];
-        let written = Written([("outbox", outbox)].into());
+        let used = ("'{k}'".to_owned(), "'{5}'".to_owned());
+        let written = Written { tables: [("outbox", outbox)].into(), used };
         let differs = Differs {
             bucket: ":bucket::smallint".to_owned(),
             person: ":person::bigint".to_owned(),
@@ -143,6 +155,8 @@ mod tests {
             "INSERT INTO outbox (bucket, settlement_id, created_at, kept) SELECT :bucket::smallint, 'S' || \
              lpad(upper(to_hex(:bucket::smallint::integer)), 2, '0') || lpad(:serial::text, 27, '0'), now(), '5'::integer"
         );
+        let head = written.head(&differs);
+        assert!(head.ends_with("used_key = '{k}'::text[], used_fen = '{5}'::bigint[]"), "{head}");
         assert!(differs.value("admission_date").is_none() && differs.value("kept").is_none());
     }
 }

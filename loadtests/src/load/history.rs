@@ -102,9 +102,9 @@ fn statement(written: &Written) -> String {
     };
     let mut sql = format!(
         "WITH p AS MATERIALIZED (SELECT bucket, person_id FROM load_person WHERE $2::bigint <= place AND place < $3::bigint), \
-         head AS (UPDATE person_head h SET ledger_version = h.ledger_version + 1, newest_settlement_id = {} \
+         head AS (UPDATE person_head h SET {} \
          FROM p WHERE h.bucket = p.bucket AND h.person_id = p.person_id)",
-        differs.settlement_id()
+        written.head(&differs)
     );
     for (number, insert) in (1..).zip(written.inserts(&differs, "FROM p WHERE true")) {
         sql.push_str(&format!(", w{number} AS ({insert})"));

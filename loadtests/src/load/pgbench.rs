@@ -117,9 +117,9 @@ fn scripts(written: &Written) -> (String, String) {
         "\\set person random(1, {PERSONS})\n\\set bucket :person % 128\n\\set serial random(1, 9000000000000000000)\n"
     );
     let head = format!(
-        "UPDATE person_head SET ledger_version = ledger_version + 1, newest_settlement_id = {} \
+        "UPDATE person_head SET {} \
          WHERE bucket = :bucket::smallint AND person_id = :person::bigint AND standing_version = 1 AND 1 <= ledger_version",
-        differs.settlement_id()
+        written.head(&differs)
     );
     let mut transaction = format!("{drawn}BEGIN;\n{head};\n");
     for insert in written.inserts(&differs, "") {

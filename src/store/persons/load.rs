@@ -16,7 +16,7 @@ const OPERATION: Operation = Operation::ReadRegistry;
 
 /// Those who have used nothing have the first ledger version, and no settlement that is newest.
 const PERSONS: &str = "COPY (SELECT person_id, birth_date - DATE '2000-01-01', standing_version, \
-    ledger_version = 1 AND newest_settlement_id IS NULL FROM person_head) TO STDOUT (FORMAT binary)";
+    ledger_version <> 1 OR newest_settlement_id IS NOT NULL FROM person_head) TO STDOUT (FORMAT binary)";
 const COVERAGE: &str = "COPY (SELECT person_id, scheme, insured_region, valid_from - DATE '2000-01-01', \
     valid_to - DATE '2000-01-01', facts FROM coverage) TO STDOUT (FORMAT binary)";
 const IDENTITIES: &str = "COPY (SELECT person_id, code, region, valid_from - DATE '2000-01-01', \
@@ -104,10 +104,7 @@ async fn apart(mut registry: Registry, work: fn(&mut Registry)) -> Result<Regist
 async fn persons(transaction: &Transaction<'_>, registry: &mut Registry) -> Result<(), StoreError> {
     let types = [Type::INT8, Type::INT4, Type::INT8, Type::BOOL];
     each(transaction, (PERSONS, &types), |row| {
-        let version: i64 = row.try_get(2)?;
-        let has_no_history: bool = row.try_get(3)?;
-        let version = u32::try_from(version).ok().filter(|_| has_no_history);
-        registry.add_person(row.try_get(0)?, day(row, 1)?, version);
+        registry.add_person(row.try_get(0)?, day(row, 1)?, row.try_get(2)?, row.try_get(3)?);
         Ok(())
     })
     .await
@@ -123,7 +120,7 @@ async fn coverage(
         let scheme = scheme_number(row.try_get(1)?);
         let (region, facts) = (registry.word(row.try_get(2)?), registry.word(row.try_get(5)?));
         let (Some(scheme), Some(region), Some(facts)) = (scheme, region, facts) else {
-            registry.outdate_place(place);
+            registry.blur(place);
             return Ok(());
         };
         let (from, to) = (row.try_get(3)?, day(row, 4)?);
@@ -143,7 +140,7 @@ async fn identities(
         let (code, region) = (registry.word(row.try_get(1)?), registry.word(row.try_get(2)?));
         let source = registry.word(row.try_get(5)?);
         let (Some(code), Some(region), Some(source)) = (code, region, source) else {
-            registry.outdate_place(place);
+            registry.blur(place);
             return Ok(());
         };
         let (from, to) = (row.try_get(3)?, day(row, 4)?);

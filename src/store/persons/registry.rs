@@ -1,6 +1,7 @@
 //! What the registry says of everybody, as small as it goes: numbers in a few long lists, words once.
 //!
-//! Only of those who have used nothing yet is this all there is; whoever has is read, and then held among the recent ones.
+//! Only of those who have used nothing yet is this all there is; of whoever has, what they used is read, and then they are held among
+//! the recent ones.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -27,8 +28,12 @@ const KIND_SHIFT: u32 = 29;
 struct Person {
     person: i64,
     birth: i32,
+    /// None, where the standing does not fit in here; `HAS_USED` beside it of who has a history.
     standing_version: u32,
 }
+
+/// Beside a standing's version: this person has used something.
+const HAS_USED: u32 = 1 << 31;
 
 /// A span of coverage, of the person at a place.
 #[derive(Clone, Copy, Debug)]
@@ -87,10 +92,21 @@ impl Registry {
 
     // === Filling, in this order ===
 
-    /// Adds a person. One whose version does not fit, or who has a history, is known by credential alone.
-    pub(super) fn add_person(&mut self, person: i64, birth: i32, standing_version: Option<u32>) {
-        let standing_version = standing_version.unwrap_or(0);
+    /// Adds a person: who has used something, or nothing yet. One whose version does not fit is known by credential alone.
+    pub(super) fn add_person(&mut self, person: i64, birth: i32, version: i64, has_used: bool) {
+        let fits = u32::try_from(version).ok().filter(|version| *version < HAS_USED);
+        let mark = if has_used { HAS_USED } else { 0 };
+        let standing_version = fits.map_or(0, |version| version | mark);
         self.persons.push(Person { person, birth, standing_version });
+    }
+
+    /// The standing of the person at a place does not fit in here: known by credential alone.
+    pub(super) fn blur(&mut self, place: u32) {
+        let held = usize::try_from(place).ok().and_then(|place| self.persons.get_mut(place));
+        if let Some(held) = held {
+            held.standing_version = 0;
+        }
+        self.outdate_place(place);
     }
 
     /// All persons are there.
@@ -100,7 +116,7 @@ impl Registry {
         let words = self.persons.len().div_ceil(64);
         self.outdated = std::iter::repeat_with(AtomicU64::default).take(words).collect();
         for (place, person) in (0_u32..).zip(&self.persons) {
-            if person.standing_version == 0 {
+            if person.standing_version == 0 || person.standing_version & HAS_USED != 0 {
                 self.outdate_place(place);
             }
         }
@@ -180,26 +196,34 @@ impl Registry {
 
     /// What is known of the person at a place; nothing where more is to be known.
     pub(super) fn snapshot(&self, place: u32) -> Option<PersonSnapshot> {
-        let held = self.persons.get(usize::try_from(place).ok()?)?;
         if self.is_outdated(place) {
+            return None;
+        }
+        Some(PersonSnapshot {
+            standing: self.standing(place)?,
+            ledger_version: 1,
+            used: Vec::new(),
+            stays: Vec::new(),
+            newest: None,
+        })
+    }
+
+    /// The standing of the person at a place, as of when the registry was read: right where its version still is.
+    pub(super) fn standing(&self, place: u32) -> Option<Standing> {
+        let held = self.persons.get(usize::try_from(place).ok()?)?;
+        if held.standing_version == 0 {
             return None;
         }
         let of = self.coverage.partition_point(|span| span.place < place);
         let coverage = self.coverage.get(of..)?.iter().take_while(|span| span.place == place);
         let of = self.identities.partition_point(|span| span.place < place);
         let identities = self.identities.get(of..)?.iter().take_while(|span| span.place == place);
-        Some(PersonSnapshot {
-            standing: Standing {
-                person: PersonId::new(held.person)?,
-                version: i64::from(held.standing_version),
-                birth: day(held.birth)?,
-                coverage: coverage.map(|span| self.coverage_of(span)).collect::<Option<_>>()?,
-                identities: identities.map(|span| self.identity_of(span)).collect::<Option<_>>()?,
-            },
-            ledger_version: 1,
-            used: Vec::new(),
-            stays: Vec::new(),
-            newest: None,
+        Some(Standing {
+            person: PersonId::new(held.person)?,
+            version: i64::from(held.standing_version & !HAS_USED),
+            birth: day(held.birth)?,
+            coverage: coverage.map(|span| self.coverage_of(span)).collect::<Option<_>>()?,
+            identities: identities.map(|span| self.identity_of(span)).collect::<Option<_>>()?,
         })
     }
 

@@ -1,6 +1,7 @@
 -- Every place where state differs from history, or history from itself; none is good.
 WITH rebuilt AS (
-    SELECT m.bucket, m.person_id, m.insured_region, m.scheme, m.policy_year, m.name, sum(m.fen)::bigint AS fen
+    SELECT m.bucket, m.person_id, concat_ws(' ', m.insured_region, m.scheme, m.policy_year, m.name) AS key,
+        sum(m.fen)::bigint AS fen
     FROM (
         SELECT s.bucket, s.person_id, s.insured_region, s.scheme, u.policy_year, u.name, u.fen
         FROM settlement s
@@ -12,11 +13,11 @@ WITH rebuilt AS (
         UNION ALL
         SELECT o.bucket, o.person_id, o.insured_region, o.scheme, o.policy_year, o.name, o.amount_fen FROM opening_entry o
     ) m
-    GROUP BY 1, 2, 3, 4, 5, 6
+    GROUP BY 1, 2, 3
 ), kept AS (
-    SELECT a.bucket, a.person_id, a.insured_region, a.scheme, a.policy_year, u.name, u.fen
-    FROM accumulator a
-    CROSS JOIN LATERAL unnest(a.name, a.amount_fen) AS u(name, fen)
+    SELECT h.bucket, h.person_id, u.key, u.fen
+    FROM person_head h
+    CROSS JOIN LATERAL unnest(h.used_key, h.used_fen) AS u(key, fen)
 ), in_force AS (
     SELECT s.*
     FROM settlement s
@@ -27,9 +28,9 @@ WITH rebuilt AS (
     FROM in_force
     ORDER BY bucket, person_id, ledger_version DESC
 )
-SELECT 'accumulator' AS what, person_id, format('%s %s %s %s: kept %s, rebuilt %s', insured_region, scheme, policy_year,
-    name, coalesce(kept.fen::text, 'nothing'), coalesce(rebuilt.fen::text, 'nothing')) AS detail
-FROM rebuilt FULL JOIN kept USING (bucket, person_id, insured_region, scheme, policy_year, name)
+SELECT 'accumulator' AS what, person_id, format('%s: kept %s, rebuilt %s', key,
+    coalesce(kept.fen::text, 'nothing'), coalesce(rebuilt.fen::text, 'nothing')) AS detail
+FROM rebuilt FULL JOIN kept USING (bucket, person_id, key)
 WHERE rebuilt.fen IS DISTINCT FROM kept.fen
 UNION ALL
 SELECT 'newest', h.person_id, format('kept %s, in history %s', coalesce(h.newest_settlement_id, 'nothing'),

@@ -17,7 +17,11 @@ WITH taken AS (
             WHERE NOT s.reversed AND s.settlement_id <> e.reverses_settlement_id
             ORDER BY s.ledger_version DESC
             LIMIT 1
-        ) END
+        ) END,
+        (used_key, used_fen) = (SELECT u.used_key, u.used_fen FROM used_after(h.used_key, h.used_fen,
+            ARRAY(SELECT concat_ws(' ', e.insured_region, e.scheme, e.policy_year, n) FROM unnest(e.moved_name) AS n)
+                || ARRAY(SELECT concat_ws(' ', e.insured_region, e.scheme, 0, n) FROM unnest(e.moved_life_name) AS n),
+            e.moved_fen || e.moved_life_fen) u)
     FROM unnest($1::commit_entry[]) WITH ORDINALITY AS e(
         bucket, person_id, settlement_id, hospital_code, request_id, body_sha256, reverses_settlement_id, hospital_level,
         stay_id, stay_part, admission_date, discharge_date, care_type, referral, insured_region, treatment_region, scheme,
@@ -28,7 +32,7 @@ WITH taken AS (
         hospital_borne_fen, patient_pay_fen, account_pay_fen, cash_pay_fen, assumed, package_hash, standing_version,
         ledger_version, record, record_sha256, lines, lines_sha256, payer, books_to, payer_identity, pay_fen, fixed_payer,
         fixed_books_to, fixed_identity, fixed_pay_fen, moved_name, moved_fen, moved_life_name, moved_life_fen,
-        identities_used, used_name, used_fen, after_settlement_id, place
+        identities_used, used_key, used_fen, after_settlement_id, place
     )
     WHERE h.bucket = e.bucket AND h.person_id = e.person_id
         AND h.standing_version = e.standing_version AND h.ledger_version = e.ledger_version
@@ -101,30 +105,6 @@ WITH taken AS (
         ledger_version = CASE WHEN excluded.reversed THEN s.ledger_version ELSE excluded.ledger_version END,
         reversed = excluded.reversed
     WHERE NOT excluded.reversed OR s.settlement_id = excluded.settlement_id
-), used AS (
-    INSERT INTO accumulator AS a (bucket, person_id, insured_region, scheme, policy_year, name, amount_fen)
-    SELECT e.bucket, e.person_id, e.insured_region, e.scheme, e.policy_year, e.moved_name, e.moved_fen
-    FROM taken e WHERE e.moved_name <> '{}'
-    UNION ALL
-    SELECT e.bucket, e.person_id, e.insured_region, e.scheme, 0, e.moved_life_name, e.moved_life_fen
-    FROM taken e WHERE e.moved_life_name <> '{}'
-    ON CONFLICT ON CONSTRAINT accumulator_pkey DO UPDATE
-    -- Mostly the same things move again, and there are few of them: then no table needs to be made of them.
-    SET name = CASE WHEN a.name = excluded.name THEN a.name
-            ELSE ARRAY(SELECT DISTINCT n FROM unnest(a.name || excluded.name) AS n ORDER BY n) END,
-        amount_fen = CASE WHEN a.name = excluded.name AND cardinality(a.name) <= 8 THEN (ARRAY[
-                a.amount_fen[1] + excluded.amount_fen[1], a.amount_fen[2] + excluded.amount_fen[2],
-                a.amount_fen[3] + excluded.amount_fen[3], a.amount_fen[4] + excluded.amount_fen[4],
-                a.amount_fen[5] + excluded.amount_fen[5], a.amount_fen[6] + excluded.amount_fen[6],
-                a.amount_fen[7] + excluded.amount_fen[7], a.amount_fen[8] + excluded.amount_fen[8]
-            ])[1:cardinality(a.name)]
-            ELSE ARRAY(SELECT sum(u.fen)::bigint
-                FROM (
-                    SELECT * FROM unnest(a.name, a.amount_fen)
-                    UNION ALL
-                    SELECT * FROM unnest(excluded.name, excluded.amount_fen)
-                ) AS u(name, fen)
-                GROUP BY u.name ORDER BY u.name) END
 ), told AS (
     INSERT INTO outbox (bucket, person_id, settlement_id)
     SELECT e.bucket, e.person_id, e.settlement_id FROM taken e

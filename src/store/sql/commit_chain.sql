@@ -1,5 +1,5 @@
 -- Writes settlements of one person that follow on each other, each decided on what the one before it leaves: all of them or none. $1
--- the entries in their order, and otherwise as `commit_lean.sql` has it; what accumulators come to is told by the last that moves them.
+-- the entries in their order, and otherwise as `commit_lean.sql` has it; what the person has used then is told by the last.
 WITH given AS MATERIALIZED (
     SELECT * FROM unnest($1::commit_entry[]) WITH ORDINALITY AS e(
         bucket, person_id, settlement_id, hospital_code, request_id, body_sha256, reverses_settlement_id, hospital_level,
@@ -11,17 +11,17 @@ WITH given AS MATERIALIZED (
         hospital_borne_fen, patient_pay_fen, account_pay_fen, cash_pay_fen, assumed, package_hash, standing_version,
         ledger_version, record, record_sha256, lines, lines_sha256, payer, books_to, payer_identity, pay_fen, fixed_payer,
         fixed_books_to, fixed_identity, fixed_pay_fen, moved_name, moved_fen, moved_life_name, moved_life_fen,
-        identities_used, used_name, used_fen, after_settlement_id, place
+        identities_used, used_key, used_fen, after_settlement_id, place
     )
 ), head AS (
     -- The compare-and-set that everything of a person goes through.
     UPDATE person_head h
-    SET ledger_version = h.ledger_version + chain.entries, newest_settlement_id = chain.newest
+    SET ledger_version = h.ledger_version + chain.entries, newest_settlement_id = chain.newest,
+        used_key = chain.used_key, used_fen = chain.used_fen
     FROM (
         SELECT g.bucket, g.person_id, g.standing_version, g.ledger_version, g.after_settlement_id,
-            (SELECT count(*) FROM given) AS entries,
-            (SELECT settlement_id FROM given ORDER BY place DESC LIMIT 1) AS newest
-        FROM given g WHERE g.place = 1 OFFSET 0
+            last.place AS entries, last.settlement_id AS newest, last.used_key, last.used_fen
+        FROM given g, (SELECT * FROM given ORDER BY place DESC LIMIT 1) last WHERE g.place = 1 OFFSET 0
     ) chain
     WHERE h.bucket = chain.bucket AND h.person_id = chain.person_id
         AND h.standing_version = chain.standing_version AND h.ledger_version = chain.ledger_version
@@ -75,12 +75,6 @@ WITH given AS MATERIALIZED (
         e.discharge_date, e.insured_region, e.scheme, e.policy_year, e.deductible_paid_fen, e.settlement_id,
         e.ledger_version, false
     FROM taken e
-), used AS (
-    -- Told by the last of the chain that moves a span.
-    INSERT INTO accumulator (bucket, person_id, insured_region, scheme, policy_year, name, amount_fen)
-    SELECT e.bucket, e.person_id, e.insured_region, e.scheme, e.policy_year, e.used_name, e.used_fen
-    FROM taken e WHERE e.used_name IS NOT NULL
-    ON CONFLICT ON CONSTRAINT accumulator_pkey DO UPDATE SET name = excluded.name, amount_fen = excluded.amount_fen
 ), told AS (
     INSERT INTO outbox (bucket, person_id, settlement_id)
     SELECT e.bucket, e.person_id, e.settlement_id FROM taken e

@@ -1,5 +1,5 @@
 -- Writes a group of settlements in one step, as `commit.sql` does, for those who know more: no reversals, stays that the person
--- never had, accumulators of the policy year alone, as they come to from what they were. Parameters are the same.
+-- never had, and what they have used as it comes to be from what it was. Parameters are the same.
 --
 -- It looks for nothing that its own keys refuse: a request id that is used up, or a stay that is settled already, fails the whole
 -- statement, and the group goes by `commit.sql`.
@@ -7,7 +7,9 @@ WITH taken AS (
     -- The compare-and-set that everything of a person goes through.
     UPDATE person_head h
     SET ledger_version = h.ledger_version + 1,
-        newest_settlement_id = e.settlement_id
+        newest_settlement_id = e.settlement_id,
+        -- It was worked out from what was used: that is still so, or the person is not taken.
+        used_key = e.used_key, used_fen = e.used_fen
     FROM unnest($1::commit_entry[]) WITH ORDINALITY AS e(
         bucket, person_id, settlement_id, hospital_code, request_id, body_sha256, reverses_settlement_id, hospital_level,
         stay_id, stay_part, admission_date, discharge_date, care_type, referral, insured_region, treatment_region, scheme,
@@ -18,7 +20,7 @@ WITH taken AS (
         hospital_borne_fen, patient_pay_fen, account_pay_fen, cash_pay_fen, assumed, package_hash, standing_version,
         ledger_version, record, record_sha256, lines, lines_sha256, payer, books_to, payer_identity, pay_fen, fixed_payer,
         fixed_books_to, fixed_identity, fixed_pay_fen, moved_name, moved_fen, moved_life_name, moved_life_fen,
-        identities_used, used_name, used_fen, after_settlement_id, place
+        identities_used, used_key, used_fen, after_settlement_id, place
     )
     WHERE h.bucket = e.bucket AND h.person_id = e.person_id
         AND h.standing_version = e.standing_version AND h.ledger_version = e.ledger_version
@@ -69,13 +71,6 @@ WITH taken AS (
         e.discharge_date, e.insured_region, e.scheme, e.policy_year, e.deductible_paid_fen, e.settlement_id,
         e.ledger_version, false
     FROM taken e
-), used AS (
-    -- What they come to was worked out from what they were: that is still so, or the person was not taken.
-    INSERT INTO accumulator (bucket, person_id, insured_region, scheme, policy_year, name, amount_fen)
-    SELECT e.bucket, e.person_id, e.insured_region, e.scheme, e.policy_year, coalesce(e.used_name, e.moved_name),
-        coalesce(e.used_fen, e.moved_fen)
-    FROM taken e WHERE e.moved_name <> '{}'
-    ON CONFLICT ON CONSTRAINT accumulator_pkey DO UPDATE SET name = excluded.name, amount_fen = excluded.amount_fen
 ), told AS (
     INSERT INTO outbox (bucket, person_id, settlement_id)
     SELECT e.bucket, e.person_id, e.settlement_id FROM taken e

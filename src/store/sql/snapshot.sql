@@ -5,12 +5,12 @@
 -- the catalogue of `reference_version`.
 SELECT
     head.person_id, head.birth_date, head.standing_version, head.ledger_version, head.newest_settlement_id,
-    coverage.*, identity.*, used.*, stays.*, hospital.*, catalogue.*, earlier.*, tombstone.*, same_stay.*,
+    coverage.*, identity.*, head.used_key, head.used_fen, stays.*, hospital.*, catalogue.*, earlier.*, tombstone.*, same_stay.*,
     (SELECT version FROM reference_state WHERE only_row) AS reference_version
 FROM unnest($1::smallint[], $2::bytea[], $3::smallint[], $4::text[], $5::text[], $6::text[], $7::smallint[], $8::date[])
     WITH ORDINALITY AS asked(bucket, credential_hash, kind, hospital_code, request_id, stay_id, part, discharge_date, place)
 LEFT JOIN LATERAL (
-    SELECT h.bucket, h.person_id, h.birth_date, h.standing_version, h.ledger_version, h.newest_settlement_id
+    SELECT h.bucket, h.person_id, h.birth_date, h.standing_version, h.ledger_version, h.newest_settlement_id, h.used_key, h.used_fen
     FROM (SELECT * FROM credential c WHERE c.bucket = asked.bucket AND c.credential_hash = asked.credential_hash
         AND c.kind = asked.kind OFFSET 0) c
     JOIN person_head h ON h.bucket = c.person_bucket AND h.person_id = c.person_id
@@ -33,16 +33,6 @@ LEFT JOIN LATERAL (
     FROM (SELECT * FROM identity WHERE bucket = head.bucket AND person_id = head.person_id
         ORDER BY code, region, valid_from) i
 ) identity ON true
-LEFT JOIN LATERAL (
-    SELECT array_agg(a.insured_region) AS used_region,
-        array_agg(a.scheme) AS used_scheme,
-        array_agg(a.policy_year) AS used_year,
-        array_agg(u.name) AS used_name,
-        array_agg(u.amount_fen) AS used_fen
-    FROM (SELECT * FROM accumulator WHERE bucket = head.bucket AND person_id = head.person_id
-        ORDER BY insured_region, scheme, policy_year) a
-    CROSS JOIN LATERAL unnest(a.name, a.amount_fen) AS u(name, amount_fen)
-) used ON true
 LEFT JOIN LATERAL (
     SELECT array_agg(s.hospital_code) AS stay_hospital,
         array_agg(s.hospital_level) AS stay_level,
