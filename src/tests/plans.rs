@@ -4,7 +4,7 @@
 use crate::harness::{Database, connect};
 use crate::ledger_fixture::furnish;
 
-const STATEMENTS: [(&str, usize, &str); 6] = [
+const STATEMENTS: [(&str, usize, &str); 7] = [
     ("commit_chain", 2, include_str!("../store/sql/commit_chain.sql")),
     ("commit", 2, include_str!("../store/sql/commit.sql")),
     ("commit_lean", 2, include_str!("../store/sql/commit_lean.sql")),

@@ -186,9 +186,9 @@ fn main() -> Result<ExitCode, anyhow::Error> {
 
 /// A quick run is too short to be judged.
 fn bench(plan: &Plan, (quick, out): (bool, &Path)) -> Result<ExitCode, anyhow::Error> {
-    let found = until_ctrl_c(bench::run(plan))?;
+    let file = out.join("bench.json");
+    let found = until_ctrl_c(bench::run(plan, |found| keep(found, &file)))?;
     write!(std::io::stdout(), "{}", found.markdown())?;
-    keep(&found, &out.join("bench.json"))?;
     Ok(if quick || found.met() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -128,8 +128,11 @@ struct Running<'a> {
     bench: Bench,
 }
 
-/// Runs it. Must run in a local set.
-pub async fn run(plan: &Plan) -> Result<Bench, anyhow::Error> {
+/// Runs it, and hands over what is found after each part: a later one may end all of it. Must run in a local set.
+pub async fn run(
+    plan: &Plan,
+    keep: impl Fn(&Bench) -> Result<(), anyhow::Error>,
+) -> Result<Bench, anyhow::Error> {
     let site = Site::new("bench")?;
     let mut place = Place { sync_us: Some(sync_us(&site.folder)?), ..Place::here() };
     let database = site.cluster("plain").await?;
@@ -143,25 +146,38 @@ pub async fn run(plan: &Plan) -> Result<Bench, anyhow::Error> {
     if [Part::Core, Part::Half, Part::Hot, Part::Soak].iter().any(|part| plan.parts.contains(part))
     {
         running.on_the_plain_disk(&database, &mut used).await?;
+        running.judged(&keep)?;
     }
     if plan.parts.contains(&Part::Telemetry) {
         running.telemetry(&database, &used).await?;
+        running.judged(&keep)?;
     }
     if plan.parts.contains(&Part::Tls) {
         running.tls(&database, &used).await?;
+        running.judged(&keep)?;
     }
     if plan.parts.contains(&Part::Big) {
         running.big(&database, &mut used).await?;
+        running.judged(&keep)?;
     }
     drop(database);
     if plan.parts.contains(&Part::Slow) {
         running.slow().await?;
+        running.judged(&keep)?;
     }
-    running.bench.bars = judge(&running.bench);
     Ok(running.bench)
 }
 
 impl Running<'_> {
+    /// What is found so far, judged and kept.
+    fn judged(
+        &mut self,
+        keep: &impl Fn(&Bench) -> Result<(), anyhow::Error>,
+    ) -> Result<(), anyhow::Error> {
+        self.bench.bars = judge(&self.bench);
+        keep(&self.bench)
+    }
+
     async fn on_the_plain_disk(
         &mut self,
         database: &Database,
