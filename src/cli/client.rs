@@ -73,7 +73,7 @@ pub const REVERSES_ONCE: Safe = ("同一请求号只撤销一次", "the same req
 pub const RECORDS_NOTHING: Safe = ("查询和预结算不记账", "asking books nothing");
 
 /// What the server says where it could not do a call and did nothing of it.
-const NOTHING_DONE: [&str; 5] =
+pub(super) const NOTHING_DONE: [&str; 5] =
     ["BUDGET_EXCEEDED", "BUSY", "DEPENDENCY_AWAY", "RULES_MOVED", "DEADLINE_PASSED"];
 
 impl ServerArguments {

@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use crate::config::{self, Config};
 
 pub mod client;
+pub mod codes;
 mod database;
 pub mod import;
 mod keys;
@@ -61,6 +62,8 @@ enum Command {
     /// Rule packages: check, test, explain, lock.
     #[command(subcommand)]
     Rules(rules::RulesCommand),
+    /// Every error code in Chinese and English: was anything done, may it be sent again, what to do.
+    Codes(codes::Arguments),
 }
 
 /// Why a command ended badly.
@@ -100,6 +103,7 @@ pub fn run() -> ExitCode {
         Command::Import(arguments) => import::run(arguments, || configured(config.as_deref())),
         Command::Access(command) => trail::run(command, || configured(config.as_deref())),
         Command::Rules(command) => rules::run(command, || configured(config.as_deref())),
+        Command::Codes(arguments) => codes::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

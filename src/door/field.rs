@@ -48,6 +48,25 @@ pub(crate) enum InvalidReason {
     Duplicate,
 }
 
+impl InvalidReason {
+    /// Every one, for lists of codes.
+    pub(in crate::door) const ALL: [Self; 13] = [
+        Self::Missing,
+        Self::WrongType,
+        Self::TooLong,
+        Self::NotPlain,
+        Self::ValueUnknown,
+        Self::NotADate,
+        Self::NotADecimal,
+        Self::TooManyDecimals,
+        Self::OutOfRange,
+        Self::IdentityLength,
+        Self::CheckDigit,
+        Self::TooMany,
+        Self::Duplicate,
+    ];
+}
+
 /// Where a field is; becomes text only where it is needed.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::door) enum Place {

@@ -2,6 +2,7 @@
 pub mod budgets;
 pub mod callers;
 mod cause;
+pub mod codes;
 mod field;
 pub mod grpc;
 pub mod national;

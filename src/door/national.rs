@@ -5,7 +5,7 @@
 
 mod call;
 mod care;
-mod codes;
+pub(in crate::door) mod codes;
 mod envelope;
 mod fault;
 mod fees;

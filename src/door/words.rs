@@ -54,8 +54,7 @@ pub(crate) fn of(code: &str) -> Words {
     )
 }
 
-/// Every code.
-#[cfg(test)]
+/// Every code, in the table's order.
 pub(in crate::door) fn all() -> impl Iterator<Item = &'static str> {
     TABLE.iter().map(|(code, ..)| *code)
 }
@@ -508,6 +507,8 @@ const TABLE: &[(&str, &str, &str)] = &[
         "Something went wrong inside; ask for the outcome by the same request id, and call support.",
     ),
 ];
+
+pub(in crate::door) mod advice;
 
 #[cfg(test)]
 mod tests;

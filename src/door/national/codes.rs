@@ -16,6 +16,15 @@ pub(super) fn of(word: &str) -> &'static str {
     CODES.iter().find(|(known, _)| *known == word).map_or(NOWHERE, |(_, code)| code)
 }
 
+/// Every code by which the national door says a word; none where it never does.
+pub(in crate::door) fn all_of(word: &str) -> Vec<String> {
+    let of_its_own = CODES.iter().filter(|(known, _)| *known == word);
+    let of_fields = InvalidReason::ALL.into_iter().filter(|reason| reason.code() == word);
+    let of_fields = of_fields
+        .flat_map(|reason| ["ENV", "INP"].map(|group| format!("OS-{group}-{:03}", number(reason))));
+    of_its_own.map(|(_, code)| (*code).to_owned()).chain(of_fields).collect()
+}
+
 /// The number of what is wrong with a field: behind `OS-ENV-` in the envelope, behind `OS-INP-` in its input.
 pub(super) const fn number(reason: InvalidReason) -> u16 {
     match reason {

@@ -70,6 +70,7 @@ fn codes() -> Vec<&'static str> {
         TooMany,
         Duplicate
     );
+    assert_eq!(invalid, InvalidReason::ALL);
     let ours = [
         BUSY,
         DEPENDENCY_AWAY,

@@ -222,6 +222,36 @@ pub enum RejectReason {
 }
 
 impl RejectReason {
+    /// Every one, for lists of codes.
+    pub const ALL: [Self; 26] = [
+        Self::IdentityNumberCheckDigit,
+        Self::CredentialMissing,
+        Self::CredentialsConflict,
+        Self::NewbornOfMother,
+        Self::PersonUnknown,
+        Self::NewbornNotNamed,
+        Self::DateUnreadable,
+        Self::BirthDateContradicts,
+        Self::EndsBeforeStart,
+        Self::SpanOverlaps,
+        Self::RegionUnreadable,
+        Self::RegionUnknown,
+        Self::RegionNotYours,
+        Self::SchemeUnknown,
+        Self::CodeUnreadable,
+        Self::CodeUnknown,
+        Self::AccumulatorUnknown,
+        Self::FactsUnreadable,
+        Self::LevelUnknown,
+        Self::ClassUnknown,
+        Self::RatioOutOfRange,
+        Self::PriceUnreadable,
+        Self::AmountUnreadable,
+        Self::YearUnreadable,
+        Self::TextUnfit,
+        Self::EntryIdReused,
+    ];
+
     /// Stable, for programs.
     pub const fn name(self) -> &'static str {
         match self {
@@ -385,3 +415,50 @@ macro_rules! redacted {
 }
 
 redacted!(PersonRow, CoverageRow, IdentityRow, OpeningRow);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A new reason does not compile until it has its place here, and so in the list.
+    #[test]
+    fn no_reason_is_left_out_of_the_list() {
+        macro_rules! walk {
+            ($($reason:ident),*) => {{
+                fn _every_variant(one: RejectReason) {
+                    match one { $(RejectReason::$reason)|* => {} }
+                }
+                [$(RejectReason::$reason),*]
+            }};
+        }
+        let all = walk!(
+            IdentityNumberCheckDigit,
+            CredentialMissing,
+            CredentialsConflict,
+            NewbornOfMother,
+            PersonUnknown,
+            NewbornNotNamed,
+            DateUnreadable,
+            BirthDateContradicts,
+            EndsBeforeStart,
+            SpanOverlaps,
+            RegionUnreadable,
+            RegionUnknown,
+            RegionNotYours,
+            SchemeUnknown,
+            CodeUnreadable,
+            CodeUnknown,
+            AccumulatorUnknown,
+            FactsUnreadable,
+            LevelUnknown,
+            ClassUnknown,
+            RatioOutOfRange,
+            PriceUnreadable,
+            AmountUnreadable,
+            YearUnreadable,
+            TextUnfit,
+            EntryIdReused
+        );
+        assert_eq!(all, RejectReason::ALL);
+    }
+}
