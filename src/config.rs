@@ -237,6 +237,14 @@ pub fn read(file: Option<&Path>) -> Result<Config, Faults> {
     }
 }
 
+/// One of its own, by these variables: of what is outside only where programs are found.
+pub fn sealed(mut variables: BTreeMap<String, String>) -> Result<Config, Faults> {
+    if let Some(path) = std::env::var_os("PATH") {
+        variables.insert("PATH".to_owned(), path.to_string_lossy().into_owned());
+    }
+    from_parts(None, &Outside { variables, root: false })
+}
+
 /// The same from given parts; `file` is what to call it, and its text.
 pub fn from_parts(file: Option<(&str, &str)>, outside: &Outside) -> Result<Config, Faults> {
     let mut reader = Reader::new(file, outside);

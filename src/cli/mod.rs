@@ -16,6 +16,7 @@ pub mod out;
 mod place;
 mod progress;
 mod rules;
+mod sandbox;
 mod serve;
 mod settle;
 pub mod slip;
@@ -62,6 +63,8 @@ enum Command {
     /// Rule packages: check, test, explain, lock.
     #[command(subcommand)]
     Rules(rules::RulesCommand),
+    /// For hospital developers: a server of their own with test persons, both doors, and faults to rehearse. On loopback only.
+    Sandbox(sandbox::Arguments),
     /// Every error code in Chinese and English: was anything done, may it be sent again, what to do.
     Codes(codes::Arguments),
 }
@@ -103,6 +106,8 @@ pub fn run() -> ExitCode {
         Command::Import(arguments) => import::run(arguments, || configured(config.as_deref())),
         Command::Access(command) => trail::run(command, || configured(config.as_deref())),
         Command::Rules(command) => rules::run(command, || configured(config.as_deref())),
+        // Takes nothing from outside: what is set for a production server must not reach it.
+        Command::Sandbox(arguments) => sandbox::run(arguments),
         Command::Codes(arguments) => codes::run(&arguments),
     };
     match outcome {

@@ -1,5 +1,6 @@
 //! `onestop serve`: wires configuration, telemetry, keys, rules, database and services, and takes them down in the opposite
 //! order.
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use crate::app::{self, App, Publication};
 use crate::config::Config;
 use crate::door::callers::Callers;
 use crate::door::trust::{self, Trust};
+use crate::door::wire::settlement::v1::served::settlement_service_server::SettlementServiceServer;
 use crate::door::{grpc, national, wire};
 use crate::keys::{Keys, KeysError};
 use crate::limits;
@@ -26,28 +28,76 @@ use crate::telemetry::{self, Telemetry};
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {}
 
+/// What stands around the doors of a server. Nothing in production: only a sandbox has something there.
+pub(super) trait Around {
+    /// Adds the settlement service, in whatever stands around it.
+    fn add_settlements(&self, services: &mut Services, service: Settlements);
+    /// The national door in whatever stands around it.
+    fn national(&self, router: axum::Router) -> axum::Router;
+    /// Is told where the doors are, once they are bound.
+    fn opened(&self, doors: Doors);
+}
+
+/// The settlement service as the door makes it.
+pub(super) type Settlements = grpc::Arriving<SettlementServiceServer<grpc::Settlement>>;
+
+/// Where the doors are, and what ends them.
+#[derive(Debug)]
+pub(super) struct Doors {
+    pub(super) grpc: SocketAddr,
+    pub(super) national: Option<SocketAddr>,
+    pub(super) stop: CancellationToken,
+}
+
+/// Nothing around them.
+struct Bare;
+
+impl Around for Bare {
+    fn add_settlements(&self, services: &mut Services, service: Settlements) {
+        services.add(service);
+    }
+
+    fn national(&self, router: axum::Router) -> axum::Router {
+        router
+    }
+
+    fn opened(&self, _: Doors) {}
+}
+
 pub(super) fn run(Arguments {}: Arguments, config: Config) -> Result<(), Failure> {
+    on_runtime(serve(config, Bare))
+}
+
+/// Runs a server to its end.
+pub(super) fn on_runtime(
+    serving: impl Future<Output = Result<(), anyhow::Error>>,
+) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         // Telemetry's last flush would wait for itself on a single worker.
         .worker_threads(std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2)))
         .enable_all()
         .build()
         .context("start the runtime")?;
-    let outcome = runtime.block_on(serve(config));
+    let outcome = runtime.block_on(serving);
     // A flush that hangs on a dead collector must not keep the process.
     runtime.shutdown_timeout(Duration::from_millis(500));
     outcome.map_err(Failure::Other)
 }
 
-async fn serve(config: Config) -> Result<(), anyhow::Error> {
+/// Serves until it is told to stop.
+pub(super) async fn serve(config: Config, around: impl Around) -> Result<(), anyhow::Error> {
     let endpoint = config.otlp_endpoint.as_deref();
     let telemetry = Telemetry::start(&config.log, endpoint, config.otlp_trace_one_in)?;
-    let outcome = serve_observed(&config, &telemetry).await;
+    let outcome = serve_observed(&config, &telemetry, &around).await;
     telemetry.shutdown().await;
     outcome
 }
 
-async fn serve_observed(config: &Config, telemetry: &Telemetry) -> Result<(), anyhow::Error> {
+async fn serve_observed(
+    config: &Config,
+    telemetry: &Telemetry,
+    around: &impl Around,
+) -> Result<(), anyhow::Error> {
     // Signals first: one that comes while the cluster starts must stop us cleanly too.
     let stop = stop_on_signals().context("listen for signals")?;
     if config.metrics_are_exposed() {
@@ -62,7 +112,8 @@ async fn serve_observed(config: &Config, telemetry: &Telemetry) -> Result<(), an
     let arrivals = arrivals(config)?;
     let rulebook = Arc::new(load_rules(config)?);
     let database = Database::open(config).await?;
-    let served = serve_on(config, telemetry, &database, (keys, rulebook, arrivals, stop)).await;
+    let parts = (keys, rulebook, arrivals, stop);
+    let served = serve_on(config, telemetry, &database, parts, around).await;
     let stopped = database.stop().await;
     match served? {
         Drained::Whole => tracing::info!("Stopped; every accepted call was answered"),
@@ -76,6 +127,7 @@ async fn serve_on(
     telemetry: &Telemetry,
     database: &Database,
     (keys, rulebook, (callers, greeter), stop): (Keys, Arc<RuleBook>, Arrivals, CancellationToken),
+    around: &impl Around,
 ) -> Result<Drained, anyhow::Error> {
     let applied = database.migrate().await?;
     tracing::info!(migrations = applied, "The schema is up to date");
@@ -107,10 +159,10 @@ async fn serve_on(
     let scrape = telemetry::bind_scrape(config.metrics_listen)
         .await
         .with_context(|| listening("scrapes", config.metrics_listen))?;
-    let national = open_national(config, &app, (&callers, &greeter), &stop).await?;
+    let (national, door) = open_national(config, &app, (&callers, &greeter), &stop, around).await?;
     let (listen, metrics) = (listener.local_addr()?, scrape.local_addr()?);
     let mut services = Services::default();
-    services.add(grpc::settlement_service(&app, &callers));
+    around.add_settlements(&mut services, grpc::settlement_service(&app, &callers));
     services.add(grpc::registry_service(&app, &callers));
     let (state, serving) = watch::channel(false);
     tracing::info!(
@@ -120,6 +172,7 @@ async fn serve_on(
         database = database.name,
         "Serving on {listen}",
     );
+    around.opened(Doors { grpc: listen, national, stop: stop.clone() });
     let served = server::serve(
         services,
         Serving {
@@ -132,7 +185,7 @@ async fn serve_on(
         },
     );
     let drained = tokio::select! {
-        served = both(served, national) => served.context("serve calls"),
+        served = both(served, door) => served.context("serve calls"),
         scraped = telemetry.serve_scrape(scrape, serving) => {
             scraped.context("serve scrapes").map(|()| Drained::Whole)
         }
@@ -161,14 +214,18 @@ fn arrivals(config: &Config) -> Result<Arrivals, anyhow::Error> {
     Ok((callers, Some(greeter)))
 }
 
-/// Opens the national door, where it has a place: what serves it until we are told to stop.
-async fn open_national(
+/// Opens the national door, where it has a place: which, and what serves it until we are told to stop.
+async fn open_national<A: Around>(
     config: &Config,
     app: &Arc<App>,
     (callers, greeter): (&Arc<Callers>, &Option<Arc<Greeter>>),
     stop: &CancellationToken,
-) -> Result<impl Future<Output = Result<Drained, ServeError>> + use<>, anyhow::Error> {
-    let mut serving = None;
+    around: &A,
+) -> Result<
+    (Option<SocketAddr>, impl Future<Output = Result<Drained, ServeError>> + use<A>),
+    anyhow::Error,
+> {
+    let (mut serving, mut place) = (None, None);
     if let Some(address) = config.national_listen {
         let listener = server::bind(address).await;
         let listener =
@@ -179,16 +236,18 @@ async fn open_national(
             callers: Arc::clone(callers),
             sign_in_needed: config.national_sign_in,
         };
-        let router = national::router(app, settings);
+        place = Some(national);
+        let router = around.national(national::router(app, settings));
         let listening = (listener, greeter.clone());
         serving = Some(server::serve_http(router, listening, stop.clone(), limits::DRAIN_MAX));
     }
-    Ok(async move {
+    let served = async move {
         match serving {
             Some(serving) => serving.await,
             None => Ok(Drained::Whole),
         }
-    })
+    };
+    Ok((place, served))
 }
 
 /// Both servers, until both have ended or one breaks down.

@@ -7,7 +7,7 @@ use crate::door::wire::settlement::v1::{
 };
 
 mod names;
-mod paper;
+pub(super) mod paper;
 
 pub use paper::yuan;
 use paper::{Paper, fill, fill_left};

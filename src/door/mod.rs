@@ -6,6 +6,7 @@ pub mod codes;
 mod field;
 pub mod grpc;
 pub mod national;
+pub mod outage;
 pub mod tokens;
 pub mod trust;
 pub mod wire;

@@ -22,10 +22,17 @@ mod transactions;
 
 use std::sync::Arc;
 
+use axum::body::Body;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::Response;
+
 use super::callers::Callers;
 use super::field;
+use super::outage::Outage;
 use super::words;
-use crate::app::App;
+use crate::app::{self, App};
+use crate::limits;
 
 /// The word of this door in records.
 const DOOR: &str = "national";
@@ -37,6 +44,24 @@ pub struct Settings {
     pub callers: Arc<Callers>,
     /// Must an operator have signed in (9001) for whatever else they ask?
     pub sign_in_needed: bool,
+}
+
+/// What a hospital is told of an outage, said without one: for who rehearses it.
+pub fn rehearsed(outage: Outage) -> Response {
+    let now = app::now();
+    let told = fault::Fault::Plain(outage.word()).told();
+    let status = told.status;
+    let reference = envelope::reference(None, &now, 0);
+    let answer = envelope::answer(reference, (&now, &now), envelope::Answered::Refused(told));
+    let mut response = Response::new(Body::from(answer.to_string()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        let seconds = limits::RETRY_WHEN_BUSY.as_secs().max(1);
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
 }
 
 /// What answers, to be served over HTTP.

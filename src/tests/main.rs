@@ -30,6 +30,7 @@ mod redaction;
 mod registry_stream;
 mod remembered;
 mod reseal;
+mod sandbox;
 mod schema;
 mod server;
 mod store_commit;

@@ -60,6 +60,13 @@ const BANNED: &[(&str, &[&str], &str)] = &[
     ("todo!(", &[], "the thing itself"),
     ("unsafe {", &[], "safe code"),
     ("usize::MAX)", &["src/domain/"], "a limit from limits"),
+    // Faults that a client calls for are a sandbox's: no other server may have a way to them.
+    (
+        "sandbox::",
+        &["src/cli/sandbox", "src/cli/mod.rs"],
+        "nothing: what a sandbox does is for no other server",
+    ),
+    ("rehearsed(", &["src/door/", "src/cli/sandbox/"], "the error itself"),
 ];
 
 /// In `domain` nothing waits, reads a clock, does I/O, or knows a wire format.
@@ -320,6 +327,15 @@ fn a_word_out_of_its_place_is_found() {
     check(
         &[("src/app.rs", "//! x\nlet x = std::env::var(\"X\");\nTimestamp::now();\n// println!")],
         &["src/app.rs:2: instead of env::var write a key of config"],
+    );
+    check(
+        &[
+            ("src/cli/serve.rs", "//! x\nuse super::sandbox::faults;"),
+            ("src/cli/sandbox/front.rs", "//! x\nrehearsed(x)"),
+        ],
+        &[
+            "src/cli/serve.rs:2: instead of sandbox:: write nothing: what a sandbox does is for no other server",
+        ],
     );
     check(
         &[("src/store/x.rs", "//! x\n    Timestamp::now();\n    println!(\"x\");")],

@@ -84,7 +84,7 @@ pub fn yuan(amount_fen: i64) -> String {
 }
 
 /// Text, and blanks up to a width. Text that is wider stays whole.
-pub(super) fn fill(text: &str, width: usize) -> String {
+pub(in crate::cli) fn fill(text: &str, width: usize) -> String {
     format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
 }
 

@@ -7,6 +7,7 @@ use tonic_types::{
 
 use super::super::cause;
 use super::super::field::Invalid;
+use super::super::outage::Outage;
 use super::super::words;
 use super::call::NotLetIn;
 use crate::app::{AppError, ErrorKind, Refusal};
@@ -85,6 +86,21 @@ pub(super) fn to_status(unanswered: &Unanswered, method: &'static str) -> Status
     }
     let told = told(unanswered);
     log(unanswered, &told, method);
+    said(told)
+}
+
+/// What a client is told of an outage, said without one: for who rehearses it.
+pub fn rehearsed(outage: Outage) -> Status {
+    let (code, retry) = match outage {
+        Outage::Busy => (Code::ResourceExhausted, limits::RETRY_WHEN_BUSY),
+        Outage::OutcomeUnknown => (Code::Unavailable, limits::RETRY_WHEN_AWAY),
+    };
+    let (reason, retry) = (outage.word(), Some(retry));
+    said(Told { code, reason, field: None, settlement: None, retry })
+}
+
+/// With all its details, in both languages.
+fn said(told: Told) -> Status {
     let Told { code, reason, field, settlement, retry } = told;
     let words = words::of(reason);
     let (mut zh, mut en) = (words.zh.to_owned(), words.en.to_owned());
