@@ -26,13 +26,14 @@ as_root() {
 have_postgres() { have postgres || compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null; }
 
 # Installs what is missing of PostgreSQL, Python, a C compiler (ring and mimalloc are C) and certificates. Asks the network for
-# nothing when nothing is missing.
+# nothing when nothing is missing. Further packages that are, are its arguments.
 install_missing() {
     local missing=()
     have_postgres || missing+=(postgresql)
     have python3 || missing+=(python3)
     have cc || missing+=(gcc libc6-dev)
     [[ -e /etc/ssl/certs/ca-certificates.crt || -e /etc/pki/tls/certs/ca-bundle.crt ]] || missing+=(ca-certificates)
+    missing+=("$@")
     if ((${#missing[@]} > 0)); then
         have apt-get || die "install ${missing[*]} first; this is not a Debian, so it is not done for you"
         say "installing ${missing[*]}"
