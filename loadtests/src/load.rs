@@ -14,6 +14,7 @@ pub mod history;
 pub mod judge;
 pub mod latency;
 pub mod machine;
+pub mod national;
 pub mod pgbench;
 pub mod populate;
 pub mod population;

@@ -9,11 +9,13 @@ use onestop::store::cluster::DATABASE;
 use onestop::store::{Pool, PoolSettings, check_integrity};
 use tokio_postgres::{Config, NoTls};
 
+use super::bills::Desk;
 use super::copies::Written;
 use super::drive::{self, Driver, Span};
 use super::history;
 use super::judge::{Bench, Registry, Sample, judge};
 use super::machine::{Memory, sync_us};
+use super::national::Hospital;
 use super::pgbench::{Pgbench, Script};
 use super::populate::{self, connect};
 use super::population::{REGION, hospital_code};
@@ -54,6 +56,8 @@ pub enum Part {
     Telemetry,
     /// What client certificates and looking up who may do what cost.
     Tls,
+    /// What a settlement costs by the national JSON door.
+    Json,
     /// Millions of persons and settlements stored.
     Big,
 }
@@ -68,6 +72,8 @@ pub struct Plan {
     pub persons: u32,
     pub big_persons: u32,
     pub big_settlements: u64,
+    /// Stays of one repeat by the national door.
+    pub json_stays: u64,
 }
 
 impl Plan {
@@ -83,6 +89,7 @@ impl Plan {
                 Part::Soak,
                 Part::Telemetry,
                 Part::Tls,
+                Part::Json,
                 Part::Slow,
                 Part::Big,
             ],
@@ -91,6 +98,7 @@ impl Plan {
             persons: 200_000,
             big_persons: 4_137_000,
             big_settlements: 10_000_000,
+            json_stays: 10_000,
         }
     }
 
@@ -103,6 +111,7 @@ impl Plan {
             persons: 20_000,
             big_persons: 50_000,
             big_settlements: 100_000,
+            json_stays: 200,
             ..Plan::published(1)
         };
         Plan { span, soak, ..few }
@@ -154,6 +163,10 @@ pub async fn run(
     }
     if plan.parts.contains(&Part::Tls) {
         running.tls(&database, &used).await?;
+        running.judged(&keep)?;
+    }
+    if plan.parts.contains(&Part::Json) {
+        running.json(&database, &used).await?;
         running.judged(&keep)?;
     }
     if plan.parts.contains(&Part::Big) {
@@ -327,6 +340,46 @@ impl Running<'_> {
                     self.sample(name, (target, &mut used), Load::Closed(clients)).await?;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// The same stays by the national door, message by message, and by gRPC in one: what each costs the server's processor.
+    async fn json(&mut self, database: &Database, used: &Used) -> Result<(), anyhow::Error> {
+        let mut used = self.another(database, used, ("json", self.plan.persons)).await?;
+        let listen = self.site.free_listen()?;
+        let told = settings(&[("ONESTOP_NATIONAL_LISTEN", &listen)]);
+        let target = self.target(("json", &told), SETTLE, &used).await?;
+        let server = process(&target)?;
+        let scenario = self.scenario(SETTLE, used.persons)?;
+        let desk = Desk::new(&scenario.bills, (scenario.persons, false), &run_name());
+        let address = listen.parse().context("read an address")?;
+        for _ in 0..self.plan.repeats {
+            let serials = used.serial..used.serial + self.plan.json_stays;
+            used.serial = serials.end;
+            let mut hospital = Hospital::new((address, server), 64, (&desk, serials))?;
+            hospital.admit().await?;
+            for (name, took) in
+                [("json 2301", hospital.charge().await?), ("json 2304", hospital.settle().await?)]
+            {
+                let elapsed_ms = took.elapsed.as_millis().max(1);
+                let per_second = u128::from(took.messages) * 1_000 / elapsed_ms;
+                let per_second = u64::try_from(per_second).unwrap_or(u64::MAX);
+                let server_ns = Some(took.server_ns);
+                self.bench.add(
+                    name,
+                    Some(64),
+                    Sample { per_second, server_ns, ..Sample::default() },
+                );
+            }
+            target.driver.go_on_from(used.serial);
+            let (sent, before) = (target.driver.sent(), used_us(server));
+            let whole = Span { warm_up: Duration::ZERO, ..self.plan.span };
+            let step = drive::closed(&target.driver, 64, whole).await?;
+            let requests = target.driver.sent().saturating_sub(sent).max(1);
+            let server_ns = Some(used_us(server).saturating_sub(before) * 1_000 / requests);
+            self.bench.add("json beside gRPC", Some(64), Sample { server_ns, ..Sample::of(&step) });
+            used.serial = step.next_serial;
         }
         Ok(())
     }

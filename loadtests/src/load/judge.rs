@@ -310,6 +310,7 @@ pub fn judge(bench: &Bench) -> Vec<Bar> {
         quotes(bench),
         telemetry(bench),
         tls(bench),
+        json(bench),
         registry(bench),
         memory(bench),
     ];
@@ -391,6 +392,30 @@ fn telemetry(bench: &Bench) -> Option<Bar> {
         reached: format!("{} ({} ÷ {})", ratio(reached), us(on), us(off)),
         wanted: "below 1.030".to_owned(),
         met: reached < 1_030,
+    })
+}
+
+fn json(bench: &Bench) -> Option<Bar> {
+    let each = |name| {
+        let cell = bench.cell(name, Some(64))?;
+        Some(cell.middle(|sample| sample.server_ns.unwrap_or(0)).max(1))
+    };
+    let (lines, settles, grpc) =
+        (each("json 2301")?, each("json 2304")?, each("json beside gRPC")?);
+    let reached = settles * 1_000 / grpc;
+    let us = |ns: u64| format!("{}.{} µs", ns / 1_000, ns % 1_000 / 100);
+    Some(Bar {
+        what: "the server's processor time a settlement by the national door (2304) ÷ by gRPC; with its charge lines (2301)"
+            .to_owned(),
+        reached: format!(
+            "{} ({} ÷ {}); {}",
+            ratio(reached),
+            us(settles),
+            us(grpc),
+            ratio((lines + settles) * 1_000 / grpc)
+        ),
+        wanted: "at most 1.500".to_owned(),
+        met: reached <= 1_500,
     })
 }
 
