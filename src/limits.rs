@@ -102,8 +102,9 @@ pub const QUOTE_VALID: Duration = Duration::from_secs(30 * 60);
 pub const UNHEARD_MAX: Duration = Duration::from_secs(30);
 
 /// How long a group of records of who looked at persons' data collects, where nobody waits for it. With the time that it takes to write
-/// one, records are durable within 200 ms.
-pub const ACCESS_LINGER: Duration = Duration::from_millis(50);
+/// one, records are durable within 200 ms. Short: a large group takes a core from everybody for as long as it is written, and the slowest
+/// quotes are those that came meanwhile.
+pub const ACCESS_LINGER: Duration = Duration::from_millis(10);
 
 /// How long a quote waits for room where as many records wait as may, before it is refused as overload.
 pub const ACCESS_WAIT_MAX: Duration = Duration::from_millis(250);
