@@ -7,6 +7,7 @@
 //! | `listen` | `ONESTOP_LISTEN` | `127.0.0.1:50051` |
 //! | `national_listen` | `ONESTOP_NATIONAL_LISTEN` | none: the national JSON door is closed; by TLS and certificates where `tls.cert` is set, else on loopback only |
 //! | `national_sign_in` | `ONESTOP_NATIONAL_SIGN_IN` | `false`; whether operators must have signed in (9001) for all else |
+//! | `connections.all`, `connections.per_address` | `ONESTOP_CONNECTIONS_ALL`, … | `4096`, `512`: most connections of a listener; from one address, where a proxy may need more |
 //! | `metrics_listen` | `ONESTOP_METRICS_LISTEN` | `127.0.0.1:9464` |
 //! | `data_dir` | `ONESTOP_DATA_DIR` | `/var/lib/onestop` as root, else `onestop` in the user's data folder |
 //! | `keys_dir` | `ONESTOP_KEYS_DIR` | `keys` in the data folder |
@@ -53,6 +54,8 @@ pub struct Config {
     pub national_listen: Option<SocketAddr>,
     /// Must operators have signed in there?
     pub national_sign_in: bool,
+    /// Most connections of one listener, in all and from one address.
+    pub connections: (usize, usize),
     /// Where metrics and health can be scraped.
     pub metrics_listen: SocketAddr,
     /// What the server keeps: the private cluster, and by default the keys.
@@ -169,10 +172,12 @@ pub struct Outside {
     pub root: bool,
 }
 
-const KEYS: [&str; 27] = [
+const KEYS: [&str; 29] = [
     "listen",
     "national_listen",
     "national_sign_in",
+    "connections.all",
+    "connections.per_address",
     "metrics_listen",
     "data_dir",
     "keys_dir",
@@ -255,6 +260,7 @@ pub fn from_parts(file: Option<(&str, &str)>, outside: &Outside) -> Result<Confi
         listen: reader.address("listen", ([127, 0, 0, 1], 50_051)),
         national_listen: reader.parsed("national_listen", ADDRESS),
         national_sign_in: reader.parsed("national_sign_in", FLAG).unwrap_or(false),
+        connections: reader.connections(),
         metrics_listen: reader.address("metrics_listen", ([127, 0, 0, 1], 9_464)),
         keys_dir,
         data_dir,
@@ -404,6 +410,16 @@ impl Reader {
         }
         self.fault(key, fits);
         most
+    }
+
+    /// Those from one address are fewer where nothing is said.
+    fn connections(&mut self) -> (usize, usize) {
+        let all = self.count("connections.all", limits::CONNECTIONS_MAX);
+        let per_address = match self.text("connections.per_address") {
+            None => all.min(limits::CONNECTIONS_PER_ADDRESS_MAX),
+            Some(_) => self.count("connections.per_address", all),
+        };
+        (all, per_address)
     }
 
     fn address(&mut self, key: &str, default: ([u8; 4], u16)) -> SocketAddr {

@@ -63,7 +63,16 @@ pub const NATIONAL_DEPTH_MAX: usize = 16;
 /// What the national answer has room for in the steps of one layer, `setl_proc_info`.
 pub const NATIONAL_STEPS_LENGTH_MAX: usize = 4_000;
 
+/// Signed messages that are remembered for as long as their clock may say, at some fifty bytes each.
+pub const SIGNED_MESSAGES_REMEMBERED_MAX: usize = 262_144;
+
+/// Keys of other hospitals that are tried on a signature that does not hold: each by SM2 takes half a millisecond.
+pub const OTHER_KEYS_TRIED_MAX: usize = 8;
+
 // === Time ===
+
+/// How far the clock of a hospital that signs may be from ours where the callers file says nothing else.
+pub const SIGNED_CLOCK_MAX: Duration = Duration::from_secs(10 * 60);
 
 /// How long a billing desk waits for us. Past this its system treats the outcome as unknown.
 pub const RESPONSE_MAX: Duration = Duration::from_millis(2_000);
@@ -194,6 +203,9 @@ pub const DECIDE_ATTEMPTS_MAX: usize = 16;
 /// Client connections at once. A hospital's interface server keeps a few; a province has some thousand hospitals.
 pub const CONNECTIONS_MAX: usize = 4_096;
 
+/// Client connections at once from one address, or one network of IPv6. A proxy in front of many hospitals needs more: it is configured.
+pub const CONNECTIONS_PER_ADDRESS_MAX: usize = 512;
+
 /// Calls a second of one caller where the callers file says nothing else: more than a large hospital's desks send, and a batch of its
 /// own goes slower.
 pub const CALLER_RATE_PER_SECOND: NonZeroU32 = match NonZeroU32::new(500) {
@@ -212,6 +224,19 @@ pub const CONNECTIONS_READY_MAX: usize = 64;
 
 /// How long a connection may take to greet by TLS.
 pub const GREETING_MAX: Duration = Duration::from_secs(5);
+
+/// How long an HTTP/1 connection may rest between two calls, or take for the head of one. Hospital systems keep a connection for some
+/// seconds; whoever dribbles a head holds one no longer than that.
+pub const HEAD_WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// How long the other end of a connection may take nothing of what it asked for.
+pub const WRITE_STALL_MAX: Duration = Duration::from_secs(30);
+
+/// How long a gRPC message may take to arrive and be answered: far longer than any answer, so that only those are cut that dribble.
+pub const GRPC_CALL_MAX: Duration = Duration::from_secs(30);
+
+/// What is read ahead of an HTTP/1 connection: the head of a call must fit.
+pub const HTTP_BUFFER_BYTES_MAX: usize = 64 * 1024;
 
 /// How long accepting rests after it failed.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -323,6 +348,8 @@ const _: () = assert!(
     "what was begun in time ends before it is given up",
 );
 const _: () = assert!(NATIONAL_ANSWER_MAX.as_millis() < DRAIN_MAX.as_millis());
+const _: () = assert!(RESPONSE_MAX.as_millis() < GRPC_CALL_MAX.as_millis());
+const _: () = assert!(CONNECTIONS_PER_ADDRESS_MAX < CONNECTIONS_MAX);
 const _: () = assert!(LOCK_TIMEOUT.as_millis() < STATEMENT_TIMEOUT.as_millis());
 const _: () = assert!(CONNECT_TIMEOUT.as_millis() < RESPONSE_MAX.as_millis());
 const _: () = assert!(RESPONSE_MAX.as_millis() < IDLE_IN_TRANSACTION_TIMEOUT.as_millis());

@@ -1,15 +1,19 @@
 //! The servers around the doors: gRPC with health and reflection, and HTTP; each by TLS where that is on; and an end that always comes.
 mod accept;
+mod connection;
 pub mod peer;
+mod room;
 
 use std::convert::Infallible;
-use std::future::IntoFuture as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::ConnectInfo;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
@@ -22,8 +26,9 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 pub use self::accept::Greeter;
-use self::accept::{Ready, Speaks, incoming};
-use self::peer::Peer;
+use self::accept::{Speaks, incoming};
+use self::connection::Connection;
+pub use self::room::Bounds;
 use crate::limits;
 
 /// The services to serve. Each must bring its own message limits ([`limits::MESSAGE_BYTES_MAX`]): tonic sets them there.
@@ -48,8 +53,6 @@ pub enum ServeError {
     Reflection(#[source] tonic_reflection::server::Error),
     #[error("serve")]
     Serve(#[source] tonic::transport::Error),
-    #[error("serve HTTP")]
-    Http(#[source] std::io::Error),
 }
 
 /// What a server needs besides its services.
@@ -89,6 +92,15 @@ impl Services {
 /// Serves until told to stop; then takes no new calls, lets accepted ones finish, and ends after `drain_max` at the
 /// latest. Idle connections and open streams cannot hold it up.
 pub async fn serve(services: Services, serving: Serving) -> Result<Drained, ServeError> {
+    serve_within(services, serving, Bounds::default()).await
+}
+
+/// The same, with connections bounded so.
+pub async fn serve_within(
+    services: Services,
+    serving: Serving,
+    bounds: Bounds,
+) -> Result<Drained, ServeError> {
     let Serving { listener, greeter, descriptors, state, stop, drain_max } = serving;
     let Services { routes, names } = services;
     let (health, health_service) = tonic_health::server::health_reporter();
@@ -98,7 +110,7 @@ pub async fn serve(services: Services, serving: Serving) -> Result<Drained, Serv
         .build_v1()
         .map_err(ServeError::Reflection)?;
     let routes = routes.routes().add_service(health_service).add_service(reflection);
-    let builder = http2(Server::builder());
+    let builder = http2(Server::builder().timeout(bounds.call_max));
     report(&health, &names, ServingStatus::Serving).await;
     state.send_replace(true);
 
@@ -109,7 +121,7 @@ pub async fn serve(services: Services, serving: Serving) -> Result<Drained, Serv
         report(&health, &names, ServingStatus::NotServing).await;
         state.send_replace(false);
     };
-    let (connections, accepting) = incoming(listener, greeter, Speaks::Http2);
+    let (connections, accepting) = incoming(listener, (greeter, Speaks::Http2), bounds);
     let connections = ReceiverStream::new(connections).map(Ok::<_, Infallible>);
     let served = builder.serve_with_incoming_shutdown(routes.prepare(), connections, told);
     let capped = async {
@@ -125,29 +137,64 @@ pub async fn serve(services: Services, serving: Serving) -> Result<Drained, Serv
     drained
 }
 
-/// The same for a router over HTTP: it too takes no new calls once it is told to stop, lets accepted ones finish, and ends after
-/// `drain_max` at the latest. Each call carries the [`Peer`] of its connection.
+/// The same for a router over HTTP/1: it too takes no new calls once it is told to stop, lets accepted ones finish, and ends after
+/// `drain_max` at the latest. Each call carries the [`peer::Peer`] of its connection.
 pub async fn serve_http(
     router: axum::Router,
-    (listener, greeter): (TcpListener, Option<Arc<Greeter>>),
+    listening: (TcpListener, Option<Arc<Greeter>>),
     stop: CancellationToken,
     drain_max: Duration,
 ) -> Result<Drained, ServeError> {
-    let address = listener.local_addr().map_err(ServeError::Http)?;
-    let (connections, accepting) = incoming(listener, greeter, Speaks::Http1);
-    let arriving = router.into_make_service_with_connect_info::<Peer>();
-    let told = stop.clone().cancelled_owned();
-    let served = axum::serve(Ready { connections, address }, arriving).with_graceful_shutdown(told);
-    let capped = async {
-        stop.cancelled().await;
-        tokio::time::sleep(drain_max).await;
-    };
-    let drained = tokio::select! {
-        served = served.into_future() => served.map(|()| Drained::Whole).map_err(ServeError::Http),
-        () = capped => Ok(Drained::CutOff),
-    };
+    serve_http_within(router, listening, (stop, drain_max), Bounds::default()).await
+}
+
+/// The same, with connections bounded so.
+pub async fn serve_http_within(
+    router: axum::Router,
+    (listener, greeter): (TcpListener, Option<Arc<Greeter>>),
+    (stop, drain_max): (CancellationToken, Duration),
+    bounds: Bounds,
+) -> Result<Drained, ServeError> {
+    let (mut connections, accepting) = incoming(listener, (greeter, Speaks::Http1), bounds);
+    let open = serve_each(&router, &mut connections, (&bounds, &stop)).await;
+    // From now on none is taken, and the address is free.
+    drop(connections);
+    let drained = tokio::time::timeout(drain_max, open.shutdown()).await;
     accepting.await.ok();
-    drained
+    Ok(if drained.is_ok() { Drained::Whole } else { Drained::CutOff })
+}
+
+/// Serves connections as they come, until told to stop; gives those that are still open.
+async fn serve_each(
+    router: &axum::Router,
+    connections: &mut mpsc::Receiver<Connection>,
+    (bounds, stop): (&Bounds, &CancellationToken),
+) -> GracefulShutdown {
+    let open = GracefulShutdown::new();
+    let mut http = hyper::server::conn::http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(bounds.head_max)
+        .max_buf_size(limits::HTTP_BUFFER_BYTES_MAX);
+    loop {
+        let connection = tokio::select! {
+            connection = connections.recv() => connection,
+            () = stop.cancelled() => return open,
+        };
+        // The one who accepts them has ended: we are about to be stopped.
+        let Some(connection) = connection else { return open };
+        let (peer, router) = (connection.peer.clone(), router.clone());
+        let service = hyper::service::service_fn(move |mut request| {
+            let mut router = router.clone();
+            request.extensions_mut().insert(ConnectInfo(peer.clone()));
+            tower::Service::call(&mut router, request)
+        });
+        let served = open.watch(http.serve_connection(TokioIo::new(connection), service));
+        tokio::spawn(async move {
+            if let Err(error) = served.await {
+                tracing::debug!(%error, "A connection broke off");
+            }
+        });
+    }
 }
 
 fn http2(builder: Server) -> Server {

@@ -22,7 +22,7 @@ use crate::keys::{Keys, KeysError};
 use crate::limits;
 use crate::rulebook::fault::Fault;
 use crate::rulebook::{Reload, RuleBook, Watching};
-use crate::server::{self, Drained, Greeter, ServeError, Services, Serving};
+use crate::server::{self, Bounds, Drained, Greeter, ServeError, Services, Serving};
 use crate::telemetry::{self, Telemetry};
 
 #[derive(Debug, clap::Args)]
@@ -173,7 +173,7 @@ async fn serve_on(
         "Serving on {listen}",
     );
     around.opened(Doors { grpc: listen, national, stop: stop.clone() });
-    let served = server::serve(
+    let served = server::serve_within(
         services,
         Serving {
             listener,
@@ -183,6 +183,7 @@ async fn serve_on(
             stop,
             drain_max: limits::DRAIN_MAX,
         },
+        bounds(config),
     );
     let drained = tokio::select! {
         served = both(served, door) => served.context("serve calls"),
@@ -239,7 +240,8 @@ async fn open_national<A: Around>(
         place = Some(national);
         let router = around.national(national::router(app, settings));
         let listening = (listener, greeter.clone());
-        serving = Some(server::serve_http(router, listening, stop.clone(), limits::DRAIN_MAX));
+        let stopping = (stop.clone(), limits::DRAIN_MAX);
+        serving = Some(server::serve_http_within(router, listening, stopping, bounds(config)));
     }
     let served = async move {
         match serving {
@@ -248,6 +250,12 @@ async fn open_national<A: Around>(
         }
     };
     Ok((place, served))
+}
+
+/// How the connections of each listener are bounded.
+fn bounds(config: &Config) -> Bounds {
+    let (connections_max, per_address_max) = config.connections;
+    Bounds { connections_max, per_address_max, ..Bounds::default() }
 }
 
 /// Both servers, until both have ended or one breaks down.

@@ -1,22 +1,19 @@
 //! Connections: taken as far as there is room, greeted by TLS where it is on, each in its own time, and handed to the server.
 
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use arc_swap::ArcSwap;
-use axum::serve::IncomingStream;
 use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
-use tonic::transport::server::Connected;
 
+use super::connection::{Connection, Wire};
 use super::peer::{Certificate, Peer};
+use super::room::{Bounds, Full, Place, Room};
 use crate::limits;
 
 /// Greets connections by TLS; by what can be exchanged while they come.
@@ -33,13 +30,6 @@ pub(super) enum Speaks {
     Http1,
     /// HTTP/2, as gRPC does.
     Http2,
-}
-
-/// Connections that are ready for an HTTP server.
-#[derive(Debug)]
-pub(super) struct Ready {
-    pub(super) connections: mpsc::Receiver<Connection>,
-    pub(super) address: SocketAddr,
 }
 
 impl Greeter {
@@ -79,66 +69,26 @@ fn spoken(config: ServerConfig) -> [ServerConfig; 2] {
     [offering(b"http/1.1"), offering(b"h2")]
 }
 
-impl axum::serve::Listener for Ready {
-    type Io = Connection;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Connection, SocketAddr) {
-        match self.connections.recv().await {
-            Some(connection) => {
-                let address = connection.peer.address.unwrap_or(self.address);
-                (connection, address)
-            }
-            // None come any more: the server is about to be stopped.
-            None => std::future::pending().await,
-        }
-    }
-
-    fn local_addr(&self) -> std::io::Result<SocketAddr> {
-        Ok(self.address)
-    }
-}
-
-impl axum::extract::connect_info::Connected<IncomingStream<'_, Ready>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, Ready>) -> Self {
-        stream.io().peer.clone()
-    }
-}
-
-/// A connection that counts as long as it lives, and who is at its other end.
-#[derive(Debug)]
-pub(super) struct Connection {
-    stream: Wire,
-    peer: Peer,
-    _permit: OwnedSemaphorePermit,
-}
-
-#[derive(Debug)]
-enum Wire {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-}
-
-/// Accepts at most [`limits::CONNECTIONS_MAX`] connections; one more is closed at once, since to leave it waiting would
-/// look like an outage. Whoever is slow to greet holds up nobody else.
+/// Accepts connections within their bounds; one more is closed at once, since to leave it waiting would look like an outage. Whoever
+/// is slow to greet holds up nobody else.
 ///
 /// The task ends once nobody takes what is ready any more; the address is free again then.
 pub(super) fn incoming(
     listener: TcpListener,
-    greeter: Option<Arc<Greeter>>,
-    speaks: Speaks,
+    greeting: (Option<Arc<Greeter>>, Speaks),
+    bounds: Bounds,
 ) -> (mpsc::Receiver<Connection>, JoinHandle<()>) {
     let (ready, connections) = mpsc::channel(limits::CONNECTIONS_READY_MAX);
-    let accepting = tokio::spawn(accept(listener, greeter, (speaks, ready)));
+    let accepting = tokio::spawn(accept(listener, greeting, (bounds, ready)));
     (connections, accepting)
 }
 
 async fn accept(
     listener: TcpListener,
-    greeter: Option<Arc<Greeter>>,
-    (speaks, ready): (Speaks, mpsc::Sender<Connection>),
+    (greeter, speaks): (Option<Arc<Greeter>>, Speaks),
+    (bounds, ready): (Bounds, mpsc::Sender<Connection>),
 ) {
-    let room = Arc::new(Semaphore::new(limits::CONNECTIONS_MAX));
+    let room = Arc::new(Room::new(&bounds));
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -153,37 +103,54 @@ async fn accept(
                 continue;
             }
         };
-        let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
-            tracing::warn!(
-                connections_max = limits::CONNECTIONS_MAX,
-                "Closed a connection: there are as many as we take",
-            );
-            continue;
+        let place = match room.take(address.ip()) {
+            Ok(place) => place,
+            Err(full) => {
+                refuse(full, address, &bounds);
+                continue;
+            }
         };
         // Answers are small and awaited at a desk.
         stream.set_nodelay(true).ok();
         let peer = Peer { address: Some(address), certificate: None };
+        let arrived = (stream, peer, place);
         match &greeter {
             None => {
-                let connection = Connection { stream: Wire::Plain(stream), peer, _permit: permit };
+                let (stream, peer, place) = arrived;
+                let connection =
+                    Connection::new(Wire::Plain(stream), (peer, place), (speaks, &bounds));
                 if ready.send(connection).await.is_err() {
                     return;
                 }
             }
             Some(greeter) => {
-                let arrived = (stream, peer, permit);
-                tokio::spawn(greet((Arc::clone(greeter), speaks), arrived, ready.clone()));
+                let greeting = (Arc::clone(greeter), speaks, bounds);
+                tokio::spawn(greet(greeting, arrived, ready.clone()));
             }
         }
     }
 }
 
+fn refuse(full: Full, address: SocketAddr, bounds: &Bounds) {
+    let Bounds { connections_max, per_address_max, .. } = *bounds;
+    match full {
+        Full::All => {
+            tracing::warn!(connections_max, "Closed a connection: there are as many as we take",)
+        }
+        Full::Address => tracing::warn!(
+            %address,
+            per_address_max,
+            "Closed a connection: from there come as many as we take from one place",
+        ),
+    }
+}
+
 async fn greet(
-    (greeter, speaks): (Arc<Greeter>, Speaks),
-    (stream, peer, permit): (TcpStream, Peer, OwnedSemaphorePermit),
+    (greeter, speaks, bounds): (Arc<Greeter>, Speaks, Bounds),
+    (stream, peer, place): (TcpStream, Peer, Place),
     ready: mpsc::Sender<Connection>,
 ) {
-    let greeted = tokio::time::timeout(limits::GREETING_MAX, greeter.accept(stream, speaks)).await;
+    let greeted = tokio::time::timeout(bounds.greeting_max, greeter.accept(stream, speaks)).await;
     let stream = match greeted {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
@@ -206,72 +173,7 @@ async fn greet(
     };
     let peer = Peer { certificate, ..peer };
     let stream = Wire::Tls(Box::new(stream));
+    let connection = Connection::new(stream, (peer, place), (speaks, &bounds));
     // That nobody takes it any more is no fault: we are stopping.
-    ready.send(Connection { stream, peer, _permit: permit }).await.ok();
-}
-
-impl Connected for Connection {
-    type ConnectInfo = Peer;
-
-    fn connect_info(&self) -> Peer {
-        self.peer.clone()
-    }
-}
-
-impl AsyncRead for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        match &mut self.stream {
-            Wire::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Wire::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
-        }
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        match &mut self.stream {
-            Wire::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Wire::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
-        }
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[std::io::IoSlice<'_>],
-    ) -> Poll<std::io::Result<usize>> {
-        match &mut self.stream {
-            Wire::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
-            Wire::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match &self.stream {
-            Wire::Plain(stream) => stream.is_write_vectored(),
-            Wire::Tls(stream) => stream.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        match &mut self.stream {
-            Wire::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Wire::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        match &mut self.stream {
-            Wire::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Wire::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
-    }
+    ready.send(connection).await.ok();
 }

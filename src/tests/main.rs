@@ -33,6 +33,7 @@ mod reseal;
 mod sandbox;
 mod schema;
 mod server;
+mod slow_clients;
 mod store_commit;
 mod store_import;
 mod tidy;
