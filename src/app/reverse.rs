@@ -94,7 +94,7 @@ impl App {
                 self.find(&Key::Request(&request.hospital, original)).await?
             }
         };
-        match (found, &request.target) {
+        let reversed = match (found, &request.target) {
             (Some(Stored::Recorded(recorded)), _) => self.undo(caller, request, *recorded).await,
             (Some(Stored::Tombstone(tombstone)), Target::Request(original))
                 if tombstone.reversal == *original =>
@@ -104,7 +104,16 @@ impl App {
             (Some(Stored::Tombstone(_)), _) => Err(Refusal::AlreadyBarred.into()),
             (None, Target::Settlement(_)) => Err(Refusal::SettlementUnknown.into()),
             (None, Target::Request(original)) => self.bury(request, original).await,
+        };
+        // Between the two looks the very same request may have been done.
+        if let Err(AppError::Refused(Refusal::AlreadyReversed(_) | Refusal::AlreadyBarred)) =
+            &reversed
+            && let Some(earlier) =
+                self.find(&Key::Request(&request.hospital, &request.request)).await?
+        {
+            return self.repeat_reversal(caller, request, earlier).await.map(Attempt::Done);
         }
+        reversed
     }
 
     async fn find(&self, key: &Key<'_>) -> Result<Option<Stored>, AppError> {
