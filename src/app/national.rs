@@ -17,6 +17,7 @@ use crate::domain::ids::{
     HospitalCode, LineId, OperatorId, PersonId, PersonNumber, RegionCode, RequestId, SignNumber,
     StayId,
 };
+use crate::domain::ledger::Entry;
 use crate::domain::money::{Fen, Rate};
 use crate::domain::prepare::coverage_of;
 use crate::domain::rules::Package;
@@ -169,6 +170,12 @@ impl App {
         if known { Ok(()) } else { Err(Refusal::HospitalUnknown.into()) }
     }
 
+    /// Sixteen bytes that were never used before.
+    pub fn fresh_block(&self) -> Result<[u8; 16], AppError> {
+        let block = u128::from(self.random_u64()?) << 64 | u128::from(self.random_u64()?);
+        Ok(block.to_be_bytes())
+    }
+
     /// An id for a stay that nobody has.
     pub fn new_stay(&self) -> Result<StayId, AppError> {
         let ms = self.now().at.as_millisecond().cast_unsigned();
@@ -244,6 +251,7 @@ impl App {
         caller: &Caller,
         message: Message<'_>,
         original: &RequestId,
+        person: &PersonNumber,
     ) -> Result<(), AppError> {
         if original == message.request {
             return Err(Refusal::RequestIdReused.into());
@@ -253,9 +261,20 @@ impl App {
                 let same = earlier.reverses.as_ref() == Some(original);
                 return if same { Ok(()) } else { Err(Refusal::RequestIdReused.into()) };
             }
-            let stay = self.to_cancel(caller, message.hospital, original).await?;
-            let reversed =
-                kept::reverse_admission(&self.pool, message, original, stay.as_ref()).await;
+            let stay = match self.to_cancel(caller, message.hospital, original).await {
+                // Between the two looks the very same message may have been done: look again.
+                Err(AppError::Refused(Refusal::StayCancelled | Refusal::AlreadyBarred))
+                    if self.message_of(message.hospital, message.request).await?.is_some() =>
+                {
+                    continue;
+                }
+                stay => stay?,
+            };
+            if let Some(stay) = &stay {
+                self.is_of(stay, person)?;
+            }
+            let stay = stay.as_ref().map(|stay| &stay.admission.stay);
+            let reversed = kept::reverse_admission(&self.pool, message, original, stay).await;
             if reversed.map_err(commit_failed)? {
                 return Ok(());
             }
@@ -269,7 +288,7 @@ impl App {
         caller: &Caller,
         hospital: &HospitalCode,
         original: &RequestId,
-    ) -> Result<Option<StayId>, AppError> {
+    ) -> Result<Option<Stay>, AppError> {
         let Some(admitted) = self.message_of(hospital, original).await? else {
             // What a mistyped hospital never sent was not reversed by barring it there.
             self.known_hospital(hospital).await?;
@@ -282,9 +301,9 @@ impl App {
         let stay = admitted.stay.filter(|_| admitted.transaction == "2401");
         let stay = stay.ok_or(Refusal::ReversesAReversal)?;
         let found = self.stay(caller, (hospital, &stay), None).await?;
-        match found.settlement {
-            Some(settlement) => Err(Refusal::StaySettled(Some(settlement)).into()),
-            None => Ok(Some(stay)),
+        match &found.settlement {
+            Some(settlement) => Err(Refusal::StaySettled(Some(settlement.clone())).into()),
+            None => Ok(Some(found)),
         }
     }
 
@@ -306,6 +325,22 @@ impl App {
         let Admission { person, shown, .. } = &stay.admission;
         let CredentialHash { kind, hash } = self.registered_number(number);
         let same = person == number || (shown.kind == kind && shown.hash == hash);
+        if same { Ok(()) } else { Err(Refusal::PersonDiffers.into()) }
+    }
+
+    /// Whether a settlement is this person's: by the number that was told, or the registry's own.
+    pub async fn is_settled_for(
+        &self,
+        entry: &Entry,
+        number: &PersonNumber,
+    ) -> Result<(), AppError> {
+        if self.person_number(entry.person)? == *number {
+            return Ok(());
+        }
+        let CredentialHash { kind, hash } = self.registered_number(number);
+        let found = store::standing(&self.pool, &hash, kind).await;
+        let found = found.map_err(AppError::store("read a standing"))?;
+        let same = found.is_some_and(|found| found.standing.person == entry.person);
         if same { Ok(()) } else { Err(Refusal::PersonDiffers.into()) }
     }
 
@@ -435,14 +470,24 @@ impl App {
         (stay, claim): (&Stay, Claim),
     ) -> Result<StaySettled, AppError> {
         let bill_sha256 = bill_sha256(&claim);
-        let noted =
-            kept::note_settle(&self.pool, message, &stay.admission.stay, &bill_sha256).await;
-        noted.map_err(AppError::store("note a request to settle"))?;
+        let of_stay = &stay.admission.stay;
+        let noted = kept::note_settle(&self.pool, message, of_stay, &bill_sha256).await;
+        if !noted.map_err(AppError::store("note a request to settle"))? {
+            return Err(Refusal::StayCancelled.into());
+        }
         let quoted = stay.quote.as_ref().filter(|(quoted, _)| *quoted == bill_sha256);
         let quote_token = quoted.map(|(_, token)| token.clone()).unwrap_or_default();
         let bound = !quote_token.is_empty();
         let request = SettleRequest { request: message.request.clone(), claim, quote_token };
-        Ok(StaySettled { settled: self.settle(caller, &request).await?, bound })
+        match self.settle(caller, &request).await {
+            Ok(settled) => Ok(StaySettled { settled, bound }),
+            // Barred on its way by whoever reversed the admission: then it is that which is told.
+            Err(error @ AppError::Refused(Refusal::RequestReversed)) => {
+                self.stay(caller, (message.hospital, of_stay), None).await?;
+                Err(error)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// What the catalogue and the rules say of the lines of a claim, one by one. Settles nothing and declines nothing.

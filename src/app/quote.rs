@@ -21,6 +21,10 @@ use crate::store::What;
 pub struct Quote {
     /// What was decided.
     pub outcome: verdict::Outcome,
+    /// The age that the rules went by, where the day of birth is known.
+    pub age: Option<i64>,
+    /// What the personal account held before.
+    pub account_balance: Fen,
     /// By which rules.
     pub package: Arc<Package>,
     /// The policy year.
@@ -123,6 +127,8 @@ impl App {
         bytes.extend_from_slice(&signature);
         Quote {
             outcome: decided.outcome,
+            age: decided.inputs.facts.age,
+            account_balance: decided.inputs.facts.account_balance,
             package: decided.package,
             year: decided.year,
             token: bytes,

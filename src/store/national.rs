@@ -28,6 +28,7 @@ const FEES: &str = include_str!("sql/national/fees.sql");
 const ADD_FEES: &str = include_str!("sql/national/add_fees.sql");
 const CANCEL_FEES: &str = include_str!("sql/national/cancel_fees.sql");
 const KEEP_QUOTE: &str = include_str!("sql/national/keep_quote.sql");
+const LOCK_STAY: &str = include_str!("sql/national/lock_stay.sql");
 const NOTE_SETTLE: &str = include_str!("sql/national/note_settle.sql");
 const TELL_PERSON: &str = include_str!("sql/national/tell_person.sql");
 const FIND_PERSON: &str =
@@ -266,7 +267,8 @@ pub async fn discharge(
     Ok(!rows.is_empty())
 }
 
-/// Reverses an admission, or bars its request id where it was never seen; false where either id is used up.
+/// Reverses an admission, or bars its request id where it was never seen; false where either id is used up, or the stay is settled or
+/// about to be. Whatever asked to settle the stay and did not is barred with it.
 pub async fn reverse_admission(
     pool: &Pool,
     message: Message<'_>,
@@ -274,7 +276,6 @@ pub async fn reverse_admission(
     stay: Option<&StayId>,
 ) -> Result<bool, StoreError> {
     let operation = Operation::Tombstone(message.hospital.clone(), original.clone());
-    let connection = pool.take(&operation).await?;
     let params: [&(dyn ToSql + Sync); 5] = [
         &message.hospital.as_str(),
         &original.as_str(),
@@ -282,11 +283,38 @@ pub async fn reverse_admission(
         &message.body_sha256.as_slice(),
         &stay.map(StayId::as_str),
     ];
-    match connection.try_query(REVERSE_ADMISSION, &params).await {
-        Ok(_) => Ok(true),
+    let alone = (message.hospital, stay, true);
+    match beside(pool, &operation, alone, (REVERSE_ADMISSION, &params)).await? {
+        Ok(rows) => Ok(!rows.is_empty()),
         Err(refused) if refused.code() == Some(&SqlState::UNIQUE_VIOLATION) => Ok(false),
         Err(source) => Err(StoreError::Statement { operation, source }),
     }
+}
+
+/// A statement in a transaction that has a stay for itself, or shares it with others of its kind: reversing an admission and asking to
+/// settle the stay come one after the other, so that whichever is later sees the earlier one.
+async fn beside(
+    pool: &Pool,
+    operation: &Operation,
+    (hospital, stay, alone): (&HospitalCode, Option<&StayId>, bool),
+    (sql, params): (&'static str, &[&(dyn ToSql + Sync)]),
+) -> Result<Result<Vec<tokio_postgres::Row>, tokio_postgres::Error>, StoreError> {
+    let failed = |source| StoreError::Statement { operation: operation.clone(), source };
+    let mut connection = pool.take(operation).await?;
+    connection.count();
+    let transaction = connection.client.transaction().await.map_err(failed)?;
+    if let Some(stay) = stay {
+        let lock = transaction.prepare_cached(LOCK_STAY).await.map_err(failed)?;
+        let params: [&(dyn ToSql + Sync); 3] = [&hospital.as_str(), &stay.as_str(), &alone];
+        transaction.query(&lock, &params).await.map_err(failed)?;
+    }
+    let statement = transaction.prepare_cached(sql).await.map_err(failed)?;
+    let rows = match transaction.query(&statement, params).await {
+        Ok(rows) => rows,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    transaction.commit().await.map_err(failed)?;
+    Ok(Ok(rows))
 }
 
 /// A stay, with what a request asked of it.
@@ -443,15 +471,14 @@ pub async fn keep_quote(
     connection.query(KEEP_QUOTE, &params, &operation).await.map(|_| ())
 }
 
-/// Notes which message asks to settle which bill of a stay.
+/// Notes which message asks to settle which bill of a stay; false where its admission was reversed meanwhile.
 pub async fn note_settle(
     pool: &Pool,
     message: Message<'_>,
     stay: &StayId,
     bill_sha256: &[u8; 32],
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let operation = Operation::FindRequest(message.hospital.clone(), message.request.clone());
-    let connection = pool.take(&operation).await?;
     let params: [&(dyn ToSql + Sync); 5] = [
         &message.hospital.as_str(),
         &message.request.as_str(),
@@ -459,7 +486,11 @@ pub async fn note_settle(
         &bill_sha256.as_slice(),
         &stay.as_str(),
     ];
-    connection.query(NOTE_SETTLE, &params, &operation).await.map(|_| ())
+    let shared = (message.hospital, Some(stay), false);
+    let rows = beside(pool, &operation, shared, (NOTE_SETTLE, &params)).await?;
+    let rows =
+        rows.map_err(|source| StoreError::Statement { operation: operation.clone(), source })?;
+    Ok(!counts(&rows, &operation)?)
 }
 
 fn texts<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<&'a str> {

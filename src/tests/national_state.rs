@@ -162,3 +162,96 @@ async fn a_region_names_its_funds_and_identities() {
     let again = door.done("2303", &id(11), patient.to_settle("36000.00")).await;
     assert_eq!(again["setldetail"], quoted["setldetail"]);
 }
+
+/// Whoever asks to settle a stay and whoever reverses its admission: one of them wins, whichever way they meet.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stay_is_settled_or_its_admission_reversed_and_never_both() {
+    let gateway = Gateway::start().await;
+    let door = Door::open(&gateway, false).await;
+    let owner = gateway.database.owner().await;
+    let mut outcomes = [0, 0];
+    for round in 0..12 {
+        let first = 100 * (round + 1);
+        let patient = Patient::charged(&door, 1, first).await;
+        let undo =
+            json!({"data": {"psn_no": patient.psn_no, "omsgid": id(first + 1), "oinfno": "2401"}});
+        let (settle_id, undo_id) = (id(first + 5), id(first + 6));
+        let (settled, undone) = tokio::join!(
+            door.ask("2304", &settle_id, patient.to_settle("36000.00")),
+            door.ask("2601", &undo_id, undo)
+        );
+        match (settled["infcode"].as_i64(), undone["infcode"].as_i64()) {
+            (Some(0), Some(-1)) => {
+                assert_eq!(crate::national::code_of(&undone), "OS-REF-004");
+                outcomes[0] += 1;
+                let setl_id = settled["output"]["setlinfo"]["setl_id"].as_str().unwrap();
+                door.done("2305", &id(first + 7), patient.of(&[("setl_id", setl_id)])).await;
+            }
+            (Some(-1), Some(0)) => {
+                let told = crate::national::code_of(&settled);
+                assert_eq!(told, "OS-REF-015");
+                outcomes[1] += 1;
+            }
+            both => panic!("{both:?}: {settled} {undone}"),
+        }
+        let sql = "SELECT count(*) FROM national_request r JOIN national_stay s
+            ON s.hospital_code = r.hospital_code AND s.request_id = r.reverses_request_id
+            JOIN stay t ON t.hospital_code = s.hospital_code AND t.stay_id = s.stay_id AND NOT t.reversed";
+        assert_eq!(owner.query_one(sql, &[]).await.unwrap().get::<_, i64>(0), 0);
+    }
+    assert_eq!(outcomes[0] + outcomes[1], 12);
+}
+
+/// The same step by step: what was on its way when the admission was reversed can not commit any more.
+#[tokio::test]
+async fn what_was_on_its_way_when_an_admission_was_reversed_is_barred() {
+    use onestop::domain::ids::{HospitalCode, RequestId, StayId};
+    use onestop::store::national::{Message, note_settle};
+    let gateway = Gateway::start().await;
+    let door = Door::open(&gateway, false).await;
+    let patient = Patient::charged(&door, 1, 1).await;
+    let hospital = HospitalCode::new(crate::gateway::HOSPITAL).unwrap();
+    let (stay, request) =
+        (StayId::new(&patient.mdtrt_id).unwrap(), RequestId::new(&id(5)).unwrap());
+    let message = Message { hospital: &hospital, request: &request, body_sha256: [1; 32] };
+    let noted =
+        async || note_settle(&gateway.database.pool, message, &stay, &[2; 32]).await.unwrap();
+    assert!(noted().await);
+    let undo = json!({"data": {"psn_no": patient.psn_no, "omsgid": id(2), "oinfno": "2401"}});
+    door.done_without_output("2601", &id(6), undo).await;
+    // It had looked before, and goes on to commit: here by the door that asks for no stay.
+    let bill = crate::gateway::bill(1, &patient.mdtrt_id, "2024-06-30");
+    let request = onestop::door::wire::settlement::v1::SettleRequest {
+        request_id: id(5),
+        bill: Some(bill),
+        quote_token: Vec::new(),
+    };
+    let status = gateway.desk.clone().settle(request).await.unwrap_err();
+    assert_eq!(crate::gateway::refused(&status).reason, "REQUEST_REVERSED");
+    assert!(!noted().await, "and none is noted any more");
+    assert!(onestop::store::check_integrity(&gateway.database.pool).await.unwrap().is_empty());
+}
+
+/// Whose a settlement is counts wherever somebody is named with it.
+#[tokio::test]
+async fn a_settlement_is_told_and_undone_only_with_whose_it_is() {
+    let gateway = Gateway::start().await;
+    let door = Door::open(&gateway, false).await;
+    let patient = Patient::charged(&door, 0, 1).await;
+    let stranger = find(&door, 1, 8).await;
+    let settled = door.done("2304", &id(5), patient.to_settle("36000.00")).await;
+    let info = &settled["setlinfo"];
+    let known =
+        ["age", "mdtrt_cert_type", "psn_cert_type"].map(|name| info[name].as_str().unwrap());
+    assert_eq!(known[1..], ["02", "01"]);
+    assert!(known[0].parse::<u8>().is_ok_and(|age| 0 < age), "{info}");
+    let setl_id = info["setl_id"].as_str().unwrap().to_owned();
+    let named = |psn_no: &str| json!({"data": {"psn_no": psn_no, "mdtrt_id": patient.mdtrt_id, "setl_id": setl_id, "omsgid": id(5), "oinfno": "2304"}});
+    for infno in ["5203", "2305", "2601"] {
+        assert_eq!(door.code(infno, &id(10), named(&stranger)).await, "OS-REF-016", "{infno}");
+    }
+    // Also by the number that the registry knows; here none does.
+    assert_eq!(door.code("5203", &id(11), named("520200199001011234")).await, "OS-REF-016");
+    assert_eq!(door.done("5203", &id(12), named(&patient.psn_no)).await, settled);
+    door.done_without_output("2601", &id(13), named(&patient.psn_no)).await;
+}

@@ -158,7 +158,7 @@ fn id_or_none(id: Option<&SettlementId>) -> &str {
 }
 
 fn write_quote(message: &mut Message, quote: &Quote) -> Result<(), AppError> {
-    let Quote { outcome, package, year, token, valid_until } = quote;
+    let Quote { outcome, age: _, account_balance: _, package, year, token, valid_until } = quote;
     message.within(1, |message| breakdown(message, outcome, (package, *year)))?;
     message.data(2, token);
     message.text(3, &time(*valid_until));

@@ -5,14 +5,14 @@ use jiff::civil::Date;
 use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
 
-use super::care;
+use super::{care, person};
 use crate::app::national::{Dictionary, FundCode, Share};
 use crate::app::{AppError, shanghai};
 use crate::domain::bill::Care;
 use crate::domain::ids::PersonNumber;
 use crate::domain::money::{Fen, RATE_ONE, Rate, Rounding, round_scaled};
 use crate::domain::rules::{Bearer, Package};
-use crate::domain::verdict::{Breakdown, LayerPay, Outcome, Step};
+use crate::domain::verdict::{Action, Breakdown, LayerPay, Outcome, Step};
 use crate::limits;
 
 /// What a settlement is besides its amounts.
@@ -36,6 +36,10 @@ pub(super) struct Head<'a> {
     pub(super) is_reversal: bool,
     /// Was it reversed? [vali_flag]
     pub(super) is_reversed: bool,
+    /// The kind of what the patient showed, where it is known. [mdtrt_cert_type]
+    pub(super) shown: Option<u8>,
+    /// How old the patient was, and what the personal account held before. Of a reversal that is told with what it reverses.
+    pub(super) patient: Option<(Option<i64>, Fen)>,
 }
 
 /// `setlinfo` and `setldetail`.
@@ -64,6 +68,11 @@ fn info(
     for (name, text) in said(head, package) {
         info.insert(name.to_owned(), Value::from(text));
     }
+    if let Some((age, account_balance)) = head.patient {
+        info.insert("age".to_owned(), Value::from(age.unwrap_or(0).to_string()));
+        let left = account_balance.checked_sub(amounts.account).ok_or(AppError::Unbalanced)?;
+        info.insert("balc".to_owned(), Value::from(left.to_string()));
+    }
     for (name, fen) in national(amounts).ok_or(AppError::Unbalanced)? {
         info.insert(name.to_owned(), Value::from(fen.to_string()));
     }
@@ -75,12 +84,14 @@ fn info(
 fn said(head: &Head<'_>, package: &Package) -> [(&'static str, String); 25] {
     let flag = |yes: bool| if yes { "1" } else { "0" }.to_owned();
     let nothing = String::new;
+    let by_identity_number = head.shown == Some(person::IDENTITY_NUMBER);
+    let shown = |code: &str| if by_identity_number { code.to_owned() } else { String::new() };
     [
         ("mdtrt_id", head.stay.to_owned()),
         ("setl_id", head.settlement.to_owned()),
         ("psn_no", head.person.to_string()),
         ("psn_name", nothing()),
-        ("psn_cert_type", nothing()),
+        ("psn_cert_type", shown("01")),
         ("certno", nothing()),
         ("gend", nothing()),
         ("naty", nothing()),
@@ -90,7 +101,7 @@ fn said(head: &Head<'_>, package: &Package) -> [(&'static str, String); 25] {
         ("psn_type", nothing()),
         ("cvlserv_flag", "0".to_owned()),
         ("setl_time", time(head.at)),
-        ("mdtrt_cert_type", nothing()),
+        ("mdtrt_cert_type", shown("02")),
         ("med_type", head.care_code.to_owned()),
         ("balc", "0".to_owned()),
         ("acct_mulaid_pay", "0".to_owned()),
@@ -185,11 +196,14 @@ fn detail(
     let lost = || AppError::PackageLost(package.hash.to_string());
     let fund = fund_of(pay, package, dictionary)?;
     let steps = outcome.trace.iter().filter(|step| step.layer == Some(pay.layer));
+    // The rules look at the tightest limit last; one that did not bind is not recorded.
+    let binding = steps.clone().rfind(|step| step.action == Action::Ceiling);
+    let limit_left = binding.map_or_else(|| "0".to_owned(), |step| step.amount.to_string());
     Ok(json!({
         "fund_pay_type": fund.code,
         "fund_pay_type_name": fund.name,
         "inscp_scp_amt": pay.base.to_string(),
-        "crt_payb_lmt_amt": "0",
+        "crt_payb_lmt_amt": limit_left,
         "fund_payamt": pay.pay.to_string(),
         "setl_proc_info": steps_of(steps, package).ok_or_else(lost)?,
     }))
@@ -276,7 +290,6 @@ pub(super) fn scaled(number: i64, decimals: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::verdict::Action;
 
     #[test]
     fn the_pools_share_is_that_of_what_it_looked_at() {

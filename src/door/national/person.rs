@@ -16,7 +16,7 @@ use crate::domain::standing::{Coverage, Identity, PersonSnapshot};
 use crate::limits;
 
 /// What a patient can show, as numbered in the contract.
-const IDENTITY_NUMBER: u8 = 1;
+pub(super) const IDENTITY_NUMBER: u8 = 1;
 const CARD_TOKEN: u8 = 3;
 
 /// Finds a person by what they show, or by the number that was told before. [1101]

@@ -16,6 +16,7 @@ use crate::domain::ids::{PersonNumber, RequestId, SettlementId, StayId};
 pub(super) async fn settlement(call: Call<'_>) -> Result<Done, Fault> {
     let node = part(&call.envelope.input, "data")?;
     let settlement = node.id("setl_id", SettlementId::LENGTH_MAX, SettlementId::new)?;
+    let person = node.id("psn_no", PersonNumber::LENGTH_MAX, PersonNumber::new)?;
     let request = node.id("medins_setl_id", RequestId::LENGTH_MAX, RequestId::new)?;
     let request = match request {
         Some(request) => Some(request),
@@ -32,7 +33,13 @@ pub(super) async fn settlement(call: Call<'_>) -> Result<Done, Fault> {
         Found::Answer(answer) if answer.entry.hospital != *call.hospital() => {
             Err(Refusal::OtherHospital.into())
         }
-        Found::Answer(answer) => settle::of_answer(&call, &answer, None).await,
+        Found::Answer(answer) => {
+            // Who has lost everything but the message need not know whose it was.
+            if let Some(person) = &person {
+                call.app.is_settled_for(&answer.entry, person).await?;
+            }
+            settle::of_answer(&call, &answer, None).await
+        }
         Found::Tombstone(_) => Err(Refusal::RequestReversed.into()),
     }
 }
@@ -80,7 +87,7 @@ pub(super) async fn cumulative(call: Call<'_>) -> Result<Done, Fault> {
 }
 
 /// `yyyyMM`.
-fn month(text: &str) -> Option<(i16, i8)> {
+pub(super) fn month(text: &str) -> Option<(i16, i8)> {
     let plain = text.len() == 6 && text.bytes().all(|byte| byte.is_ascii_digit());
     let (year, month) = text.split_at_checked(4).filter(|_| plain)?;
     let month: i8 = month.parse().ok()?;

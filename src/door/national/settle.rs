@@ -22,6 +22,7 @@ use crate::app::{
 use crate::domain::bill::Bill;
 use crate::domain::ids::{LineId, PersonNumber, RequestId, SettlementId, StayId};
 use crate::domain::money::Fen;
+use crate::domain::record::Body;
 use crate::domain::standing::Scheme;
 
 /// Told where a settlement was not held to the quote before it.
@@ -132,13 +133,14 @@ pub(super) async fn reverse(call: Call<'_>) -> Result<Done, Fault> {
     let node = part(&call.envelope.input, "data")?;
     let settlement = node.needed("setl_id", SettlementId::LENGTH_MAX, SettlementId::new)?;
     let stay = node.needed("mdtrt_id", StayId::LENGTH_MAX, StayId::new)?;
-    node.needed("psn_no", PersonNumber::LENGTH_MAX, PersonNumber::new)?;
+    let person = node.needed("psn_no", PersonNumber::LENGTH_MAX, PersonNumber::new)?;
     match call.app.settlement(call.caller, &settlement).await? {
         // Two ids that contradict each other may mean either.
         Found::Answer(found) if found.entry.stay != stay => {
             return Err(node.invalid("mdtrt_id", InvalidReason::ValueUnknown).into());
         }
-        Found::Answer(_) | Found::Tombstone(_) => {}
+        Found::Answer(found) => call.app.is_settled_for(&found.entry, &person).await?,
+        Found::Tombstone(_) => {}
     }
     match undo(call, Target::Settlement(settlement)).await? {
         Reversal::Answer(answer) => {
@@ -153,7 +155,7 @@ pub(super) async fn reverse(call: Call<'_>) -> Result<Done, Fault> {
 /// Undoes a message by its id, seen or not: what was never seen is refused from now on. [2601]
 pub(super) async fn compensate(call: Call<'_>) -> Result<Done, Fault> {
     let node = part(&call.envelope.input, "data")?;
-    node.needed("psn_no", PersonNumber::LENGTH_MAX, PersonNumber::new)?;
+    let person = node.needed("psn_no", PersonNumber::LENGTH_MAX, PersonNumber::new)?;
     let original = node.needed("omsgid", RequestId::LENGTH_MAX, RequestId::new)?;
     let of_ledger = node.word("oinfno", |transaction| match transaction {
         "2304" | "2305" => Some(true),
@@ -161,13 +163,19 @@ pub(super) async fn compensate(call: Call<'_>) -> Result<Done, Fault> {
         _ => None,
     })?;
     let outcome = if node.must("oinfno", of_ledger)? {
+        let found = call.app.settlement_of_request(call.caller, call.hospital(), &original).await;
+        match found {
+            Ok(Found::Answer(found)) => call.app.is_settled_for(&found.entry, &person).await?,
+            Ok(Found::Tombstone(_)) | Err(AppError::Refused(Refusal::RequestUnknown)) => {}
+            Err(error) => return Err(error.into()),
+        }
         match undo(call, Target::Request(original)).await? {
             Reversal::Answer(answer) if !answer.repeat => "reversed",
             Reversal::Tombstone { repeat: false, .. } => "tombstone",
             Reversal::Answer(_) | Reversal::Tombstone { .. } => "repeat",
         }
     } else {
-        call.app.reverse_admission(call.caller, call.message(), &original).await?;
+        call.app.reverse_admission(call.caller, call.message(), &original, &person).await?;
         "reversed"
     };
     Ok(Done { output: None, warning: String::new(), outcome })
@@ -245,7 +253,7 @@ fn of_quote(
     quote: &Quote,
     (stay, claim): (&Stay, &Claim),
 ) -> Result<Map<String, Value>, AppError> {
-    let Quote { outcome, package, .. } = quote;
+    let Quote { outcome, age, account_balance, package, .. } = quote;
     let head = Head {
         stay: claim.bill.stay.as_str(),
         settlement: "",
@@ -256,6 +264,8 @@ fn of_quote(
         request: "",
         is_reversal: false,
         is_reversed: false,
+        shown: Some(stay.admission.shown.kind),
+        patient: Some((*age, *account_balance)),
     };
     output::settlement(&head, (outcome, package), &call.app.dictionary(package.region))
 }
@@ -293,6 +303,11 @@ pub(super) async fn of_answer(
         request: entry.request.as_str(),
         is_reversal: entry.reverses.is_some(),
         is_reversed: reversed_by.is_some(),
+        shown: admission.map(|admission| admission.shown.kind),
+        patient: match &record.body {
+            Body::Settled { inputs, .. } => Some((inputs.facts.age, inputs.facts.account_balance)),
+            Body::Reversed { .. } => None,
+        },
     };
     let dictionary = call.app.dictionary(package.region);
     Ok(Done::of(output::settlement(&head, (record.outcome(), package), &dictionary)?))

@@ -46,7 +46,7 @@ mod generated {
 
     /// What would be paid now.
     pub(super) fn quoted(quote: &Quote) -> Result<wire::Quoted, AppError> {
-        let Quote { outcome, package, year, token, valid_until } = quote;
+        let Quote { outcome, package, year, token, valid_until, .. } = quote;
         Ok(wire::Quoted {
             breakdown: Some(breakdown(outcome, package, *year)?),
             quote_token: token.clone(),
@@ -386,7 +386,9 @@ proptest! {
             wire::GetSettlementResponse { outcome }
         }));
         let valid_until = answer.entry.settled_at;
-        let quote = Quote { outcome, package, year: 2024, token, valid_until };
+        let (age, account_balance) = (None, Fen::ZERO);
+        let quote =
+            Quote { outcome, age, account_balance, package, year: 2024, token, valid_until };
         same(quoted(&quote), generated::quoted(&quote).map(|quoted| {
             let outcome = Some(wire::quote_response::Outcome::Quoted(quoted));
             wire::QuoteResponse { outcome }
