@@ -20,24 +20,35 @@
 //! name = "H52020000001"
 //! per_second = 2000
 //! at_once = 512
+//! signature = "sm2"               # its national messages must be signed: "sm2" or "hmac-sha256"
+//! key_file = "H52020000001.pub"   # its public key, or the secret that both sides have; hexadecimal, beside this file
+//! sm4_key_file = "H52020000001.sm4" # and its bodies may be encrypted
+//!
+//! [signatures]
+//! sm2_key_file = "gateway.sm2"    # our own key, which signs the answers to those who sign by SM2
+//! clock_minutes = 10              # how far the clock of who signs may be from ours
 //! ```
 //!
-//! `per_second` and `at_once` may stand with any caller.
+//! `per_second` and `at_once` may stand with any caller. Key files are nobody's but the gateway's (mode 600), and read again when
+//! they change.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZeroU32;
+use std::num::{NonZeroU8, NonZeroU32};
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use serde::Deserialize;
 
 use super::budgets::{Budget, Budgets, Exceeded, Within};
-
+use super::seals::{Means, Seal};
 use super::tokens::{TokenFault, Tokens};
 use super::words;
 use crate::app::{Caller, Reach, Role};
 use crate::domain::ids::{HospitalCode, RegionCode};
 use crate::domain::standing::Scheme;
+use crate::limits;
 use crate::server::peer::{Certificate, NAME_PREFIX};
 
 /// Everybody who may call. What it holds is exchanged while calls go on.
@@ -52,13 +63,41 @@ pub struct Callers {
 }
 
 /// Those who have more than their name to say how far they reach.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Book {
     insurers: BTreeMap<String, Arc<Reach>>,
     bureaus: BTreeMap<String, Arc<Reach>>,
     administrators: BTreeSet<String>,
     /// By the whole name, without its beginning: `hospital:H52020000001`.
     budgets: BTreeMap<String, Budget>,
+    /// Where the keys of hospitals that sign are.
+    key_files: Vec<KeyFiles>,
+    /// Where our own is.
+    own_key_file: Option<PathBuf>,
+    seals: BTreeMap<HospitalCode, Arc<Seal>>,
+    clock_max: Option<Duration>,
+}
+
+/// Where a hospital's keys are, as the callers file says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyFiles {
+    /// Whose.
+    pub hospital: HospitalCode,
+    /// How it signs.
+    pub means: Means,
+    /// What its signatures are looked at with.
+    pub key: PathBuf,
+    /// What its bodies are encrypted with, if they may be.
+    pub body: Option<PathBuf>,
+}
+
+/// How the messages of a hospital are signed.
+#[derive(Clone, Debug)]
+pub struct Signed {
+    /// By what.
+    pub seal: Arc<Seal>,
+    /// How far its clock may be from ours.
+    pub clock_max: Duration,
 }
 
 /// Why a caller is not let in.
@@ -95,6 +134,11 @@ pub enum BookFault {
     /// Without a region nobody reaches anything.
     #[error("{0:?} has no region")]
     Regionless(String),
+    /// A signature is nothing without a key, nor a key without a signature.
+    #[error(
+        "{0:?} has not what it needs to sign: signature and key_file go together, and sm4_key_file with them"
+    )]
+    Keyless(String),
 }
 
 #[derive(Deserialize)]
@@ -107,7 +151,27 @@ struct File {
     #[serde(default)]
     administrator: Vec<Named>,
     #[serde(default)]
-    hospital: Vec<Named>,
+    hospital: Vec<Hospital>,
+    #[serde(default)]
+    signatures: Signatures,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Signatures {
+    sm2_key_file: Option<PathBuf>,
+    clock_minutes: Option<NonZeroU8>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Hospital {
+    name: String,
+    per_second: Option<NonZeroU32>,
+    at_once: Option<NonZeroU32>,
+    signature: Option<Means>,
+    key_file: Option<PathBuf>,
+    sm4_key_file: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -151,7 +215,7 @@ impl Unknown {
 impl Book {
     /// Reads a callers file.
     pub fn read(text: &str) -> Result<Self, BookFault> {
-        let File { insurer, bureau, administrator, hospital } =
+        let File { insurer, bureau, administrator, hospital, signatures } =
             toml::from_str(text).map_err(BookFault::Form)?;
         let mut book = Self::default();
         let mut budgets = BTreeMap::new();
@@ -174,16 +238,36 @@ impl Book {
             }
             budgets.insert(format!("administrator:{name}"), budget(per_second, at_once));
         }
-        for Named { name, per_second, at_once } in hospital {
-            if HospitalCode::new(&name).is_none() {
+        for Hospital { name, per_second, at_once, signature, key_file, sm4_key_file } in hospital {
+            let Some(hospital) = HospitalCode::new(&name) else {
                 return Err(BookFault::Name(name));
+            };
+            match (signature, key_file, sm4_key_file) {
+                (None, None, None) => {}
+                (Some(means), Some(key), body) => {
+                    book.key_files.push(KeyFiles { hospital, means, key, body });
+                }
+                _ => return Err(BookFault::Keyless(name)),
             }
             let named = format!("hospital:{name}");
             if budgets.insert(named, budget(per_second, at_once)).is_some() {
                 return Err(BookFault::Twice(name));
             }
         }
-        Ok(Self { budgets, ..book })
+        let Signatures { sm2_key_file: own_key_file, clock_minutes } = signatures;
+        let clock_max =
+            clock_minutes.map(|minutes| Duration::from_secs(u64::from(minutes.get()) * 60));
+        Ok(Self { budgets, own_key_file, clock_max, ..book })
+    }
+
+    /// Where the keys of those who sign are, and our own.
+    pub fn key_files(&self) -> (&[KeyFiles], Option<&PathBuf>) {
+        (&self.key_files, self.own_key_file.as_ref())
+    }
+
+    /// From now on this hospital's messages are signed by this.
+    pub fn seal(&mut self, hospital: HospitalCode, seal: Seal) {
+        self.seals.insert(hospital, Arc::new(seal));
     }
 
     /// The role of a name such as `urn:onestop:bureau:finance`.
@@ -218,6 +302,24 @@ impl Callers {
     /// From now on tokens are looked at so; nothing: none are taken.
     pub fn take_tokens(&self, tokens: Option<Tokens>) {
         self.tokens.store(Arc::new(tokens));
+    }
+
+    /// How the national messages of a hospital are signed; nothing where they need not be.
+    pub fn signed(&self, hospital: &HospitalCode) -> Option<Signed> {
+        let book = self.book.load();
+        let seal = Arc::clone(book.seals.get(hospital)?);
+        Some(Signed { seal, clock_max: book.clock_max.unwrap_or(limits::SIGNED_CLOCK_MAX) })
+    }
+
+    /// Is this the signature of another hospital that signs alike? Only so many are tried: it helps whoever mixed up two keys.
+    pub fn is_of_another(&self, hospital: &HospitalCode, said: &[u8], signature: &str) -> bool {
+        let book = self.book.load();
+        let Some(means) = book.seals.get(hospital).map(|seal| seal.means()) else { return false };
+        let alike = |(other, seal): &(&HospitalCode, &Arc<Seal>)| {
+            *other != hospital && seal.means() == means
+        };
+        let others = book.seals.iter().filter(alike).take(limits::OTHER_KEYS_TRIED_MAX);
+        others.into_iter().any(|(_, seal)| seal.is_signed(said, signature))
     }
 
     /// Counts a call of somebody who was found.

@@ -7,6 +7,7 @@ mod field;
 pub mod grpc;
 pub mod national;
 pub mod outage;
+pub mod seals;
 pub mod tokens;
 pub mod trust;
 pub mod wire;

@@ -16,7 +16,8 @@ use rustls::{RootCertStore, ServerConfig};
 use x509_cert::crl::CertificateList;
 use x509_cert::der::Decode as _;
 
-use super::callers::{Book, BookFault, Callers};
+use super::callers::{Book, BookFault, Callers, KeyFiles};
+use super::seals::{self, Seal};
 use super::tokens::Tokens;
 use crate::config::Tls;
 use crate::server::Greeter;
@@ -28,10 +29,12 @@ pub struct Trust {
     greeter: Arc<Greeter>,
     callers: Arc<Callers>,
     seen: Vec<Seen>,
+    /// The keys that the callers file names, each as it was before it was read.
+    keys: Vec<(PathBuf, Seen)>,
 }
 
 /// A file as it was when it was looked at.
-type Seen = Option<(SystemTime, u64)>;
+pub type Seen = Option<(SystemTime, u64)>;
 
 /// What cannot be taken from a file.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +79,14 @@ pub enum TrustError {
         #[source]
         source: BookFault,
     },
+    /// Not a key of the kind that the callers file says.
+    #[error("read {}: not {what}, in hexadecimal", .path.display())]
+    Key {
+        /// Which.
+        path: PathBuf,
+        /// What it should be.
+        what: &'static str,
+    },
     /// The identity provider's keys.
     #[error("read {}: not a JWK set", .path.display())]
     Keys {
@@ -90,10 +101,10 @@ pub enum TrustError {
 impl Trust {
     /// Reads all files.
     pub fn open(files: &Tls, callers: &Arc<Callers>) -> Result<Self, TrustError> {
-        let seen = seen(files);
-        let config = read(files, callers)?;
+        let (seen, mut keys) = (seen(files), Vec::new());
+        let config = read(files, callers, &mut keys)?;
         let greeter = Arc::new(Greeter::new(config));
-        Ok(Self { files: files.clone(), greeter, callers: Arc::clone(callers), seen })
+        Ok(Self { files: files.clone(), greeter, callers: Arc::clone(callers), seen, keys })
     }
 
     /// What greets connections.
@@ -104,12 +115,14 @@ impl Trust {
     /// Reads all files again where one has changed since; true where that was so.
     pub fn look_again(&mut self) -> Result<bool, TrustError> {
         let seen = seen(&self.files);
-        if seen == self.seen {
+        let is_same = |(path, seen): &(PathBuf, Seen)| looked_at(path) == *seen;
+        if seen == self.seen && self.keys.iter().all(is_same) {
             return Ok(false);
         }
         // Remembered in any case: the same fault is told once.
         self.seen = seen;
-        let config = read(&self.files, &self.callers)?;
+        self.keys.clear();
+        let config = read(&self.files, &self.callers, &mut self.keys)?;
         self.greeter.exchange(config);
         Ok(true)
     }
@@ -140,18 +153,20 @@ fn seen(files: &Tls) -> Vec<Seen> {
     let Tls { cert, key, client_ca, crl, callers, oidc } = files;
     let jwks = oidc.as_ref().map(|oidc| &oidc.jwks_file);
     let others = [client_ca.as_ref(), crl.as_ref(), callers.as_ref(), jwks];
-    [Some(cert), Some(key)]
-        .into_iter()
-        .chain(others)
-        .map(|path| {
-            let about = fs::metadata(path?).ok()?;
-            Some((about.modified().ok()?, about.len()))
-        })
-        .collect()
+    [Some(cert), Some(key)].into_iter().chain(others).map(|path| looked_at(path?)).collect()
+}
+
+fn looked_at(path: &Path) -> Seen {
+    let about = fs::metadata(path).ok()?;
+    Some((about.modified().ok()?, about.len()))
 }
 
 /// Reads everything before anything is exchanged.
-fn read(files: &Tls, callers: &Callers) -> Result<ServerConfig, TrustError> {
+fn read(
+    files: &Tls,
+    callers: &Callers,
+    keys: &mut Vec<(PathBuf, Seen)>,
+) -> Result<ServerConfig, TrustError> {
     let Tls { cert, key, client_ca, crl, callers: book, oidc } = files;
     let chain = certificates(cert)?;
     let private = private_key(key)?;
@@ -179,8 +194,7 @@ fn read(files: &Tls, callers: &Callers) -> Result<ServerConfig, TrustError> {
     let config = builder.with_single_cert(chain, private).map_err(TrustError::Tls)?;
     let book = match book {
         None => Book::default(),
-        Some(path) => Book::read(&text(path)?)
-            .map_err(|source| TrustError::Callers { path: path.clone(), source })?,
+        Some(path) => book_of(path, keys)?,
     };
     let tokens = oidc.as_ref().map(|oidc| {
         let jwks = text(&oidc.jwks_file)?;
@@ -194,6 +208,46 @@ fn read(files: &Tls, callers: &Callers) -> Result<ServerConfig, TrustError> {
     Ok(config)
 }
 
+/// A callers file with the keys that it names, beside it.
+pub fn book_of(path: &Path, keys: &mut Vec<(PathBuf, Seen)>) -> Result<Book, TrustError> {
+    let mut book = Book::read(&text(path)?)
+        .map_err(|source| TrustError::Callers { path: path.to_path_buf(), source })?;
+    let beside = path.parent().unwrap_or(Path::new("."));
+    let mut read = |path: &Path| {
+        let path = beside.join(path);
+        keys.push((path.clone(), looked_at(&path)));
+        own_alone(&path)?;
+        text(&path).map(|text| (path, text))
+    };
+    let no_key = |path, what| TrustError::Key { path, what };
+    let (files, own) = book.key_files();
+    let own = match own {
+        None => None,
+        Some(own) => {
+            let (path, text) = read(own)?;
+            Some(seals::own_key(&text).ok_or_else(|| no_key(path, "a private key of SM2"))?)
+        }
+    };
+    let mut seals = Vec::with_capacity(files.len());
+    for KeyFiles { hospital, means, key, body } in files {
+        let (path, text) = read(key)?;
+        let what = "a public key of SM2, or a secret of 32 bytes at least";
+        let seal = Seal::new(*means, &text, own.as_ref()).ok_or_else(|| no_key(path, what))?;
+        let seal = match body {
+            None => seal,
+            Some(body) => {
+                let (path, text) = read(body)?;
+                seal.with_body(&text).ok_or_else(|| no_key(path, "a key of SM4"))?
+            }
+        };
+        seals.push((hospital.clone(), seal));
+    }
+    for (hospital, seal) in seals {
+        book.seal(hospital, seal);
+    }
+    Ok(book)
+}
+
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TrustError> {
     let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes(path)?).collect();
     let read = read.map_err(|error| pem_fault(Some(path), told(&error)))?;
@@ -203,13 +257,19 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TrustError>
     Ok(read)
 }
 
-fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TrustError> {
+/// A file that nobody but its owner reads or changes.
+fn own_alone(path: &Path) -> Result<(), TrustError> {
     let about = fs::metadata(path)
         .map_err(|source| TrustError::File { path: path.to_path_buf(), source })?;
     let mode = about.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
-        return Err(TrustError::Open { path: path.to_path_buf(), mode });
+    if mode & 0o077 == 0 {
+        return Ok(());
     }
+    Err(TrustError::Open { path: path.to_path_buf(), mode })
+}
+
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TrustError> {
+    own_alone(path)?;
     PrivateKeyDer::from_pem_slice(&bytes(path)?)
         .map_err(|error| pem_fault(Some(path), told(&error)))
 }

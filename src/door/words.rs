@@ -41,6 +41,12 @@ pub(in crate::door) const TRANSACTION_UNKNOWN: &str = "TRANSACTION_UNKNOWN";
 pub(in crate::door) const NOT_SIGNED_IN: &str = "NOT_SIGNED_IN";
 pub(in crate::door) const REFERRAL_UNSAID: &str = "REFERRAL_UNSAID";
 pub(in crate::door) const QUOTE_MOVED: &str = "QUOTE_MOVED";
+pub(in crate::door) const SIGNATURE_MISSING: &str = "SIGNATURE_MISSING";
+pub(in crate::door) const SIGNATURE_WRONG: &str = "SIGNATURE_WRONG";
+pub(in crate::door) const SIGNATURE_OF_ANOTHER: &str = "SIGNATURE_OF_ANOTHER";
+pub(in crate::door) const MESSAGE_REPLAYED: &str = "MESSAGE_REPLAYED";
+pub(in crate::door) const CLOCK_DIFFERS: &str = "CLOCK_DIFFERS";
+pub(in crate::door) const BODY_NOT_DECRYPTED: &str = "BODY_NOT_DECRYPTED";
 
 /// The words of a code.
 pub(crate) fn of(code: &str) -> Words {
@@ -309,6 +315,36 @@ const TABLE: &[(&str, &str, &str)] = &[
         NOT_SIGNED_IN,
         "操作员当日未签到或已签退，请先签到（9001）。",
         "The operator is not signed in for today; sign in first.",
+    ),
+    (
+        SIGNATURE_MISSING,
+        "本机构的报文须签名：缺少 cainfo，请按约定的算法签名后再发。",
+        "This hospital's messages must be signed; sign it as agreed, in cainfo.",
+    ),
+    (
+        SIGNATURE_WRONG,
+        "报文签名不符：报文在签名后有改动，或密钥、签名内容不对；请核对待签名内容的拼接方式和密钥。",
+        "The signature does not hold: the message changed after it was signed, or key or signed text are others; check both.",
+    ),
+    (
+        SIGNATURE_OF_ANOTHER,
+        "报文是用另一家医疗机构的密钥签名的，请改用本机构的密钥。",
+        "The message is signed by another hospital's key; sign by the key of this one.",
+    ),
+    (
+        MESSAGE_REPLAYED,
+        "近期已用同一报文编号办理过内容不同的已签名报文，本报文不予受理；请使用新的报文编号。",
+        "A signed message of other content was done under this msgid lately; send this one under an id of its own.",
+    ),
+    (
+        CLOCK_DIFFERS,
+        "报文时间与网关时间相差过大，不予受理；请校准本机时间，重发时更新 inf_time 并重新签名，报文编号不变。",
+        "The message's time is too far from ours; set the clock, then send it again under the same msgid with a new inf_time.",
+    ),
+    (
+        BODY_NOT_DECRYPTED,
+        "加密的 input 无法解密，或解密后不是 JSON 对象；请核对密钥和加密方式（SM4、CBC）。",
+        "The encrypted input can not be decrypted, or is no JSON object then; check the key and how it was encrypted.",
     ),
     (
         REFERRAL_UNSAID,

@@ -21,6 +21,7 @@ mod ledger_fixture;
 mod national;
 mod national_desk;
 mod national_state;
+mod national_trust;
 mod observed;
 mod peers;
 mod plans;

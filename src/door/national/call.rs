@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
@@ -10,15 +10,17 @@ use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTE
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
+use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 
 use super::envelope::{self, Answered, Envelope};
 use super::fault::Fault;
-use super::json::{self, Json};
+use super::json::{self, Json, Object};
+use super::signature::{self, Heard, Reply};
 use super::transactions::{self, Call, Done};
-use super::{DOOR, Settings, words};
+use super::{DOOR, Settings, field, words};
 use crate::app::{self, Act, App, Caller, Now, Of};
 use crate::domain::ids::RegionCode;
 use crate::door::budgets::Within;
@@ -36,6 +38,7 @@ pub(super) struct Door {
     settings: Settings,
     room: Arc<Semaphore>,
     sequence: AtomicU64,
+    heard: Heard,
 }
 
 /// Who sent a message that can be done, and what counts it for as long as it is.
@@ -51,6 +54,8 @@ struct Admitted {
 struct Seen {
     region: Option<RegionCode>,
     transaction: Option<String>,
+    /// How its answer is signed, where it is.
+    reply: Option<Reply>,
 }
 
 impl Door {
@@ -58,28 +63,52 @@ impl Door {
         // Begins where the clock is, so that two gateways, or one that was started again, count from different places.
         let sequence = AtomicU64::new(crate::app::now().at.as_microsecond().cast_unsigned());
         let room = Arc::new(Semaphore::new(limits::NATIONAL_CALLS_MAX));
-        Self { app, settings, room, sequence }
+        Self { app, settings, room, sequence, heard: Heard::default() }
     }
 
     /// Reads a request as far as a message that can be done, with its place among those that are.
-    async fn read(&self, request: Request, seen: &mut Seen) -> Result<(Envelope, Admitted), Fault> {
+    async fn read(
+        &self,
+        request: Request,
+        (seen, received): (&mut Seen, &Now),
+    ) -> Result<(Envelope, Admitted), Fault> {
         if request.method() != Method::POST {
             return Err(Fault::Plain(words::METHOD_NOT_TAKEN));
         }
         let (caller, within) = self.arrived(&request)?;
         let permit = Arc::clone(&self.room).try_acquire_owned();
         let permit = permit.map_err(|_| Fault::Plain(words::BUSY))?;
-        let body = body(request).await?;
-        let Some(Json::Object(message)) = json::read(&body) else {
+        let body = body(request, limits::NATIONAL_BODY_WAIT_MAX).await?;
+        let Some(Json::Object(mut message)) = json::read(&body) else {
             return Err(Fault::Plain(words::NOT_JSON));
         };
         seen.region = envelope::region_of(&message);
         seen.transaction = envelope::transaction_of(&message);
-        let envelope = envelope::read(message)?;
+        let envelope = envelope::read(&mut message)?;
         // Whatever comes by this door is a hospital's, and about its own stays: the shell asks again, act by act, but some
         // transactions ask it for nothing.
         caller.allow(Act::Settle, Of::Hospital(&envelope.hospital))?;
+        let envelope = self.opened(envelope, (&message, &body), (seen, received))?;
         Ok((envelope, Admitted { caller, _within: within, _permit: permit }))
+    }
+
+    /// A message that is its hospital's own word, as far as it must be signed, and decrypted.
+    fn opened(
+        &self,
+        envelope: Envelope,
+        (rest, body): (&Object, &[u8]),
+        (seen, received): (&mut Seen, &Now),
+    ) -> Result<Envelope, Fault> {
+        let callers = &self.settings.callers;
+        let Some(signed) = callers.signed(&envelope.hospital) else {
+            let (field, reason) = ("enc_type".to_owned(), field::InvalidReason::ValueUnknown);
+            let unread = || Fault::Envelope(field::Invalid { field, reason });
+            return if envelope.sealed.is_none() { Ok(envelope) } else { Err(unread()) };
+        };
+        let reply = seen.reply.insert(Reply::plain(signed));
+        let envelope = signature::open((callers, reply), envelope, (rest, body), received)?;
+        self.heard.is_first(&envelope)?;
+        Ok(envelope)
     }
 
     /// Who is calling, within their budget.
@@ -97,7 +126,11 @@ impl Door {
     }
 
     /// Does what a message asks. Whatever is said of it in the log stands in the call's span.
-    async fn run(self: &Arc<Self>, envelope: Envelope, admitted: Admitted) -> Result<Done, Fault> {
+    async fn run(
+        self: &Arc<Self>,
+        (envelope, admitted): (Envelope, Admitted),
+        reply: Option<Reply>,
+    ) -> Result<Done, Fault> {
         let door = Arc::clone(self);
         let deadline = Instant::now().checked_add(limits::NATIONAL_BEGIN_MAX);
         let Admitted { caller, _within, _permit } = admitted;
@@ -114,8 +147,14 @@ impl Door {
                 Err(fault) => fault.outcome(),
             };
             Span::current().record("verdict", outcome);
-            if let Err(fault) = &answered {
-                fault.log(known(&envelope.transaction));
+            match &answered {
+                Ok(_) => {
+                    // What is refused leaves its id free.
+                    if let Some(reply) = &reply {
+                        door.heard.remember(&envelope, reply, &door.app.now());
+                    }
+                }
+                Err(fault) => fault.log(known(&envelope.transaction)),
             }
             answered
         };
@@ -129,6 +168,15 @@ impl Door {
     fn respond(&self, received: &Now, seen: &Seen, answered: Result<Done, Fault>) -> Response {
         let sequence = self.sequence.fetch_add(1, Ordering::Relaxed);
         let reference = envelope::reference(seen.region, received, sequence);
+        let start = seen.reply.as_ref().map(|reply| (reply, self.app.fresh_block()));
+        let (reply, start) = match start {
+            None => (None, [0; 16]),
+            Some((reply, Ok(start))) => (Some(reply), start),
+            // Nothing leaves unencrypted that came encrypted: they will ask what became of it.
+            Some((_, Err(_))) => {
+                return self.respond(received, &Seen::default(), Err(Fault::Panicked));
+            }
+        };
         let (status, answered) = match answered {
             Ok(Done { output, warning, outcome: _ }) => {
                 (StatusCode::OK, Answered::Done { output, warning })
@@ -138,8 +186,11 @@ impl Door {
                 (told.status, Answered::Refused(told))
             }
         };
-        let envelope = envelope::answer(reference, (received, &app::now()), answered);
-        let mut response = Response::new(Body::from(envelope.to_string()));
+        let mut envelope = envelope::answer(reference, (received, &app::now()), answered);
+        if let Some(reply) = reply {
+            reply.finish(&mut envelope, start);
+        }
+        let mut response = Response::new(Body::from(Value::Object(envelope).to_string()));
         *response.status_mut() = status;
         let headers = response.headers_mut();
         let json = HeaderValue::from_static("application/json; charset=utf-8");
@@ -157,8 +208,8 @@ impl Door {
 pub(super) async fn arrive(State(door): State<Arc<Door>>, request: Request) -> Response {
     let received = app::now();
     let mut seen = Seen::default();
-    let answered = match door.read(request, &mut seen).await {
-        Ok((envelope, admitted)) => door.run(envelope, admitted).await,
+    let answered = match door.read(request, (&mut seen, &received)).await {
+        Ok(message) => door.run(message, seen.reply.clone()).await,
         Err(fault) => {
             fault.log(seen.transaction.as_deref().unwrap_or(UNREAD));
             Err(fault)
@@ -180,7 +231,7 @@ async fn to_its_end<T: Send + 'static>(
 }
 
 /// The whole body, while it is not too large and comes in time.
-async fn body(request: Request) -> Result<Bytes, Fault> {
+async fn body(request: Request, wait_max: Duration) -> Result<Bytes, Fault> {
     let length = request.headers().get(CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     let most = limits::NATIONAL_BODY_BYTES_MAX;
@@ -188,7 +239,7 @@ async fn body(request: Request) -> Result<Bytes, Fault> {
         return Err(Fault::Plain(words::MESSAGE_TOO_LARGE));
     }
     let read = to_bytes(request.into_body(), most);
-    match tokio::time::timeout(limits::NATIONAL_BODY_WAIT_MAX, read).await {
+    match tokio::time::timeout(wait_max, read).await {
         Ok(Ok(body)) => Ok(body),
         // Or it broke off half way, and then nobody is there to read why.
         Ok(Err(_)) => Err(Fault::Plain(words::MESSAGE_TOO_LARGE)),
@@ -232,6 +283,15 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_body_that_does_not_come_is_not_waited_for() {
+        let dribbles = Body::from_stream(futures_util::stream::pending::<
+            Result<Bytes, std::convert::Infallible>,
+        >());
+        let read = body(Request::new(dribbles), Duration::from_millis(1)).await;
+        assert!(matches!(read, Err(Fault::Plain(words::MESSAGE_LATE))));
+    }
 
     #[tokio::test]
     async fn a_call_that_breaks_down_is_answered() {

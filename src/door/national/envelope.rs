@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use jiff::civil::DateTime;
 use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 
 use super::fault::{Fault, Told};
 use super::field::{Invalid, InvalidReason};
-use super::json::{Json, Object};
+use super::json::{self, Json, Object};
 use crate::app::{Now, shanghai};
 use crate::domain::ids::{HospitalCode, OperatorId, RegionCode, RequestId, SignNumber};
+use crate::limits;
 
 /// A field of the envelope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,10 +72,13 @@ pub(super) const FIELDS: &[Field] = &[
     needed("fixmedins_name", 200, Kind::Text),
     optional("sign_no", 30, Kind::Id),
     optional("fixmedins_soft_fcty", 200, Kind::Text),
-    // Encrypted bodies are not taken yet.
-    optional("enc_type", 10, Kind::OneOf(&[])),
+    // Of those whose hospital has a key for it.
+    optional("enc_type", 10, Kind::OneOf(&["SM4"])),
     needed("input", 0, Kind::Input),
 ];
+
+/// The input where it is encrypted.
+const SEALED_INPUT: Field = needed("input", limits::NATIONAL_BODY_BYTES_MAX, Kind::Text);
 
 /// A message that can be looked at.
 #[derive(Debug)]
@@ -92,27 +97,50 @@ pub(super) struct Envelope {
     pub(super) hospital: HospitalCode,
     /// [sign_no]
     pub(super) sign: Option<SignNumber>,
-    /// What the transaction is told.
+    /// What the transaction is told; nothing yet, where it is encrypted.
     pub(super) input: Object,
+    /// The same, where it is encrypted.
+    pub(super) sealed: Option<String>,
 }
 
-/// Reads an envelope, or names the first field that does not fit.
-pub(super) fn read(mut message: Object) -> Result<Envelope, Fault> {
+impl Envelope {
+    /// With what was encrypted.
+    pub(super) fn take_input(self, input: Object) -> Result<Self, Fault> {
+        if self.insured.is_none() && names_a_person(&input) {
+            return Err(of("insuplc_admdvs", InvalidReason::Missing));
+        }
+        Ok(Self { input, ..self })
+    }
+
+    /// What tells this message from another: which transaction, and what it is told.
+    pub(super) fn body_sha256(&self) -> [u8; 32] {
+        let Self { transaction, input, .. } = self;
+        let body = format!("{transaction}\n{}", json::canonical(input));
+        Sha256::digest(body.as_bytes()).into()
+    }
+}
+
+/// Reads an envelope, or names the first field that does not fit. Takes the input out of it.
+pub(super) fn read(message: &mut Object) -> Result<Envelope, Fault> {
     let mut texts: BTreeMap<&str, String> = BTreeMap::new();
     for field in FIELDS {
+        // The type is the last one before it that is looked at.
+        let sealed = field.kind == Kind::Input && texts.get("enc_type").is_some_and(|t| t == "SM4");
+        let field = if sealed { &SEALED_INPUT } else { field };
         let text =
             check(field, message.get(field.name)).map_err(|reason| of(field.name, reason))?;
         texts.insert(field.name, text.to_owned());
     }
-    let Some(Json::Object(input)) = message.remove("input") else {
-        return Err(of("input", InvalidReason::WrongType));
+    let (input, sealed) = match message.remove("input") {
+        Some(Json::Object(input)) => (input, None),
+        Some(Json::Text(sealed)) => (Object::new(), Some(sealed)),
+        Some(Json::Null | Json::Flag(_) | Json::Number(_) | Json::List(_)) | None => {
+            return Err(of("input", InvalidReason::WrongType));
+        }
     };
     let text = |name: &str| texts.get(name).map(String::as_str).unwrap_or_default();
-    if text("insuplc_admdvs").is_empty() && names_a_person(&input) {
-        return Err(of("insuplc_admdvs", InvalidReason::Missing));
-    }
     let unfit = |name: &'static str| move || of(name, InvalidReason::NotPlain);
-    Ok(Envelope {
+    let envelope = Envelope {
         transaction: text("infno").to_owned(),
         request: RequestId::new(text("msgid")).ok_or_else(unfit("msgid"))?,
         treatment: region(text("mdtrtarea_admvs")).ok_or_else(unfit("mdtrtarea_admvs"))?,
@@ -120,8 +148,10 @@ pub(super) fn read(mut message: Object) -> Result<Envelope, Fault> {
         operator: OperatorId::new(text("opter")).ok_or_else(unfit("opter"))?,
         hospital: HospitalCode::new(text("fixmedins_code")).ok_or_else(unfit("fixmedins_code"))?,
         sign: SignNumber::new(text("sign_no")),
-        input,
-    })
+        input: Object::new(),
+        sealed,
+    };
+    envelope.take_input(input)
 }
 
 /// The region of treatment as far as it can be read: the number of the answer begins with it, whatever else is wrong.
@@ -246,7 +276,7 @@ pub(super) fn answer(
     reference: String,
     (received, now): (&Now, &Now),
     answered: Answered,
-) -> Value {
+) -> Map<String, Value> {
     let mut envelope = Map::new();
     let (code, output, warning, error) = match answered {
         Answered::Done { output, warning } => (0, output, warning, String::new()),
@@ -269,7 +299,7 @@ pub(super) fn answer(
     if let Some(output) = output {
         envelope.insert("output".to_owned(), output);
     }
-    Value::Object(envelope)
+    envelope
 }
 
 /// `yyyyMMddHHmmssSSS` in Asia/Shanghai.

@@ -20,6 +20,8 @@ pub(super) enum Fault {
     Input(Invalid),
     /// What has a word of its own, and no field.
     Plain(&'static str),
+    /// The same, and what it is about: nothing of anybody.
+    About(&'static str, String),
     /// The bill can not be settled.
     Declined(Decline),
     /// The quote no longer holds.
@@ -75,7 +77,7 @@ impl Fault {
                 ErrorKind::Caller
             }
             Self::Plain(words::BUSY | words::BUDGET_EXCEEDED) => ErrorKind::Busy,
-            Self::Plain(_) => ErrorKind::Caller,
+            Self::Plain(_) | Self::About(..) => ErrorKind::Caller,
             Self::App(error) | Self::Bill(error, _) => error.kind(),
             Self::Late => ErrorKind::Dependency,
             Self::Panicked => ErrorKind::Bug,
@@ -90,6 +92,7 @@ impl Fault {
             Self::Envelope(_)
             | Self::Input(_)
             | Self::Plain(_)
+            | Self::About(..)
             | Self::App(_)
             | Self::Bill(..)
             | Self::Late
@@ -101,7 +104,7 @@ impl Fault {
     fn word(&self) -> &'static str {
         match self {
             Self::Envelope(invalid) | Self::Input(invalid) => invalid.reason.code(),
-            Self::Plain(word) => word,
+            Self::Plain(word) | Self::About(word, _) => word,
             Self::Declined(decline) => decline.reason.code(),
             Self::QuoteMoved(_) => words::QUOTE_MOVED,
             Self::App(error) | Self::Bill(error, _) => word_of(error),
@@ -125,6 +128,7 @@ impl Fault {
             Self::Envelope(invalid) => of_field("ENV", invalid),
             Self::Input(invalid) => of_field("INP", invalid),
             Self::Plain(_) | Self::Late | Self::Panicked => text(word, "", ""),
+            Self::About(_, about) => text(word, about, ""),
             Self::Declined(decline) => text(word, &decline.subject, ""),
             Self::QuoteMoved(moved) => of_moved(moved),
             Self::App(error) => of_error(word, error, &[]),
@@ -139,6 +143,7 @@ impl Fault {
         let cause = match self {
             Self::App(error) | Self::Bill(error, _) => cause::of(error),
             Self::Envelope(invalid) | Self::Input(invalid) => invalid.field.clone(),
+            Self::About(_, about) => about.clone(),
             Self::Plain(_)
             | Self::Declined(_)
             | Self::QuoteMoved(_)

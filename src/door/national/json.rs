@@ -34,6 +34,12 @@ pub(super) fn read(bytes: &[u8]) -> Option<Json> {
     value(raw, limits::NATIONAL_DEPTH_MAX)
 }
 
+/// A member of an object as it was sent, but for white space around it.
+pub(super) fn member<'a>(bytes: &'a [u8], name: &str) -> Option<&'a str> {
+    let Entries(entries) = serde_json::from_slice(bytes).ok()?;
+    entries.get(name).map(|raw| raw.get())
+}
+
 /// Reads an object from a text.
 pub(super) fn object(text: &str) -> Option<Object> {
     match read(text.as_bytes())? {

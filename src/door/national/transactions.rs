@@ -1,12 +1,10 @@
 //! Which transaction a message is, and what every one of them has at hand.
 
 use serde_json::{Map, Value};
-use sha2::{Digest as _, Sha256};
 
 use super::envelope::Envelope;
 use super::fault::Fault;
-use super::json;
-use super::{Settings, fees, person, query, settle, sign, signature, stay, words};
+use super::{Settings, fees, person, query, settle, sign, stay, words};
 use crate::app::national::Message;
 use crate::app::{App, Caller};
 use crate::domain::ids::HospitalCode;
@@ -41,10 +39,8 @@ impl Call<'_> {
 
     /// The hospital's key to this message, with what it says: the same id with another input is another message.
     pub(super) fn message(&self) -> Message<'_> {
-        let Envelope { transaction, request, hospital, input, .. } = self.envelope;
-        let body = format!("{transaction}\n{}", json::canonical(input));
-        let body_sha256 = Sha256::digest(body.as_bytes()).into();
-        Message { hospital, request, body_sha256 }
+        let Envelope { request, hospital, .. } = self.envelope;
+        Message { hospital, request, body_sha256: self.envelope.body_sha256() }
     }
 }
 
@@ -63,8 +59,7 @@ impl Done {
 
 /// Does what a message asks.
 pub(super) async fn answer(call: Call<'_>, settings: &Settings) -> Result<Done, Fault> {
-    let Envelope { transaction, hospital, .. } = call.envelope;
-    signature::verify(call.envelope, hospital)?;
+    let Envelope { transaction, .. } = call.envelope;
     match transaction.as_str() {
         "9001" => return sign::sign_in(call).await,
         "9002" => return sign::sign_out(call).await,

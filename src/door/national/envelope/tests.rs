@@ -7,6 +7,8 @@ fn good(field: &Field) -> Json {
         Kind::Id | Kind::Text => "1",
         Kind::Region => "520200",
         Kind::Time => "2024-06-30 09:30:00",
+        // An encrypted body has another input.
+        Kind::OneOf(&["SM4"]) => "",
         Kind::OneOf(known) => known.first().copied().unwrap_or_default(),
         Kind::Input => return Json::Object(Object::new()),
     };
@@ -17,8 +19,8 @@ fn message() -> Object {
     FIELDS.iter().map(|field| (field.name.to_owned(), good(field))).collect()
 }
 
-fn refused(message: Object) -> String {
-    match read(message) {
+fn refused(mut message: Object) -> String {
+    match read(&mut message) {
         Ok(envelope) => format!("taken: {}", envelope.transaction),
         Err(fault) => fault.told().message,
     }
@@ -27,7 +29,7 @@ fn refused(message: Object) -> String {
 /// Every field with every fault that it can have, and the code of each.
 #[test]
 fn every_field_and_every_fault_of_it_has_its_code() {
-    assert!(read(message()).is_ok());
+    assert!(read(&mut message()).is_ok());
     let text = |text: &str| Some(Json::Text(text.to_owned()));
     let mut seen = 0;
     for field in FIELDS {
@@ -89,7 +91,7 @@ fn where_a_person_is_named_so_is_the_region_that_insures_them() {
     ] {
         let mut message = message();
         message.insert("input".to_owned(), json::read(input.as_bytes()).unwrap());
-        assert!(read(message.clone()).is_ok());
+        assert!(read(&mut message.clone()).is_ok());
         message.remove("insuplc_admdvs");
         assert!(refused(message).starts_with("[OS-ENV-004] 缺少 insuplc_admdvs"), "{input}");
     }
@@ -100,7 +102,7 @@ fn a_number_is_as_good_as_its_text() {
     let mut message = message();
     message.insert("infno".to_owned(), Json::Number("2304".to_owned()));
     message.insert("opter_type".to_owned(), Json::Number("1".to_owned()));
-    assert_eq!(read(message).unwrap().transaction, "2304");
+    assert_eq!(read(&mut message).unwrap().transaction, "2304");
 }
 
 #[test]
@@ -118,4 +120,19 @@ fn an_answer_says_where_when_and_which_one() {
     let refused = answer(String::new(), (&now, &now), Answered::Refused(told));
     assert_eq!(refused["infcode"], -1);
     assert!(refused.get("output").is_none());
+}
+
+#[test]
+fn an_encrypted_input_is_a_text_and_waits() {
+    let mut message = message();
+    message.insert("enc_type".to_owned(), Json::Text("SM4".to_owned()));
+    assert!(refused(message.clone()).starts_with("[OS-ENV-005] "), "an object is not encrypted");
+    message.remove("insuplc_admdvs");
+    message.insert("input".to_owned(), Json::Text("c2VhbGVk".to_owned()));
+    let envelope = read(&mut message).unwrap();
+    assert_eq!((envelope.sealed.as_deref(), envelope.input.len()), (Some("c2VhbGVk"), 0));
+    // What it turns out to say is looked at like any other.
+    let input = json::object(r#"{"data":{"psn_no":"P1"}}"#).unwrap();
+    let Err(fault) = envelope.take_input(input) else { panic!() };
+    assert!(fault.told().message.starts_with("[OS-ENV-004] 缺少 insuplc_admdvs"));
 }
