@@ -206,9 +206,10 @@ pub(in crate::door) fn decimal(
     }
     read(text).ok_or_else(|| {
         let digits = text.strip_prefix('-').unwrap_or(text);
-        let (whole, decimals) = digits.split_once('.').unwrap_or((digits, "0"));
+        let parts = digits.split_once('.');
+        let (whole, decimals) = parts.unwrap_or((digits, ""));
         let plain = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-        if !plain(whole) || !plain(decimals) {
+        if !plain(whole) || (parts.is_some() && !plain(decimals)) {
             InvalidReason::NotADecimal
         } else if decimals_max < decimals.len() {
             InvalidReason::TooManyDecimals

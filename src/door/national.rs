@@ -10,6 +10,7 @@ mod envelope;
 mod fault;
 mod fees;
 mod input;
+mod inputs;
 mod json;
 mod output;
 mod person;

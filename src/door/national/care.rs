@@ -74,7 +74,8 @@ pub(super) fn extras(node: &Node<'_>) -> Result<Extras, Invalid> {
     of_object(&object)
 }
 
-const EXTRAS_LENGTH_MAX: usize = 4_000;
+/// The most characters of `exp_content`.
+pub(super) const EXTRAS_LENGTH_MAX: usize = 4_000;
 
 fn of_object(object: &Object) -> Result<Extras, Invalid> {
     let node = Node::within("exp_content".to_owned(), object);

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::envelope::Envelope;
 use super::fault::Fault;
-use super::{Settings, fees, person, query, settle, sign, stay, words};
+use super::{Settings, fees, inputs, person, query, settle, sign, stay, words};
 use crate::app::national::Message;
 use crate::app::{App, Caller};
 use crate::domain::ids::HospitalCode;
@@ -59,7 +59,8 @@ impl Done {
 
 /// Does what a message asks.
 pub(super) async fn answer(call: Call<'_>, settings: &Settings) -> Result<Done, Fault> {
-    let Envelope { transaction, .. } = call.envelope;
+    let Envelope { transaction, input, .. } = call.envelope;
+    inputs::check(transaction, input)?;
     match transaction.as_str() {
         "9001" => return sign::sign_in(call).await,
         "9002" => return sign::sign_out(call).await,
