@@ -54,7 +54,7 @@ pub fn rehearsed(outage: Outage) -> Response {
     let status = told.status;
     let reference = envelope::reference(None, &now, 0);
     let answer = envelope::answer(reference, (&now, &now), envelope::Answered::Refused(told));
-    let mut response = Response::new(Body::from(answer.to_string()));
+    let mut response = Response::new(Body::from(serde_json::Value::Object(answer).to_string()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));

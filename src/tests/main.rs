@@ -19,6 +19,7 @@ mod groups;
 mod harness;
 mod ledger_fixture;
 mod national;
+mod national_conformance;
 mod national_desk;
 mod national_state;
 mod national_trust;

@@ -50,6 +50,10 @@ impl Door {
         Self { address, stop: CancellationToken::new() }
     }
 
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Sends bytes as they are, and reads one answer.
     pub(crate) async fn send(&self, bytes: &[u8]) -> Answer {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
