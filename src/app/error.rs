@@ -81,8 +81,6 @@ pub enum Refusal {
     SettlementUnknown,
     /// The hospital's request is not known, so that nothing was settled by it.
     RequestUnknown,
-    /// The settlement is another hospital's.
-    OtherHospital,
     /// What is to be reversed is itself a reversal.
     ReversesAReversal,
     /// The settlement is reversed already.
@@ -169,7 +167,6 @@ impl Refusal {
             Self::TokenStale => "QUOTE_TOKEN_STALE",
             Self::TokenOfAnotherBill => "QUOTE_TOKEN_OF_ANOTHER_BILL",
             Self::SettlementUnknown | Self::RequestUnknown => "SETTLEMENT_UNKNOWN",
-            Self::OtherHospital => "OTHER_HOSPITAL",
             Self::ReversesAReversal => "REVERSES_A_REVERSAL",
             Self::AlreadyReversed(_) => "ALREADY_REVERSED",
             Self::NotNewest(_) => "NOT_NEWEST",
@@ -196,7 +193,7 @@ impl Refusal {
             | Self::AlreadyReversed(_)
             | Self::NotNewest(_) => "settlement_id",
             Self::RequestUnknown => "request.request_id",
-            Self::OtherHospital | Self::HospitalUnknown => "hospital_code",
+            Self::HospitalUnknown => "hospital_code",
             Self::PersonUnknown => "credential",
             Self::NotAllowed { .. } => "",
             Self::StayUnknown | Self::StayCancelled => "stay_id",
@@ -221,7 +218,6 @@ impl Refusal {
             | Self::TokenOfAnotherBill
             | Self::SettlementUnknown
             | Self::RequestUnknown
-            | Self::OtherHospital
             | Self::ReversesAReversal
             | Self::PersonUnknown
             | Self::NotAllowed { .. }

@@ -129,7 +129,7 @@ impl App {
     ) -> Result<Attempt, AppError> {
         let Recorded { entry: original, reversed_by, now: versions } = recorded;
         if original.hospital != request.hospital {
-            return Err(Refusal::OtherHospital.into());
+            return Err(Refusal::SettlementUnknown.into());
         }
         if original.reverses.is_some() {
             return Err(Refusal::ReversesAReversal.into());

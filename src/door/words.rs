@@ -262,11 +262,6 @@ const TABLE: &[(&str, &str, &str)] = &[
         "There is no such settlement. If the request may be on its way, ask again later, or reverse its request id.",
     ),
     (
-        "OTHER_HOSPITAL",
-        "该结算属于另一家医院，只能由原医院撤销。",
-        "The settlement is another hospital's; only that hospital can reverse it.",
-    ),
-    (
         "NOT_ALLOWED",
         "您的角色无权进行此操作，或数据不属于您。",
         "Your role may not do this, or not on these data.",

@@ -252,7 +252,9 @@ async fn only_the_own_and_newest_settlement_is_reversed() {
     assert_eq!(had.settlement, second.settlement_id);
     let by = || By::Settlement(&second.settlement_id);
     let had = refused(&reverse(&gateway, "V1", OTHER_HOSPITAL, by()).await.unwrap_err());
-    assert_eq!((had.reason.as_str(), had.field.as_str()), ("OTHER_HOSPITAL", "hospital_code"));
+    // As if it were not there.
+    let absent = (had.code, had.reason.as_str(), had.field.as_str());
+    assert_eq!(absent, (Code::NotFound, "SETTLEMENT_UNKNOWN", "settlement_id"));
     let had = refused(&reverse(&gateway, "R1", HOSPITAL, by()).await.unwrap_err());
     assert_eq!(had.reason, "REQUEST_ID_REUSED");
     let nobody = SettlementId::compose(3, 1, 1).to_string();

@@ -312,14 +312,18 @@ async fn who_got_no_answer_finds_it_by_the_message_alone() {
     let settled = door.ask("2304", &id(5), patient.to_settle("36000.00")).await;
     let found = door.done("5203", &id(7), by_message()).await;
     assert_eq!(found, settled["output"]);
-    // Another hospital's is nobody else's business.
-    let mut other = envelope(
-        "5203",
-        &id(8),
-        patient.of(&[("setl_id", found["setlinfo"]["setl_id"].as_str().unwrap())]),
-    );
-    other["fixmedins_code"] = json!(crate::gateway::OTHER_HOSPITAL);
-    assert_eq!(code_of(&door.post_envelope(other).await), "OS-REF-010");
+    // Another hospital's is as if it were not there, whatever else is wrong with the message.
+    let settlement = found["setlinfo"]["setl_id"].as_str().unwrap();
+    let of_other_stay = json!({"data": {"psn_no": "P1", "mdtrt_id": "Z9", "setl_id": settlement}});
+    for (transaction, number, input) in [
+        ("5203", 8, patient.of(&[("setl_id", settlement)])),
+        ("2305", 9, patient.of(&[("setl_id", settlement)])),
+        ("2305", 10, of_other_stay),
+    ] {
+        let mut other = envelope(transaction, &id(number), input);
+        other["fixmedins_code"] = json!(crate::gateway::OTHER_HOSPITAL);
+        assert_eq!(code_of(&door.post_envelope(other).await), "OS-REF-009", "{transaction}");
+    }
 }
 
 #[tokio::test]

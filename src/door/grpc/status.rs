@@ -188,7 +188,6 @@ fn code_of(refusal: &Refusal) -> Code {
         | Refusal::AlreadyBarred
         | Refusal::StaySettled(_)
         | Refusal::TokenStale
-        | Refusal::OtherHospital
         | Refusal::ReversesAReversal
         | Refusal::AlreadyReversed(_)
         | Refusal::NotNewest(_)

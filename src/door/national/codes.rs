@@ -98,7 +98,7 @@ const CODES: &[(&str, &str)] = &[
     ("QUOTE_TOKEN_OF_ANOTHER_BILL", "OS-REF-007"),
     (QUOTE_MOVED, "OS-REF-008"),
     ("SETTLEMENT_UNKNOWN", "OS-REF-009"),
-    ("OTHER_HOSPITAL", "OS-REF-010"),
+    // OS-REF-010 was said of another hospital's settlement, and is never given to anything else.
     ("REVERSES_A_REVERSAL", "OS-REF-011"),
     ("ALREADY_REVERSED", "OS-REF-012"),
     ("NOT_NEWEST", "OS-REF-013"),

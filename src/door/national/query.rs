@@ -30,8 +30,9 @@ pub(super) async fn settlement(call: Call<'_>) -> Result<Done, Fault> {
         (None, None) => return Err(node.invalid("setl_id", InvalidReason::Missing).into()),
     };
     match found {
+        // As if it were not there, also where the caller reaches further than the hospital it speaks for.
         Found::Answer(answer) if answer.entry.hospital != *call.hospital() => {
-            Err(Refusal::OtherHospital.into())
+            Err(Refusal::SettlementUnknown.into())
         }
         Found::Answer(answer) => {
             // Who has lost everything but the message need not know whose it was.

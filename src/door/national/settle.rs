@@ -135,6 +135,9 @@ pub(super) async fn reverse(call: Call<'_>) -> Result<Done, Fault> {
     let stay = node.needed("mdtrt_id", StayId::LENGTH_MAX, StayId::new)?;
     let person = node.needed("psn_no", PersonNumber::LENGTH_MAX, PersonNumber::new)?;
     match call.app.settlement(call.caller, &settlement).await? {
+        Found::Answer(found) if found.entry.hospital != *call.hospital() => {
+            return Err(Refusal::SettlementUnknown.into());
+        }
         // Two ids that contradict each other may mean either.
         Found::Answer(found) if found.entry.stay != stay => {
             return Err(node.invalid("mdtrt_id", InvalidReason::ValueUnknown).into());

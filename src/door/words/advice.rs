@@ -107,7 +107,7 @@ const TABLE: &[(Done, Again, &[&str])] = &[
     (
         Done::Nothing,
         Again::InVain,
-        &["NOBODY_TELLS", "STAY_LATE", "OTHER_HOSPITAL", "REVERSES_A_REVERSAL", "LIST_OLDER"],
+        &["NOBODY_TELLS", "STAY_LATE", "REVERSES_A_REVERSAL", "LIST_OLDER"],
     ),
     (Done::Nothing, Again::OnceMended, DECLINES),
     (Done::Nothing, Again::OnceMended, BILLS),

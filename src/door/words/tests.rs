@@ -124,7 +124,6 @@ fn refusals() -> Vec<Refusal> {
             | Refusal::TokenOfAnotherBill
             | Refusal::SettlementUnknown
             | Refusal::RequestUnknown
-            | Refusal::OtherHospital
             | Refusal::ReversesAReversal
             | Refusal::AlreadyReversed(_)
             | Refusal::NotNewest(_)
@@ -148,7 +147,6 @@ fn refusals() -> Vec<Refusal> {
         Refusal::TokenOfAnotherBill,
         Refusal::SettlementUnknown,
         Refusal::RequestUnknown,
-        Refusal::OtherHospital,
         Refusal::ReversesAReversal,
         Refusal::AlreadyReversed(settlement.clone()),
         Refusal::NotNewest(settlement),
