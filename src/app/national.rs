@@ -301,10 +301,8 @@ impl App {
         let stay = admitted.stay.filter(|_| admitted.transaction == "2401");
         let stay = stay.ok_or(Refusal::ReversesAReversal)?;
         let found = self.stay(caller, (hospital, &stay), None).await?;
-        match &found.settlement {
-            Some(settlement) => Err(Refusal::StaySettled(Some(settlement.clone())).into()),
-            None => Ok(Some(found)),
-        }
+        self.is_open(caller, &found).await?;
+        Ok(Some(found))
     }
 
     /// A stay that is not cancelled, with what a request asked of it.
@@ -318,6 +316,21 @@ impl App {
         let found = kept::find_stay(&self.pool, hospital, stay, request).await;
         let found = found.map_err(AppError::store("find a stay"))?.ok_or(Refusal::StayUnknown)?;
         if found.cancelled { Err(Refusal::StayCancelled.into()) } else { Ok(found) }
+    }
+
+    /// Refuses a stay that is settled. The refusal names the settlement, so it is recorded as a look at it.
+    pub async fn is_open(&self, caller: &Caller, stay: &Stay) -> Result<(), AppError> {
+        let Some(settlement) = &stay.settlement else { return Ok(()) };
+        if let Some(person) = self.person_of(stay).await? {
+            self.note_access(caller, person, (What::Settlement, Some(settlement))).await?;
+        }
+        Err(Refusal::StaySettled(Some(settlement.clone())).into())
+    }
+
+    async fn person_of(&self, stay: &Stay) -> Result<Option<PersonId>, AppError> {
+        let Shown { kind, hash } = &stay.admission.shown;
+        let person = store::person_of(&self.pool, hash, *kind).await;
+        person.map_err(AppError::store("find a person"))
     }
 
     /// Whether a stay is this person's: by the number that was told, or the one that was shown.
@@ -364,10 +377,8 @@ impl App {
         stay: &Stay,
     ) -> Result<Vec<ChargeLine>, AppError> {
         caller.allow(Act::Settle, Of::Hospital(hospital))?;
-        let Admission { stay: id, shown, .. } = &stay.admission;
-        let person = store::person_of(&self.pool, &shown.hash, shown.kind).await;
-        let person = person.map_err(AppError::store("find a person"))?;
-        let lines = self.stay_lines(hospital, id).await?;
+        let person = self.person_of(stay).await?;
+        let lines = self.stay_lines(hospital, &stay.admission.stay).await?;
         let seen = (What::Charges, stay.settlement.as_ref());
         self.record_access(caller, person.ok_or(Refusal::PersonUnknown)?, seen).await?;
         Ok(lines)

@@ -180,6 +180,29 @@ async fn every_look_by_the_national_door_is_recorded_before_the_answer() {
     assert_eq!(records(&gateway).await.len(), 12);
 }
 
+/// 2301, 2302 and 2601 of a stay that is settled.
+#[tokio::test]
+async fn a_refusal_of_the_national_door_that_names_a_settlement_is_recorded() {
+    let gateway = Gateway::start().await;
+    let door = Door::open(&gateway, false).await;
+    let patient = Patient::charged(&door, 0, 1).await;
+    let settled = door.done("2304", &id(10), patient.to_settle("36000.00")).await;
+    let settlement = settled["setlinfo"]["setl_id"].as_str().unwrap();
+    let before = records(&gateway).await.len();
+    let admission = [("omsgid", id(2)), ("oinfno", "2401".to_owned())];
+    let admission = admission.each_ref().map(|(name, text)| (*name, text.as_str()));
+    for (transaction, number, input) in [
+        ("2301", 11, patient.fees(&[("9", "A01", 1)])),
+        ("2302", 12, patient.of(&[("feedetl_sn", "1")])),
+        ("2601", 13, patient.of(&admission)),
+    ] {
+        assert_eq!(door.code(transaction, &id(number), input).await, "OS-REF-004", "{transaction}");
+    }
+    assert!(gateway.app.finish().await);
+    let found = ("settlement".to_owned(), settlement.to_owned());
+    assert_eq!(seen_since(&gateway, before).await, [found.clone(), found.clone(), found]);
+}
+
 #[tokio::test]
 async fn what_can_not_be_recorded_is_not_answered_and_a_quote_does_not_wait() {
     let gateway = Gateway::start().await;

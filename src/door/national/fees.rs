@@ -8,8 +8,8 @@ use super::input::{Node, parts};
 use super::output;
 use super::transactions::{Call, Done};
 use super::{care, settle};
+use crate::app::Claim;
 use crate::app::national::{Priced, Stay};
-use crate::app::{Claim, Refusal};
 use crate::domain::bill::{Bill, Care, CatalogueClass, ChargeLine, Referral};
 use crate::domain::ids::{ItemCode, LineId, PersonNumber, StayId};
 use crate::domain::money::{Fen, parse_price_e6, parse_quantity_e4};
@@ -75,10 +75,8 @@ fn one_stay(nodes: &[Node<'_>], name: &str) -> Result<(StayId, PersonNumber), Fa
 async fn open_stay(call: &Call<'_>, stay: &StayId, person: &PersonNumber) -> Result<Stay, Fault> {
     let stay = call.app.stay(call.caller, (call.hospital(), stay), None).await?;
     call.app.is_of(&stay, person)?;
-    match stay.settlement {
-        Some(settlement) => Err(Refusal::StaySettled(Some(settlement)).into()),
-        None => Ok(stay),
-    }
+    call.app.is_open(call.caller, &stay).await?;
+    Ok(stay)
 }
 
 fn line_of(node: &Node<'_>) -> Result<ChargeLine, Fault> {
