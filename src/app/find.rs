@@ -3,6 +3,7 @@
 use jiff::civil::Date;
 use tracing::instrument;
 
+use super::clinical;
 use super::{Act, Answer, App, AppError, Caller, CredentialHash, Of, Refusal};
 use crate::domain::ids::{HospitalCode, RequestId, SettlementId};
 use crate::domain::ledger::Entry;
@@ -89,6 +90,14 @@ impl App {
         if caller.allow(Act::ReadStanding, Of::Person(&snapshot)).is_err() {
             return Err(Refusal::PersonUnknown.into());
         }
+        let used = if caller.sees_clinical_detail() {
+            snapshot.used
+        } else {
+            let packages = self.rulebook.packages();
+            let all = packages.entries.iter().map(|entry| entry.package.as_ref());
+            clinical::used_by_fund(&snapshot.used, all)?
+        };
+        let snapshot = PersonSnapshot { used, ..snapshot };
         self.record_access(caller, snapshot.standing.person, (What::Standing, None)).await?;
         Ok(Person { snapshot, on })
     }

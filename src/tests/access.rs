@@ -161,12 +161,14 @@ fn credential(number: usize) -> settlement::Credential {
     }
 }
 
+fn standing_of(number: usize) -> settlement::GetStandingRequest {
+    let on_date = "2024-06-30".to_owned();
+    settlement::GetStandingRequest { credential: Some(credential(number)), on_date }
+}
+
 async fn standing(channel: &Channel, number: usize) -> Result<(), tonic::Status> {
-    let request = settlement::GetStandingRequest {
-        credential: Some(credential(number)),
-        on_date: "2024-06-30".to_owned(),
-    };
-    SettlementServiceClient::new(channel.clone()).get_standing(request).await.map(|_| ())
+    let mut desk = SettlementServiceClient::new(channel.clone());
+    desk.get_standing(standing_of(number)).await.map(|_| ())
 }
 
 async fn find(channel: &Channel, id: &str) -> Result<settlement::Settlement, tonic::Status> {
@@ -316,6 +318,28 @@ async fn a_bureau_sees_where_the_money_came_from_and_no_clinical_detail() {
         // All else is told: every amount, who paid it, by which rules, and the hash of the record.
         assert_eq!(find(&bureau, &id).await.unwrap(), cut);
     }
+}
+
+/// What a person has used, as each of those sees it who may.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bureau_sees_what_was_used_by_fund_and_no_layer() {
+    let gateway = Gateway::start().await;
+    let door = Door::open(&gateway, None).await;
+    let hospital = door.as_caller(&format!("urn:onestop:hospital:{HOSPITAL}")).await;
+    settle(&hospital, "R1", bill(0, "Z1", "2024-06-30")).await.unwrap();
+    let used = async |name: &str| {
+        let mut desk = SettlementServiceClient::new(door.as_caller(name).await);
+        let answer = desk.get_standing(standing_of(0)).await.unwrap().into_inner();
+        let used = answer.accumulators.into_iter();
+        used.map(|used| (used.name, used.amount_fen)).collect::<Vec<_>>()
+    };
+    let whole = used("urn:onestop:insurer:office").await;
+    let names: Vec<_> = whole.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["critical.entered", "critical.paid", "pool.aid"]);
+    let funds = ["critical_illness.entered", "critical_illness.paid", "pool.medical_aid"];
+    let by_fund: Vec<_> =
+        funds.into_iter().zip(whole).map(|(fund, (_, fen))| (fund.to_owned(), fen)).collect();
+    assert_eq!(used("urn:onestop:bureau:finance").await, by_fund);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
