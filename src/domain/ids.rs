@@ -64,7 +64,8 @@ macro_rules! text_id {
 }
 
 /// Text of somebody else's, for logs and spans: some hospitals use their patient's identity number as an id. Shown are then the
-/// first six digits, which say where, and the last two characters; never who.
+/// first six digits, which say where, and the last two characters; never who. A person number of the registry looks like any other
+/// id and is shown whole: by these ids an operator finds a call, so hospitals are told to use no number of a person's for one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Logged<'a>(pub &'a str);
 
