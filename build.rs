@@ -5,7 +5,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use prost::Message as _;
-use protox::prost_reflect::prost_types::ServiceDescriptorProto;
+use protox::prost_reflect::prost_types::{FileDescriptorProto, ServiceDescriptorProto};
 use tonic_prost_build::{FileDescriptorSet, manual};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -25,12 +25,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     std::fs::write(out_dir.join("onestop_descriptor.bin"), &encoded)?;
 
     let descriptors: FileDescriptorSet = protox::prost::Message::decode(encoded.as_slice())?;
-    let (settlement, others): (Vec<_>, Vec<_>) =
-        descriptors.file.into_iter().partition(|file| file.package() == SETTLEMENT);
+    let of_settlement = |file: &&FileDescriptorProto| file.package() == SETTLEMENT;
+    let settlement: Vec<_> = descriptors.file.iter().filter(of_settlement).cloned().collect();
     let served = settlement.iter().flat_map(|file| &file.service).map(served_in_place);
     manual::Builder::new().build_client(false).compile(&served.collect::<Vec<_>>());
-    for (files, build_server) in [(settlement, false), (others, true)] {
-        let files = FileDescriptorSet { file: files };
+    // All of them first, since others name its messages; then it alone once more, over what was written, without a server.
+    let settlement = FileDescriptorSet { file: settlement };
+    for (files, build_server) in [(descriptors, true), (settlement, false)] {
         tonic_prost_build::configure()
             .build_client(true)
             .build_server(build_server)
@@ -51,7 +52,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Messages that may say who somebody is: they print themselves as `door::wire::shown` has it.
-const REDACTED: [&str; 18] = [
+const REDACTED: [&str; 20] = [
+    ".onestop.access.v1.ListAccessesRequest",
+    ".onestop.access.v1.Access",
     ".onestop.settlement.v1.Bill",
     ".onestop.settlement.v1.ChargeLine",
     ".onestop.settlement.v1.Fact",

@@ -45,10 +45,10 @@ pub use self::quote::{Moved, Quote};
 pub use self::reseal::{KeyOf, ResealedBatch, Resealing, SealedUnder, is_kept_under, sealed_under};
 pub use self::reverse::{Reversal, ReverseRequest, Target};
 pub use self::settle::{SettleRequest, Settled};
-pub use self::trail::{Days, accesses, is_purpose};
+pub use self::trail::{Days, Page, accesses, is_purpose};
 pub use crate::store::import as registry;
 pub use crate::store::import::normalize_credential;
-pub use crate::store::{Access, Publication, Tombstone, What};
+pub use crate::store::{Access, Listed, Place, Publication, Tombstone, What};
 
 use self::turns::Turns;
 

@@ -45,6 +45,9 @@ pub const CREDENTIAL_LENGTH_MAX: usize = 100;
 /// Why a settlement was reversed, in somebody's words.
 pub const REVERSAL_REASON_LENGTH_MAX: usize = 200;
 
+/// A question who looked at a person's data: a credential and where to go on.
+pub const ACCESS_MESSAGE_BYTES_MAX: usize = 4 * 1024;
+
 /// One message of an import. A thousand of them wait in memory for their transaction, for each list on its way in.
 pub const IMPORT_MESSAGE_BYTES_MAX: usize = 16 * 1024;
 
@@ -193,8 +196,8 @@ pub const ACCESS_GROUP_MAX: usize = 2_048;
 /// Records that wait for their group: what twenty thousand quotes a second leave in most of a second.
 pub const ACCESS_BACKLOG_MAX: usize = 16_384;
 
-/// Records that are listed at once: more than are left of one person in years.
-pub const ACCESSES_LISTED_MAX: usize = 100_000;
+/// Records that are listed at once, each with a caller's name and little else: a fraction of a message.
+pub const ACCESSES_PAGE_MAX: usize = 2_000;
 
 /// How often a settlement is decided again because its snapshot moved, before it is refused as busy. Each try takes a few
 /// milliseconds; between two gateways that meet on one person each is lost every other time, so that all are in one of 65 000.

@@ -10,7 +10,8 @@ use tracing::instrument;
 
 use super::{Act, App, AppError, Caller, CredentialHash, Of, Refusal, shanghai_day_start};
 use crate::domain::ids::{PersonId, SettlementId};
-use crate::store::{self, Access, Pool, StoreError, What};
+use crate::limits;
+use crate::store::{self, Access, Listed, Place, Pool, StoreError, What};
 
 /// Which days are asked about, in Asia/Shanghai; each end counts, and may be open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,16 +22,27 @@ pub struct Days {
     pub to: Option<Date>,
 }
 
+/// Which of those who looked are asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// On which days.
+    pub days: Days,
+    /// After which place in the list; nothing: from its beginning.
+    pub after: Option<Place>,
+    /// At most so many; nothing, or more than may be: as many as may be.
+    pub most: Option<u32>,
+}
+
 impl App {
-    /// Who looked at a person's data, oldest first. Asking leaves a record too.
+    /// Who looked at a person's data, oldest first, a page of them. Asking leaves a record too.
     #[instrument(name = "list accesses", skip_all)]
     pub async fn accesses(
         &self,
         caller: &Caller,
         credential: &CredentialHash,
-        days: Days,
-    ) -> Result<Vec<Access>, AppError> {
-        accesses(&self.pool, caller, credential, days).await
+        page: Page,
+    ) -> Result<Listed, AppError> {
+        accesses(&self.pool, caller, credential, page).await
     }
 
     /// Waits until the record of every read is durable, for as long as that may take when we stop; says whether it is.
@@ -66,8 +78,8 @@ pub async fn accesses(
     pool: &Pool,
     caller: &Caller,
     credential: &CredentialHash,
-    days: Days,
-) -> Result<Vec<Access>, AppError> {
+    page: Page,
+) -> Result<Listed, AppError> {
     caller.allow(Act::ReadAccesses, Of::Anybody)?;
     let found = store::standing(pool, &credential.hash, credential.kind).await;
     let found = found.map_err(AppError::store("find a person"))?;
@@ -75,7 +87,13 @@ pub async fn accesses(
     // Whoever is another's is answered like one who is not there.
     let found = found.filter(|person| sees(Of::Person(person))).ok_or(Refusal::PersonUnknown)?;
     let person = found.standing.person;
-    let listed = store::accesses_of(pool, person, days.span()).await;
+    let Page { days, after, most } = page;
+    let (begin, before) = days.span();
+    // The place may be anybody's word; the days are what was asked for.
+    let after = after.map_or(begin, |after| after.max(begin));
+    let most = most.and_then(|most| usize::try_from(most).ok());
+    let most = most.map_or(limits::ACCESSES_PAGE_MAX, |most| most.min(limits::ACCESSES_PAGE_MAX));
+    let listed = store::accesses_of(pool, person, (after, before), most).await;
     let listed = listed.map_err(AppError::store("read who looked at a person's data"))?;
     let access = access(caller, person, (What::Accesses, None));
     store::record_access(pool, access).await.map_err(failed)?;
@@ -104,14 +122,15 @@ fn access(
 }
 
 impl Days {
-    /// From a moment on and before another.
-    fn span(self) -> (Timestamp, Timestamp) {
+    /// After a place in the list, past all that was before the first day, and before a moment.
+    fn span(self) -> (Place, Timestamp) {
         let from = self.from.and_then(shanghai_day_start).unwrap_or(Timestamp::UNIX_EPOCH);
+        let after = Place { at: from.checked_sub(1.microsecond()).unwrap_or(from), id: i64::MAX };
         let next = self.to.and_then(|day| day.checked_add(1.day()).ok());
         // A thousand years from now nobody has looked yet, and the database knows that day.
         let never = jiff::civil::date(3000, 1, 1);
         let before = shanghai_day_start(next.unwrap_or(never)).unwrap_or(Timestamp::MAX);
-        (from, before)
+        (after, before)
     }
 }
 
@@ -130,12 +149,17 @@ mod tests {
 
     #[test]
     fn days_are_those_of_shanghai_and_both_ends_count() {
-        let days = |from, to| Days { from, to }.span();
+        let days = |from, to| {
+            let (Place { at, id }, before) = Days { from, to }.span();
+            assert_eq!(id, i64::MAX);
+            (at, before)
+        };
+        // After the last access of the moment before.
         let (from, before) = days(Some(date(2024, 6, 30)), Some(date(2024, 6, 30)));
-        assert_eq!(from.to_string(), "2024-06-29T16:00:00Z");
+        assert_eq!(from.to_string(), "2024-06-29T15:59:59.999999Z");
         assert_eq!(before.to_string(), "2024-06-30T16:00:00Z");
         let (from, before) = days(None, None);
-        assert_eq!(from, Timestamp::UNIX_EPOCH);
+        assert_eq!(from.to_string(), "1969-12-31T23:59:59.999999Z");
         assert_eq!(before.to_string(), "2999-12-31T16:00:00Z");
     }
 

@@ -164,6 +164,7 @@ async fn serve_on(
     let mut services = Services::default();
     around.add_settlements(&mut services, grpc::settlement_service(&app, &callers));
     services.add(grpc::registry_service(&app, &callers));
+    services.add(grpc::access_service(&app, &callers));
     let (state, serving) = watch::channel(false);
     tracing::info!(
         %listen,

@@ -2,6 +2,7 @@
 //!
 //! It decides nothing. No value of a message is ever logged; ids and codes are.
 
+mod access;
 mod answer;
 mod call;
 mod convert;
@@ -17,11 +18,13 @@ use std::sync::Arc;
 use tonic::service::interceptor::InterceptedService;
 
 use super::callers::Callers;
+use super::wire::access::v1::access_service_server::AccessServiceServer;
 use super::wire::registry::v1::registry_service_server::RegistryServiceServer;
 use super::wire::settlement::v1::served::settlement_service_server::SettlementServiceServer;
 use crate::app::App;
 use crate::limits;
 
+pub use self::access::Access;
 pub use self::call::Arrival;
 pub use self::registry::Registry;
 pub use self::settlement::Settlement;
@@ -50,6 +53,17 @@ pub fn registry_service(
 ) -> Arriving<RegistryServiceServer<Registry>> {
     let service = RegistryServiceServer::new(Registry { app: Arc::clone(app) })
         .max_decoding_message_size(limits::IMPORT_MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(limits::MESSAGE_BYTES_MAX);
+    InterceptedService::new(service, Arrival::new(callers))
+}
+
+/// What those call who must know who looked.
+pub fn access_service(
+    app: &Arc<App>,
+    callers: &Arc<Callers>,
+) -> Arriving<AccessServiceServer<Access>> {
+    let service = AccessServiceServer::new(Access { app: Arc::clone(app) })
+        .max_decoding_message_size(limits::ACCESS_MESSAGE_BYTES_MAX)
         .max_encoding_message_size(limits::MESSAGE_BYTES_MAX);
     InterceptedService::new(service, Arrival::new(callers))
 }

@@ -28,6 +28,20 @@ pub mod settlement {
     }
 }
 
+/// Who looked at whose data.
+pub mod access {
+    #[expect(
+        clippy::allow_attributes,
+        clippy::allow_attributes_without_reason,
+        clippy::too_many_lines,
+        reason = "generated from proto/onestop/access/v1"
+    )]
+    pub mod v1 {
+        tonic::include_proto!("onestop.access.v1");
+        include!(concat!(env!("OUT_DIR"), "/onestop.access.v1.serde.rs"));
+    }
+}
+
 /// Who is who and what costs what.
 pub mod registry {
     #[expect(
@@ -64,11 +78,12 @@ mod tests {
     }
 
     #[test]
-    fn the_descriptor_set_holds_both_packages_and_their_comments() {
+    fn the_descriptor_set_holds_every_package_and_its_comments() {
         let set: prost_types::FileDescriptorSet =
             prost::Message::decode(super::FILE_DESCRIPTOR_SET).unwrap();
-        let packages: Vec<_> = set.file.iter().map(|file| file.package().to_owned()).collect();
-        assert_eq!(packages, ["onestop.registry.v1", "onestop.settlement.v1"]);
+        let mut packages: Vec<_> = set.file.iter().map(|file| file.package().to_owned()).collect();
+        packages.sort_unstable();
+        assert_eq!(packages, ["onestop.access.v1", "onestop.registry.v1", "onestop.settlement.v1"]);
         assert!(set.file.iter().all(|file| file.source_code_info.is_some()));
     }
 }

@@ -47,7 +47,9 @@ pub use snapshot::{
     Earlier, EarlierSettlement, ReadSnapshot, Snapshot, recall, remember, snapshot, standing,
 };
 pub use tombstone::{Left, Tombstone, leave_tombstone};
-pub use trail::{Access, What, accesses_of, flush_accesses, note_access, person_of, record_access};
+pub use trail::{
+    Access, Listed, Place, What, accesses_of, flush_accesses, note_access, person_of, record_access,
+};
 
 /// The bucket of a credential, from its hash: it is looked for before the person's bucket is known.
 fn credential_bucket(credential_hash: &[u8; 32]) -> i16 {

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use tokio::sync::{Notify, Semaphore, oneshot};
+use tokio_postgres::types::ToSql;
 
 use super::credential_bucket;
 use super::error::{Operation, StoreError};
@@ -61,6 +62,24 @@ pub struct Access {
     pub settlement: Option<SettlementId>,
     /// What for, in a word, where they told.
     pub purpose: Option<String>,
+}
+
+/// A place in the list of who looked at a person's data: that of one access, by its time and what tells it from others of that time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// When.
+    pub at: Timestamp,
+    /// Which of them.
+    pub id: i64,
+}
+
+/// A page of who looked at a person's data.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listed {
+    /// Those who did, oldest first.
+    pub accesses: Vec<Access>,
+    /// After which place the list goes on; nothing where it does not.
+    pub next: Option<Place>,
 }
 
 /// Where records wait for the next group.
@@ -377,32 +396,38 @@ async fn write(pool: &Pool, group: &[Job]) -> Result<(), StoreError> {
     written.map(|_| ())
 }
 
-/// Who looked at a person's data from one moment on and before another, the first so many.
+/// Who looked at a person's data after a place in the list and before a moment, the first so many.
 pub async fn accesses_of(
     pool: &Pool,
     person: PersonId,
-    (from, before): (Timestamp, Timestamp),
-) -> Result<Vec<Access>, StoreError> {
+    (after, before): (Place, Timestamp),
+    most: usize,
+) -> Result<Listed, StoreError> {
     let operation = Operation::ReadAccesses;
     let connection = pool.take(&operation).await?;
     let (bucket, id) = (person.bucket(), person.get());
-    let limit = i64::try_from(limits::ACCESSES_LISTED_MAX).unwrap_or(i64::MAX);
-    let rows = connection.query(LIST, &[&bucket, &id, &from, &before, &limit], &operation).await?;
-    rows.iter()
-        .map(|row| {
-            let reader = Reader { row, operation: &operation };
-            Ok(Access {
-                person,
-                at: reader.get("read_at")?,
-                caller_name: reader.get("caller_name")?,
-                caller_kind: Cow::Owned(reader.get("caller_kind")?),
-                door: Cow::Owned(reader.get("door")?),
-                what: reader.text("what", What::from_word)?,
-                settlement: reader.settlement("settlement_id")?,
-                purpose: reader.get("purpose")?,
-            })
-        })
-        .collect()
+    // One more than is told says whether there is a next page.
+    let limit = i64::try_from(most.saturating_add(1)).unwrap_or(i64::MAX);
+    let parameters: [&(dyn ToSql + Sync); 6] =
+        [&bucket, &id, &after.at, &after.id, &before, &limit];
+    let rows = connection.query(LIST, &parameters, &operation).await?;
+    let (mut accesses, mut last) = (Vec::with_capacity(rows.len()), None);
+    for row in rows.iter().take(most) {
+        let reader = Reader { row, operation: &operation };
+        let access = Access {
+            person,
+            at: reader.get("read_at")?,
+            caller_name: reader.get("caller_name")?,
+            caller_kind: Cow::Owned(reader.get("caller_kind")?),
+            door: Cow::Owned(reader.get("door")?),
+            what: reader.text("what", What::from_word)?,
+            settlement: reader.settlement("settlement_id")?,
+            purpose: reader.get("purpose")?,
+        };
+        last = Some(Place { at: access.at, id: reader.get("access_id")? });
+        accesses.push(access);
+    }
+    Ok(Listed { accesses, next: last.filter(|_| most < rows.len()) })
 }
 
 /// Whose a credential is.

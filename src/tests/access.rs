@@ -11,6 +11,7 @@ use onestop::door::callers::Callers;
 use onestop::door::grpc;
 use onestop::door::trust::Trust;
 use onestop::door::wire;
+use onestop::door::wire::access::v1 as access;
 use onestop::door::wire::registry::v1 as registry;
 use onestop::door::wire::settlement::v1 as settlement;
 use onestop::door::wire::settlement::v1::settlement_service_client::SettlementServiceClient;
@@ -86,6 +87,7 @@ impl Door {
         let mut services = Services::default();
         services.add(grpc::settlement_service(&gateway.app, &callers));
         services.add(grpc::registry_service(&gateway.app, &callers));
+        services.add(grpc::access_service(&gateway.app, &callers));
         let listener = server::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
         let address = format!("https://localhost:{}", listener.local_addr().unwrap().port());
         let stop = CancellationToken::new();
@@ -169,6 +171,13 @@ fn standing_of(number: usize) -> settlement::GetStandingRequest {
 async fn standing(channel: &Channel, number: usize) -> Result<(), tonic::Status> {
     let mut desk = SettlementServiceClient::new(channel.clone());
     desk.get_standing(standing_of(number)).await.map(|_| ())
+}
+
+async fn list_accesses(channel: &Channel, number: usize) -> Result<(), tonic::Status> {
+    let credential = Some(credential(number));
+    let request = access::ListAccessesRequest { credential, ..Default::default() };
+    let mut client = access::access_service_client::AccessServiceClient::new(channel.clone());
+    client.list_accesses(request).await.map(|_| ())
 }
 
 async fn find(channel: &Channel, id: &str) -> Result<settlement::Settlement, tonic::Status> {
@@ -273,17 +282,19 @@ async fn every_method_by_every_role_on_its_own_and_on_anothers() {
             line.push(' ');
         }
         line.push(told(&standing(&channel, person).await));
+        line.push(told(&list_accesses(&channel, person).await));
         line.push(told(&import(&gateway, &channel, registry::RowKind::Identity).await));
         line.push(told(&import(&gateway, &channel, registry::RowKind::Catalogue).await));
         assert_eq!(line, expected, "{name} on person {person}");
     };
-    // Quote, settle, get, reverse at one hospital and at another; standing, import of persons, of the catalogue.
-    check(&format!("urn:onestop:hospital:{HOSPITAL}"), (0, "++++ ..?. +..")).await;
-    check("urn:onestop:insurer:office", (0, "..+. ..+. ++.")).await;
-    check("urn:onestop:insurer:elsewhere", (0, "..?. ..?. ?+.")).await;
-    check("urn:onestop:bureau:finance", (0, "..+. ..+. +++")).await;
-    check("urn:onestop:bureau:elsewhere", (0, "..?. ..?. ?++")).await;
-    check("urn:onestop:administrator:operations", (0, ".... .... ..+")).await;
+    // Quote, settle, get, reverse at one hospital and at another; standing, accesses, import of persons, of the
+    // catalogue.
+    check(&format!("urn:onestop:hospital:{HOSPITAL}"), (0, "++++ ..?. +...")).await;
+    check("urn:onestop:insurer:office", (0, "..+. ..+. +.+.")).await;
+    check("urn:onestop:insurer:elsewhere", (0, "..?. ..?. ?.+.")).await;
+    check("urn:onestop:bureau:finance", (0, "..+. ..+. ++++")).await;
+    check("urn:onestop:bureau:elsewhere", (0, "..?. ..?. ??++")).await;
+    check("urn:onestop:administrator:operations", (0, ".... .... ...+")).await;
 }
 
 /// A settlement and its reversal, as each of those sees them who may.

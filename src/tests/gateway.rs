@@ -163,6 +163,7 @@ impl Gateway {
         let callers = Arc::new(Callers::development("development"));
         services.add(grpc::settlement_service(&app, &callers));
         services.add(grpc::registry_service(&app, &callers));
+        services.add(grpc::access_service(&app, &callers));
         tokio::spawn(async move {
             let serving = Serving {
                 listener,

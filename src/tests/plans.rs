@@ -11,7 +11,7 @@ const STATEMENTS: [(&str, usize, &str); 7] = [
     ("snapshot", 10, include_str!("../store/sql/snapshot.sql")),
     ("history", 2, include_str!("../store/sql/history.sql")),
     ("find_settlement", 4, include_str!("../store/sql/find_settlement.sql")),
-    ("accesses_of", 5, include_str!("../store/sql/accesses_of.sql")),
+    ("accesses_of", 6, include_str!("../store/sql/accesses_of.sql")),
 ];
 
 /// As the pool sets them for every connection.

@@ -4,6 +4,8 @@
 use std::net::SocketAddr;
 use std::process::Stdio;
 
+use onestop::door::wire::access::v1::ListAccessesRequest;
+use onestop::door::wire::access::v1::access_service_client::AccessServiceClient;
 use onestop::door::wire::registry::v1 as registry;
 use onestop::door::wire::registry::v1::import_request::Part;
 use onestop::door::wire::registry::v1::import_row::Row;
@@ -224,6 +226,26 @@ fn spoiled() -> Vec<wire::Bill> {
     ]
 }
 
+/// Who somebody is and who looked at their data, asked well and badly.
+async fn look_up(channel: &Channel, stay: &str) {
+    let mut desk = SettlementServiceClient::new(channel.clone());
+    let mut accesses = AccessServiceClient::new(channel.clone());
+    for (number, on_date) in
+        [(identity_number(0), ""), (identity_number(0), NAMES[0]), (stay.to_owned(), stay)]
+    {
+        let kind = wire::CredentialKind::IdentityNumber.into();
+        let credential = Some(wire::Credential { kind, number });
+        let on_date = on_date.to_owned();
+        let standing = wire::GetStandingRequest { credential: credential.clone(), on_date };
+        desk.get_standing(standing).await.ok();
+        for to_date in [String::new(), stay.to_owned()] {
+            let credential = credential.clone();
+            let list = ListAccessesRequest { credential, to_date, ..Default::default() };
+            accesses.list_accesses(list).await.ok();
+        }
+    }
+}
+
 /// A day at a desk where patients' numbers serve as ids. What is answered names ids, and is not searched.
 async fn desk(channel: &Channel) {
     let mut desk = SettlementServiceClient::new(channel.clone());
@@ -263,14 +285,7 @@ async fn desk(channel: &Channel) {
     ] {
         desk.get_settlement(wire::GetSettlementRequest { key: Some(key) }).await.ok();
     }
-    for (number, on_date) in
-        [(identity_number(0), ""), (identity_number(0), NAMES[0]), (stay.clone(), &stay)]
-    {
-        let kind = wire::CredentialKind::IdentityNumber.into();
-        let credential = Some(wire::Credential { kind, number });
-        let on_date = on_date.to_owned();
-        desk.get_standing(wire::GetStandingRequest { credential, on_date }).await.ok();
-    }
+    look_up(channel, &stay).await;
     use wire::reverse_request::Target;
     for target in [
         Target::OriginalRequestId(request.clone()),

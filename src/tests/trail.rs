@@ -1,12 +1,15 @@
 //! Who looked at whose data: a record of each read, durable before the answer or a moment later, and read back by the bureau.
 
 use std::process::Stdio;
+use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use onestop::app::{Access, Caller, Days, Reach, Role, What};
+use onestop::app::{Access, Caller, Days, Page, Place, Reach, Role, What};
 use onestop::domain::ids::{HospitalCode, PersonId, RegionCode};
+use onestop::door::wire::access::v1 as access_wire;
+use onestop::door::wire::access::v1::access_service_client::AccessServiceClient;
 use onestop::door::wire::settlement::v1 as wire;
 use onestop::door::wire::settlement::v1::settlement_service_client::SettlementServiceClient;
 use onestop::limits;
@@ -234,16 +237,19 @@ fn access(person: i64, purpose: Option<&str>) -> Access {
     }
 }
 
+/// How many there are, as read page by page.
 async fn of(database: &Database, person: i64) -> usize {
     let person = PersonId::new(person).unwrap();
-    accesses_of(
-        &database.pool,
-        person,
-        (Timestamp::UNIX_EPOCH, "2030-01-01T00:00:00Z".parse().unwrap()),
-    )
-    .await
-    .unwrap()
-    .len()
+    let before = "2030-01-01T00:00:00Z".parse().unwrap();
+    let mut after = Place { at: Timestamp::UNIX_EPOCH, id: i64::MAX };
+    let mut count = 0;
+    loop {
+        let listed = accesses_of(&database.pool, person, (after, before), 2_000).await.unwrap();
+        count += listed.accesses.len();
+        let Some(next) = listed.next else { return count };
+        assert!(listed.accesses.len() == 2_000 && after < next);
+        after = next;
+    }
 }
 
 #[tokio::test]
@@ -286,20 +292,80 @@ async fn the_list_is_read_back_by_days_and_leaves_a_record_itself() {
     let first = gateway.app.credential(1, &identity_number(0));
     let today = gateway.app.now().day;
     let list = async |days: Days| {
-        let listed = gateway.app.accesses(&caller, &first, days).await.unwrap();
-        listed.into_iter().map(|access| (access.caller_name, access.what)).collect::<Vec<_>>()
+        let page = Page { days, ..Page::default() };
+        let listed = gateway.app.accesses(&caller, &first, page).await.unwrap();
+        assert_eq!(listed.next, None);
+        listed
+            .accesses
+            .into_iter()
+            .map(|access| (access.caller_name, access.what))
+            .collect::<Vec<_>>()
     };
     let desk = ("development".to_owned(), What::Standing);
     let bureau = ("bureau".to_owned(), What::Accesses);
-    assert_eq!(list(Days::default()).await, std::slice::from_ref(&desk));
+    assert_eq!(list(Days::default()).await, slice::from_ref(&desk));
     let tomorrow = today.tomorrow().unwrap();
     let since = list(Days { from: Some(today.yesterday().unwrap()), to: Some(tomorrow) }).await;
     assert_eq!(since, [desk, bureau]);
     assert_eq!(list(Days { from: Some(tomorrow), to: None }).await, []);
     assert_eq!(list(Days { from: None, to: Some(today.yesterday().unwrap()) }).await, []);
     let nobody = gateway.app.credential(1, &identity_number(9));
-    let refused = gateway.app.accesses(&caller, &nobody, Days::default()).await.unwrap_err();
+    let refused = gateway.app.accesses(&caller, &nobody, Page::default()).await.unwrap_err();
     assert_eq!(refused.to_string(), "refused: PERSON_UNKNOWN");
+}
+
+/// A page of one or as many as there may be.
+async fn page(gateway: &Gateway, page_size: u32, page_token: Vec<u8>) -> (Vec<String>, Vec<u8>) {
+    let mut request = tonic::Request::new(access_wire::ListAccessesRequest {
+        credential: Some(credential(0)),
+        from_date: gateway.app.now().day.yesterday().unwrap().to_string(),
+        to_date: String::new(),
+        page_size,
+        page_token,
+    });
+    request.metadata_mut().insert("onestop-purpose", "complaint-review".parse().unwrap());
+    let mut client = AccessServiceClient::new(gateway.channel.clone());
+    let page = client.list_accesses(request).await.unwrap().into_inner();
+    let told = page.accesses.into_iter().map(|access| {
+        let access_wire::Access {
+            at,
+            caller_name,
+            caller_kind,
+            door,
+            what,
+            settlement_id,
+            purpose,
+        } = access;
+        assert!(at.parse::<Timestamp>().is_ok() && at.ends_with("+08:00"), "{at}");
+        [caller_name, caller_kind, door, what, settlement_id, purpose].join(" ")
+    });
+    (told.collect(), page.next_page_token)
+}
+
+#[tokio::test]
+async fn a_server_tells_them_page_by_page_and_each_page_leaves_a_record() {
+    let gateway = Gateway::start().await;
+    let id = settled(&gateway, "R1", bill(0, "Z1", "2024-06-30")).await;
+    let mut desk = gateway.desk.clone();
+    desk.get_standing(standing_of(0)).await.unwrap();
+    let key = wire::get_settlement_request::Key::SettlementId(id.clone());
+    desk.get_settlement(wire::GetSettlementRequest { key: Some(key) }).await.unwrap();
+    desk.get_standing(standing_of(1)).await.unwrap();
+    let standing = "development development grpc standing  ".to_owned();
+    let found = format!("development development grpc settlement {id} ");
+    let asked = "development development grpc accesses  complaint-review".to_owned();
+
+    let (first, token) = page(&gateway, 1, Vec::new()).await;
+    assert_eq!(first, slice::from_ref(&standing));
+    let (second, token) = page(&gateway, 1, token).await;
+    assert_eq!(second, slice::from_ref(&found));
+    let (third, token) = page(&gateway, 1, token).await;
+    assert_eq!(third, slice::from_ref(&asked));
+    let (rest, token) = page(&gateway, 0, token).await;
+    assert_eq!((rest, token), (vec![asked.clone(); 2], Vec::new()));
+    let (whole, token) = page(&gateway, u32::MAX, Vec::new()).await;
+    let expected = [vec![standing, found], vec![asked; 4]].concat();
+    assert_eq!((whole, token), (expected, Vec::new()));
 }
 
 fn caller_of(name: &str, role: Role) -> Caller {
@@ -314,7 +380,7 @@ async fn who_looked_is_told_to_a_bureau_of_the_region_and_to_nobody_else() {
         Arc::new(Reach { schemes: Vec::new(), regions: vec![RegionCode::new(region).unwrap()] })
     };
     let asked = async |role: Role| {
-        let listed = gateway.app.accesses(&caller_of("c", role), &of, Days::default()).await;
+        let listed = gateway.app.accesses(&caller_of("c", role), &of, Page::default()).await;
         listed.map(|_| String::new()).unwrap_or_else(|error| error.to_string())
     };
     assert_eq!(asked(Role::Bureau(reach("520200"))).await, "");
@@ -337,7 +403,7 @@ fn url(database: &Database) -> String {
     format!("postgres://onestop@{socket}:5432/{}", database.config.get_dbname().unwrap())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_command_line_lists_them_by_a_number_from_a_file_or_standard_input() {
     let gateway = Gateway::start().await;
     gateway.desk.clone().get_standing(standing_of(0)).await.unwrap();
@@ -388,9 +454,21 @@ async fn the_command_line_lists_them_by_a_number_from_a_file_or_standard_input()
     let last: serde_json::Value = serde_json::from_str(json.lines().last().unwrap()).unwrap();
     assert_eq!((&last["what"], &last["door"]), (&"accesses".into(), &"cli".into()));
 
+    // The same of a server: what its certificate names is who asks.
+    let server = format!("http://{}", gateway.address);
+    let (code, csv) = list(&["--server", &server, "--format", "csv", "--purpose", "audit"], true);
+    assert_eq!((code, csv.lines().count()), (Some(0), 1 + 2 + 4), "{csv}");
+    assert!(csv.starts_with(&lines[..4].join("\n")), "{csv}");
+    let (_, json) = list(&["--server", &server, "--format", "json"], false);
+    let last: serde_json::Value = serde_json::from_str(json.lines().last().unwrap()).unwrap();
+    let told = [&last["caller_name"], &last["door"], &last["what"], &last["purpose"]];
+    assert_eq!(told, ["development", "grpc", "accesses", "audit"]);
+
     std::fs::write(&file, identity_number(9)).unwrap();
-    let (code, said) = list(&[], true);
-    assert!(code == Some(1) && said.contains("PERSON_UNKNOWN"), "{said}");
+    for arguments in [&[][..], &["--server", &server]] {
+        let (code, said) = list(arguments, true);
+        assert!(code == Some(1) && said.contains("PERSON_UNKNOWN"), "{said}");
+    }
     std::fs::write(&file, "110105194912310021").unwrap();
     let (code, said) = list(&[], true);
     assert!(code == Some(64) && said.contains("IDENTITY_NUMBER_CHECK_DIGIT"), "{said}");

@@ -307,7 +307,7 @@ fn year(policy_year: i16) -> u32 {
 }
 
 /// RFC 3339 in Asia/Shanghai.
-fn time(at: Timestamp) -> String {
+pub(super) fn time(at: Timestamp) -> String {
     let local = shanghai(at).datetime();
     // Trailing zeros are left out, and so is all of it where it is zero.
     let (mut fraction, mut digits) = (local.subsec_nanosecond(), 9_usize);

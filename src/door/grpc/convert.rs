@@ -125,7 +125,7 @@ pub(super) fn begin_region(field: &'static str, text: &str) -> Result<Option<Reg
 
 /// What the patient showed, as a keyed hash; the number itself ends here. The fields are those of the credential, its kind and
 /// its number.
-fn credential(
+pub(super) fn credential(
     hash: Hash<'_>,
     [field, kind_field, number_field]: [&'static str; 3],
     said: Option<wire::Credential>,

@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use super::access::v1 as access;
 use super::registry::v1 as registry;
 use super::settlement::v1 as settlement;
 use crate::domain::ids::Logged;
@@ -19,6 +20,8 @@ macro_rules! redacted {
 }
 
 redacted!(
+    access::ListAccessesRequest,
+    access::Access,
     settlement::Bill,
     settlement::ChargeLine,
     settlement::Fact,
@@ -156,6 +159,7 @@ mod tests {
             ),
             check::<settlement::GetStandingRequest>(".onestop.settlement.v1.GetStandingRequest"),
             check::<registry::ImportRequest>(".onestop.registry.v1.ImportRequest"),
+            check::<access::ListAccessesRequest>(".onestop.access.v1.ListAccessesRequest"),
         ]);
         assert_eq!(checked, contract().1, "every call of the contract is looked at");
     }

@@ -1,6 +1,8 @@
--- Who looked at the data of a person ($1 bucket, $2 person) from $3 on and before $4, the first $5 of them.
-SELECT read_at, caller_name, caller_kind, door, what, settlement_id, purpose
+-- Who looked at the data of a person ($1 bucket, $2 person) after a place in the list ($3 time, $4 access) and before $5, the first $6
+-- of them.
+SELECT read_at, access_id, caller_name, caller_kind, door, what, settlement_id, purpose
 FROM access_record
-WHERE bucket = $1::smallint AND person_id = $2::bigint AND $3::timestamptz <= read_at AND read_at < $4::timestamptz
+WHERE bucket = $1::smallint AND person_id = $2::bigint AND ($3::timestamptz, $4::bigint) < (read_at, access_id)
+    AND read_at < $5::timestamptz
 ORDER BY read_at, access_id
-LIMIT $5::bigint
+LIMIT $6::bigint
