@@ -34,6 +34,8 @@
 //!
 //! Metrics and health are plain HTTP on `metrics_listen`, also with TLS for calls. They hold no personal data, but say how much
 //! is settled: bind them to loopback, or to an address that only the scraper reaches.
+mod files;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
@@ -44,6 +46,8 @@ use std::str::FromStr;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::limits;
+
+pub use self::files::Kept;
 
 /// Everything that can be set from outside.
 #[derive(Debug)]
@@ -231,7 +235,14 @@ pub fn read(file: Option<&Path>) -> Result<Config, Faults> {
     };
     let place = format!("config file {}", file.display());
     match std::fs::read_to_string(&file) {
-        Ok(text) => from_parts(Some((&place, &text)), &outside),
+        Ok(text) => {
+            let open = Kept::Secret.open_mode(&file).ok().flatten();
+            if let Some(mode) = open.filter(|_| files::holds_a_password(&text)) {
+                let fits = Kept::Secret.wanted(mode);
+                return Err(Faults(vec![Fault { place, value: None, fits }]));
+            }
+            from_parts(Some((&place, &text)), &outside)
+        }
         Err(error) => {
             let fits = (
                 format!("a TOML file that can be read ({error})"),
@@ -518,21 +529,31 @@ impl Reader {
             self.fault("tls.client_ca", (en, zh));
         }
         let files = [
-            ("tls.cert", Some(&tls.cert)),
-            ("tls.key", Some(&tls.key)),
-            ("tls.client_ca", tls.client_ca.as_ref()),
-            ("tls.crl", tls.crl.as_ref()),
-            ("callers_file", tls.callers.as_ref()),
-            ("oidc.jwks_file", tls.oidc.as_ref().map(|oidc| &oidc.jwks_file)),
+            ("tls.cert", Some(&tls.cert), Kept::Trusted),
+            ("tls.key", Some(&tls.key), Kept::Secret),
+            ("tls.client_ca", tls.client_ca.as_ref(), Kept::Trusted),
+            ("tls.crl", tls.crl.as_ref(), Kept::Trusted),
+            ("callers_file", tls.callers.as_ref(), Kept::Trusted),
+            ("oidc.jwks_file", tls.oidc.as_ref().map(|oidc| &oidc.jwks_file), Kept::Trusted),
         ];
-        for (key, file) in files {
+        for (key, file, kept) in files {
             let Some(file) = file else { continue };
-            if let Err(error) = std::fs::File::open(file) {
+            self.well_kept(key, file, kept);
+        }
+        Some(tls)
+    }
+
+    /// Can a file be read, and others do no more with it than they may?
+    fn well_kept(&mut self, key: &str, file: &Path, kept: Kept) {
+        let opened = std::fs::File::open(file).and_then(|_| kept.open_mode(file));
+        match opened {
+            Ok(None) => {}
+            Ok(Some(mode)) => self.fault(key, kept.wanted(mode)),
+            Err(error) => {
                 let en = format!("a file that can be read ({error})");
                 self.fault(key, (en, format!("可读取的文件（{error}）")));
             }
         }
-        Some(tls)
     }
 
     fn oidc(&mut self) -> Option<Oidc> {
@@ -565,7 +586,14 @@ impl Reader {
                 if let Some(password) = password {
                     connection.password(password.expose_secret());
                 }
-                Some(Database { connection, ca_file: self.path("database.ca_file") })
+                let ca_file = self.path("database.ca_file");
+                // That it is there is seen by whoever reads it, which is only done where the database is asked for TLS.
+                if let Some(Ok(Some(mode))) =
+                    ca_file.as_deref().map(|file| Kept::Trusted.open_mode(file))
+                {
+                    self.fault("database.ca_file", Kept::Trusted.wanted(mode));
+                }
+                Some(Database { connection, ca_file })
             }
             Err(_) => {
                 let example = "postgres://user@host:5432/database";
@@ -584,14 +612,9 @@ impl Reader {
             self.fault("database.password_file", (en, "不设置（已设置 database.password）"));
         }
         let Some(file) = file else { return password.map(SecretString::from) };
-        match std::fs::read_to_string(&file) {
-            Ok(text) => Some(SecretString::from(text.trim_end_matches(['\r', '\n']))),
-            Err(error) => {
-                let en = format!("a file that can be read ({error})");
-                self.fault("database.password_file", (en, format!("可读取的文件（{error}）")));
-                None
-            }
-        }
+        self.well_kept("database.password_file", &file, Kept::Secret);
+        let text = std::fs::read_to_string(&file).ok()?;
+        Some(SecretString::from(text.trim_end_matches(['\r', '\n'])))
     }
 
     fn otlp_endpoint(&mut self) -> Option<String> {

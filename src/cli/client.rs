@@ -11,7 +11,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetail, StatusExt as _};
 
 use super::{Failure, out};
-use crate::config::Config;
+use crate::config::{Config, Kept};
 use crate::door::wire::settlement::v1::Declined;
 use crate::door::wire::settlement::v1::settlement_service_client::SettlementServiceClient;
 use crate::limits;
@@ -118,6 +118,13 @@ pub fn channel(address: &str, arguments: &ServerArguments) -> Result<Channel, Fa
         };
         let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem(ca)?));
         if let (Some(cert), Some(key)) = (&arguments.cert, &arguments.key) {
+            let open = Kept::Secret.open_mode(key).ok().flatten();
+            if let Some(mode) = open {
+                return Err(Failure::Usage(format!(
+                    "--key {}: others may read or change it (mode {mode:03o}); chmod 600 it 他人可读写该私钥文件，请执行 chmod 600",
+                    key.display()
+                )));
+            }
             tls = tls.identity(Identity::from_pem(pem(cert)?, pem(key)?));
         }
         endpoint = endpoint.tls_config(tls).context("use the certificate authority")?;

@@ -159,3 +159,33 @@ impl From<anyhow::Error> for Failure {
         Failure::Other(error)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    /// Everybody on the machine sees the arguments of a process: whatever is secret comes in a file.
+    #[test]
+    fn nothing_secret_can_be_an_argument() {
+        let mut commands = vec![Arguments::command()];
+        let mut seen = 0;
+        while let Some(command) = commands.pop() {
+            for argument in command.get_arguments() {
+                let name = argument.get_id().as_str().to_lowercase();
+                let words = ["key", "password", "secret", "token", "credential", "identity"];
+                let named = words.iter().any(|word| name.contains(word));
+                let places = argument.get_value_names().unwrap_or_default();
+                let is_place =
+                    places.iter().any(|name| ["FILE", "FOLDER"].contains(&name.as_str()));
+                let is_closed = !argument.get_possible_values().is_empty();
+                let at = format!("{} {name}", command.get_name());
+                assert!(!named || is_place || is_closed, "{at} is given itself");
+                seen += 1;
+            }
+            commands.extend(command.get_subcommands().cloned());
+        }
+        assert!(20 < seen, "all of them were walked");
+    }
+}

@@ -1,4 +1,81 @@
+use std::os::unix::fs::PermissionsExt as _;
+
 use super::*;
+
+/// What is at stake in the file of a key; nothing where the key names none.
+fn kept(key: &str) -> Option<Kept> {
+    match key {
+        "tls.key" | "database.password_file" => Some(Kept::Secret),
+        "tls.cert" | "tls.client_ca" | "tls.crl" | "callers_file" | "oidc.jwks_file"
+        | "database.ca_file" => Some(Kept::Trusted),
+        // The folder of keys looks at its own files; packages are locked.
+        "keys_dir" | "data_dir" | "rules_dir" => None,
+        "listen" | "national_listen" | "national_sign_in" | "metrics_listen" | "rules_examples"
+        | "database.url" | "database.password" | "commit.group_max" | "commit.writers"
+        | "otlp_endpoint" | "otlp_trace_one_in" | "log.format" | "log.filter" | "oidc.issuer"
+        | "oidc.audience" | "caller.name" => None,
+        other => panic!("is the file of {other} a secret? say so here"),
+    }
+}
+
+/// Walks every key there is: a file with which others may do too much is refused by the name of its key, each by itself.
+#[test]
+fn no_file_is_taken_that_others_may_read_or_change_too_freely() {
+    let folder = std::env::temp_dir().join(format!("onestop-config-files-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let files: Vec<_> = KEYS.into_iter().filter_map(|key| Some((key, kept(key)?))).collect();
+    let path = |key: &str| folder.join(key);
+    let set = |key: &str, mode| {
+        std::fs::write(path(key), "x").unwrap();
+        std::fs::set_permissions(path(key), std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let lines = files.iter().map(|(key, _)| format!("{key} = '{}'\n", path(key).display()));
+    let text = lines.collect::<String>()
+        + "oidc.issuer = 'x'\noidc.audience = 'x'\ndatabase.url = 'postgres://u@h/d'\n";
+    files.iter().for_each(|(key, _)| set(key, 0o600));
+    assert!(from_parts(Some(("t.toml", &text)), &outside(&[])).is_ok());
+    for (key, kept) in &files {
+        let modes: &[(u32, bool)] = match kept {
+            Kept::Secret => &[(0o400, true), (0o640, true), (0o604, false), (0o660, false)],
+            Kept::Trusted => &[(0o644, true), (0o664, true), (0o602, false), (0o666, false)],
+        };
+        for (mode, taken) in modes {
+            set(key, *mode);
+            let read = from_parts(Some(("t.toml", &text)), &outside(&[]));
+            let told = read.map_err(|faults| faults.to_string());
+            assert_eq!(told.is_ok(), *taken, "{key} {mode:o}: {told:?}");
+            if let Err(told) = told {
+                assert!(told.contains(&format!("`{key}` in t.toml")), "{told}");
+                assert!(told.contains(&format!("mode {mode:03o}")), "{told}");
+            }
+        }
+        set(key, 0o600);
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn a_configuration_file_with_a_password_is_kept_like_one() {
+    let file = std::env::temp_dir().join(format!("onestop-config-{}.toml", std::process::id()));
+    let check = |text: &str, mode: u32, refused: bool| {
+        std::fs::write(&file, text).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+        let told = read(Some(&file)).map_err(|faults| faults.to_string());
+        let had = told.as_ref().is_err_and(|told| told.contains("chmod 600"));
+        assert_eq!(had, refused, "{text} {mode:o}: {told:?}");
+        assert!(!told.is_err_and(|told| told.contains("secret")), "and is never shown");
+    };
+    for secret in [
+        "[database]\nurl = 'postgres://u:secret@h/d'",
+        "database.url = 'host=h user=u password=secret'",
+        "database.url = 'postgres://u@h/d'\ndatabase.password = 'secret'",
+    ] {
+        check(secret, 0o644, true);
+        check(secret, 0o600, false);
+    }
+    check("database.url = 'postgres://u@h/d'", 0o644, false);
+    std::fs::remove_file(&file).unwrap();
+}
 
 fn outside(variables: &[(&str, &str)]) -> Outside {
     let variables =
@@ -154,6 +231,7 @@ fn a_password_can_lie_in_a_file() {
     std::fs::create_dir_all(&folder).unwrap();
     let file = folder.join("password");
     std::fs::write(&file, "from a file\n").unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
     let file = file.to_str().unwrap();
     let url = ("ONESTOP_DATABASE_URL", "postgres://u@db/d");
     let config =

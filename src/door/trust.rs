@@ -4,7 +4,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -19,7 +18,7 @@ use x509_cert::der::Decode as _;
 use super::callers::{Book, BookFault, Callers, KeyFiles};
 use super::seals::{self, Seal};
 use super::tokens::Tokens;
-use crate::config::Tls;
+use crate::config::{Kept, Tls};
 use crate::server::Greeter;
 
 /// Who may call and how they show it, as files say; watched.
@@ -48,8 +47,8 @@ pub enum TrustError {
         #[source]
         source: std::io::Error,
     },
-    /// A private key that others may read.
-    #[error("read {}: others may read or change it (mode {mode:03o}); chmod 600 it", .path.display())]
+    /// A private key that others may read, or a file of theirs to change who may call.
+    #[error("read {}: others may read or change it (mode {mode:03o}); see to its mode", .path.display())]
     Open {
         /// Which.
         path: PathBuf,
@@ -216,7 +215,7 @@ pub fn book_of(path: &Path, keys: &mut Vec<(PathBuf, Seen)>) -> Result<Book, Tru
     let mut read = |path: &Path| {
         let path = beside.join(path);
         keys.push((path.clone(), looked_at(&path)));
-        own_alone(&path)?;
+        well_kept(&path, Kept::Secret)?;
         text(&path).map(|text| (path, text))
     };
     let no_key = |path, what| TrustError::Key { path, what };
@@ -257,19 +256,8 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TrustError>
     Ok(read)
 }
 
-/// A file that nobody but its owner reads or changes.
-fn own_alone(path: &Path) -> Result<(), TrustError> {
-    let about = fs::metadata(path)
-        .map_err(|source| TrustError::File { path: path.to_path_buf(), source })?;
-    let mode = about.permissions().mode() & 0o777;
-    if mode & 0o077 == 0 {
-        return Ok(());
-    }
-    Err(TrustError::Open { path: path.to_path_buf(), mode })
-}
-
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TrustError> {
-    own_alone(path)?;
+    well_kept(path, Kept::Secret)?;
     PrivateKeyDer::from_pem_slice(&bytes(path)?)
         .map_err(|error| pem_fault(Some(path), told(&error)))
 }
@@ -295,11 +283,22 @@ fn revoked(lists: &[CertificateRevocationListDer<'static>]) -> Result<BTreeSet<V
     Ok(serials)
 }
 
+/// Looked at each time: a file that is exchanged may come with another mode.
+fn well_kept(path: &Path, kept: Kept) -> Result<(), TrustError> {
+    let file = |source| TrustError::File { path: path.to_path_buf(), source };
+    match kept.open_mode(path).map_err(file)? {
+        None => Ok(()),
+        Some(mode) => Err(TrustError::Open { path: path.to_path_buf(), mode }),
+    }
+}
+
 fn bytes(path: &Path) -> Result<Vec<u8>, TrustError> {
+    well_kept(path, Kept::Trusted)?;
     fs::read(path).map_err(|source| TrustError::File { path: path.to_path_buf(), source })
 }
 
 fn text(path: &Path) -> Result<String, TrustError> {
+    well_kept(path, Kept::Trusted)?;
     fs::read_to_string(path).map_err(|source| TrustError::File { path: path.to_path_buf(), source })
 }
 
