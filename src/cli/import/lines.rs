@@ -13,7 +13,7 @@ pub(super) struct Records<R> {
 impl<R: Read> Records<R> {
     /// Records of any width, so that one bad row is a reject and not the end of the list.
     pub(super) fn new(from: R) -> Records<R> {
-        let from = OneEnding { inner: from, after_return: false, last: b'\n' };
+        let from = OneEnding { inner: from, after_return: false, last: b'\n', is_done: false };
         Records { csv: csv::ReaderBuilder::new().flexible(true).from_reader(from) }
     }
 
@@ -28,7 +28,9 @@ impl<R: Read> Records<R> {
         }
         // Counted back from the end: where a record begins for the parser there may be blank lines still.
         let within = record.as_slice().iter().filter(|byte| **byte == b'\n').count();
-        let lines = u64::try_from(within).unwrap_or(u64::MAX).saturating_add(1);
+        // The file's own end ends a record only where a quote was never closed: no line feed stands behind that one.
+        let closed = u64::from(!self.csv.get_ref().is_done);
+        let lines = u64::try_from(within).unwrap_or(u64::MAX).saturating_add(closed);
         Ok(Some(self.csv.position().line().saturating_sub(lines)))
     }
 
@@ -44,6 +46,8 @@ struct OneEnding<R> {
     inner: R,
     after_return: bool,
     last: u8,
+    /// Was it asked for more than there is?
+    is_done: bool,
 }
 
 impl<R: Read> Read for OneEnding<R> {
@@ -57,7 +61,10 @@ impl<R: Read> Read for OneEnding<R> {
                         *byte = b'\n';
                         1
                     }
-                    None => 0,
+                    None => {
+                        self.is_done = true;
+                        0
+                    }
                 });
             }
             let mut kept = 0;
@@ -117,6 +124,9 @@ mod tests {
             check(&with("a,b\n1,x\n\n\n2,x\n\n"), &[(2, "1"), (5, "2")]);
             check(&with("a,b\n\"1\n2\",x\n3,x\n"), &[(2, "1\n2"), (4, "3")]);
             check(&with("\u{feff}a,b\n1,x"), &[(2, "1")]);
+            // A quote that is never closed swallows the rest.
+            check(&with("a,b\n1,x\n\"2,x\n3,y\n"), &[(2, "1"), (3, "2,x\n3,y\n")]);
+            check(&with("a,b\n1,x\n\"2,x"), &[(2, "1"), (3, "2,x\n")]);
         }
         check("a,b", &[]);
         check("", &[]);
