@@ -77,6 +77,10 @@ impl<'a> Run<'a> {
 
     /// Adds the bill up and does the moves.
     pub(super) fn start(&mut self) -> Result<(), Halt> {
+        // Of another package than the one that decides: what it does not know would be in the total and in no part of it.
+        if self.package.amounts.len() < self.inputs.amounts.len() {
+            return Err(Halt::Overflow);
+        }
         self.total = sum(&self.inputs.amounts)?;
         self.left_to_patient = self.total;
         self.gross.resize(self.package.amounts.len(), Fen::ZERO);
