@@ -21,6 +21,13 @@ pub const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// HTTP/2 headers of one call. Ours carry a trace context and a deadline, nothing more.
 pub const HEADER_BYTES_MAX: u32 = 16 * 1024;
 
+/// The head of one call by the national door is held to the same, and to so many headers. Whatever is a hundred headers or 400 KiB is
+/// refused by the HTTP library before the door sees it.
+pub const NATIONAL_HEADERS_MAX: usize = 64;
+
+/// The address of a national message. It says nothing: hospitals send all messages to one, or a transaction's name is in it.
+pub const NATIONAL_URI_BYTES_MAX: usize = 2 * 1024;
+
 /// Facts of one bill. No package in the wild asks for more than a handful.
 pub const FACTS_MAX: usize = 50;
 

@@ -26,6 +26,7 @@ pub(in crate::door) const STREAM_BROKEN: &str = "STREAM_BROKEN";
 pub(in crate::door) const BEGIN_MISSING: &str = "BEGIN_MISSING";
 pub(in crate::door) const BEGIN_TWICE: &str = "BEGIN_TWICE";
 pub(in crate::door) const ROW_OF_ANOTHER_KIND: &str = "ROW_OF_ANOTHER_KIND";
+pub(in crate::door) const ROW_TOO_LARGE: &str = "ROW_TOO_LARGE";
 pub(in crate::door) const LIST_REFUSED: &str = "LIST_REFUSED";
 pub(in crate::door) const LIST_EMPTY: &str = "LIST_EMPTY";
 pub(in crate::door) const LIST_DATED_AHEAD: &str = "LIST_DATED_AHEAD";
@@ -36,6 +37,7 @@ pub(in crate::door) const IMPORT_ELSEWHERE: &str = "IMPORT_ELSEWHERE";
 pub(in crate::door) const NOT_JSON: &str = "NOT_JSON";
 pub(in crate::door) const METHOD_NOT_TAKEN: &str = "METHOD_NOT_TAKEN";
 pub(in crate::door) const MESSAGE_TOO_LARGE: &str = "MESSAGE_TOO_LARGE";
+pub(in crate::door) const HEAD_TOO_LARGE: &str = "HEAD_TOO_LARGE";
 pub(in crate::door) const MESSAGE_LATE: &str = "MESSAGE_LATE";
 pub(in crate::door) const TRANSACTION_UNKNOWN: &str = "TRANSACTION_UNKNOWN";
 pub(in crate::door) const NOT_SIGNED_IN: &str = "NOT_SIGNED_IN";
@@ -368,6 +370,11 @@ const TABLE: &[(&str, &str, &str)] = &[
         "The message is too large; send charge lines in smaller batches.",
     ),
     (
+        HEAD_TOO_LARGE,
+        "HTTP 请求头或地址过长，未予办理，请更正调用方式。",
+        "The HTTP head or address is too long and nothing was done; correct how it is called.",
+    ),
+    (
         MESSAGE_LATE,
         "报文未能在规定时间内传完，未予办理，请检查网络后重试。",
         "The message did not arrive in time and nothing was done; check the network and send it again.",
@@ -440,6 +447,11 @@ const TABLE: &[(&str, &str, &str)] = &[
         BEGIN_TWICE,
         "导入流只能有一条开始信息，请每个名单单独导入。",
         "An import has one `begin` only; send each list in a stream of its own.",
+    ),
+    (
+        ROW_TOO_LARGE,
+        "名单中有一行过大，未予导入，请更正该行后重新导入。",
+        "A row of the list is too large to be taken; correct it and import the list again.",
     ),
     (
         ROW_OF_ANOTHER_KIND,

@@ -18,6 +18,7 @@ mod gateway;
 mod groups;
 mod harness;
 mod ledger_fixture;
+mod limits;
 mod national;
 mod national_conformance;
 mod national_desk;

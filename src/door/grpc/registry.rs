@@ -6,7 +6,7 @@ use std::time::Instant;
 use opentelemetry::KeyValue;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Code, Request, Response, Status, Streaming};
 use tracing::{Instrument as _, Span};
 
 use super::super::wire::registry::v1 as wire;
@@ -189,7 +189,12 @@ async fn take(
 async fn next(
     rows: &mut Streaming<wire::ImportRequest>,
 ) -> Result<Option<wire::import_request::Part>, Unanswered> {
-    let broken = |_| Unanswered::Import(words::STREAM_BROKEN, "row".to_owned());
+    // A row that is too large is as large when it is sent again.
+    let broken = |status: Status| {
+        let too_large = status.code() == Code::OutOfRange;
+        let word = if too_large { words::ROW_TOO_LARGE } else { words::STREAM_BROKEN };
+        Unanswered::Import(word, "row".to_owned())
+    };
     match rows.message().await.map_err(broken)? {
         None => Ok(None),
         Some(wire::ImportRequest { part: Some(part) }) => Ok(Some(part)),

@@ -72,6 +72,9 @@ impl Door {
         request: Request,
         (seen, received): (&mut Seen, &Now),
     ) -> Result<(Envelope, Admitted), Fault> {
+        if !head_fits(&request) {
+            return Err(Fault::Plain(words::HEAD_TOO_LARGE));
+        }
         if request.method() != Method::POST {
             return Err(Fault::Plain(words::METHOD_NOT_TAKEN));
         }
@@ -228,6 +231,18 @@ async fn to_its_end<T: Send + 'static>(
         Ok(Err(_)) => Err(Fault::Panicked),
         Err(_) => Err(Fault::Late),
     }
+}
+
+/// Are address and headers as short as anybody's who means well?
+fn head_fits(request: &Request) -> bool {
+    let path = request.uri().path_and_query();
+    let headers = request.headers();
+    let bytes = headers.iter().map(|(name, value)| name.as_str().len().saturating_add(value.len()));
+    let bytes = bytes.fold(0, usize::saturating_add);
+    let fits = |most: u32| usize::try_from(most).is_ok_and(|most| bytes <= most);
+    path.is_none_or(|path| path.as_str().len() <= limits::NATIONAL_URI_BYTES_MAX)
+        && headers.len() <= limits::NATIONAL_HEADERS_MAX
+        && fits(limits::HEADER_BYTES_MAX)
 }
 
 /// The whole body, while it is not too large and comes in time.

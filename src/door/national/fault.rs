@@ -120,6 +120,8 @@ impl Fault {
             StatusCode::SERVICE_UNAVAILABLE
         } else if word == words::MESSAGE_TOO_LARGE {
             StatusCode::PAYLOAD_TOO_LARGE
+        } else if word == words::HEAD_TOO_LARGE {
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
         } else {
             // As hospitals expect: whatever is an answer comes with it.
             StatusCode::OK
