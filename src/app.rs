@@ -8,6 +8,8 @@ mod clinical;
 mod entry;
 mod error;
 mod find;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 mod import;
 pub mod national;
 mod publish;

@@ -14,6 +14,9 @@ pub mod config;
 )]
 pub mod domain;
 pub mod door;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzz;
 pub mod keys;
 pub mod limits;
 pub mod rulebook;

@@ -4,6 +4,8 @@ pub mod cases;
 pub mod dictionary;
 pub mod explain;
 pub mod fault;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 pub mod load;
 pub mod lock;
 pub mod parse;

@@ -67,7 +67,7 @@ pub(super) struct Token {
 }
 
 const TOKEN_VERSION: u8 = 1;
-const SIGNED_BYTES: usize = 1 + 5 * 8 + 4 * 32;
+pub(super) const SIGNED_BYTES: usize = 1 + 5 * 8 + 4 * 32;
 const TOKEN_BYTES: usize = SIGNED_BYTES + 32;
 
 impl App {
@@ -203,7 +203,7 @@ fn token_of(
 }
 
 impl Token {
-    fn to_bytes(self) -> Vec<u8> {
+    pub(super) fn to_bytes(self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(TOKEN_BYTES);
         bytes.push(TOKEN_VERSION);
         for number in [

@@ -27,6 +27,8 @@ use crate::door::wire::registry::v1::{
 };
 use crate::limits;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 mod lines;
 pub mod rejects;
 pub mod rows;

@@ -7,6 +7,8 @@ mod answer;
 mod call;
 mod convert;
 pub mod encoded;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(in crate::door) mod fuzz;
 pub mod path;
 mod registry;
 mod rows;

@@ -4,6 +4,8 @@ pub mod callers;
 mod cause;
 pub mod codes;
 mod field;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 pub mod grpc;
 pub mod national;
 pub mod outage;

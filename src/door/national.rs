@@ -9,6 +9,8 @@ pub(in crate::door) mod codes;
 mod envelope;
 mod fault;
 mod fees;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(in crate::door) mod fuzz;
 mod input;
 mod inputs;
 mod json;

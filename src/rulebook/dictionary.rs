@@ -49,7 +49,7 @@ enum By {
 
 /// What one file says.
 #[derive(Clone, Debug, Default)]
-struct Part {
+pub(super) struct Part {
     funds: BTreeMap<(By, String, Option<Scheme>), FundCode>,
     identities: BTreeMap<String, String>,
     cumulative: BTreeMap<String, String>,
@@ -159,7 +159,7 @@ pub fn load(folder: &Path) -> (Dictionaries, Vec<Fault>) {
 }
 
 /// Reads one file. What it says is whole only where nothing is refused.
-fn parse(file: &str, text: &str) -> (Part, Vec<Fault>) {
+pub(super) fn parse(file: &str, text: &str) -> (Part, Vec<Fault>) {
     let mut faults = Faults::new(file);
     let mut part = Part::default();
     if let Some(root) = read(text, &mut faults)

@@ -1,6 +1,8 @@
 //! Wire messages to domain types, strictly: every field by name, and the first that does not fit is named with its reason.
 
 mod bill;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(in crate::door::grpc) mod fuzz;
 mod in_place;
 
 use bytes::Bytes;

@@ -4,6 +4,8 @@
 //! was, and a repeated one changes nothing. A bad row is named and left out; the good ones beside it stay. Lists go one after
 //! the other, through whichever instance they come.
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 mod openings;
 mod parse;
 mod persons;

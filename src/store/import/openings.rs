@@ -13,7 +13,7 @@ use crate::store::error::StoreError;
 
 /// What an entry says, apart from its id.
 #[derive(Clone, PartialEq)]
-struct Opening {
+pub(super) struct Opening {
     region: RegionCode,
     scheme: Scheme,
     year: i16,
@@ -59,7 +59,7 @@ pub(super) async fn take(
     Ok(batch)
 }
 
-fn read(rules: &Rules<'_>, row: &OpeningRow) -> Result<(String, Opening), Refusal> {
+pub(super) fn read(rules: &Rules<'_>, row: &OpeningRow) -> Result<(String, Opening), Refusal> {
     let OpeningRow { entry_id, credential: _, insured_region, scheme, policy_year, name, amount } =
         row;
     let id = parse::text("entry_id", entry_id, 64)?.to_owned();

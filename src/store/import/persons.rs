@@ -21,7 +21,7 @@ use crate::store::error::StoreError;
 const NAME_MARK: u8 = 0;
 
 /// What a row says.
-struct Read {
+pub(super) struct Read {
     credentials: Vec<Credential>,
     birth: Option<Date>,
     /// With its mark. A newborn may not have one yet.
@@ -91,7 +91,7 @@ pub(super) async fn take(
     Ok(batch)
 }
 
-fn read(secrets: &Secrets<'_>, row: &PersonRow) -> Result<Read, Refusal> {
+pub(super) fn read(secrets: &Secrets<'_>, row: &PersonRow) -> Result<Read, Refusal> {
     let PersonRow {
         identity_number,
         person_number,

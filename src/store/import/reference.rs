@@ -17,7 +17,7 @@ use crate::store::row;
 
 /// What is said of a hospital.
 #[derive(Clone, PartialEq)]
-struct Rated {
+pub(super) struct Rated {
     region: RegionCode,
     level: i16,
     name: String,
@@ -25,7 +25,7 @@ struct Rated {
 
 /// What is said of an item.
 #[derive(Clone, PartialEq)]
-struct Listed {
+pub(super) struct Listed {
     class: CatalogueClass,
     advance_ratio: Option<Rate>,
     ceilings_e6: [Option<i64>; 3],
@@ -33,7 +33,7 @@ struct Listed {
     name: String,
 }
 
-type ItemKey = (ItemCode, RegionCode);
+pub(super) type ItemKey = (ItemCode, RegionCode);
 
 pub(super) async fn take_hospitals(
     work: &Work<'_>,
@@ -125,7 +125,7 @@ pub(super) async fn take_catalogue(
     Ok(batch)
 }
 
-fn read_hospital(
+pub(super) fn read_hospital(
     rules: &Rules<'_>,
     row: &HospitalRow,
 ) -> Result<(HospitalCode, Span<Rated>), Refusal> {
@@ -141,7 +141,10 @@ fn read_hospital(
     Ok((code, parse::span(valid_from, valid_to, what)?))
 }
 
-fn read_item(rules: &Rules<'_>, row: &CatalogueRow) -> Result<(ItemKey, Span<Listed>), Refusal> {
+pub(super) fn read_item(
+    rules: &Rules<'_>,
+    row: &CatalogueRow,
+) -> Result<(ItemKey, Span<Listed>), Refusal> {
     let CatalogueRow {
         item_code,
         region,

@@ -15,7 +15,7 @@ use crate::store::error::StoreError;
 
 /// What is said of days that a person is covered.
 #[derive(Clone, PartialEq)]
-struct Covered {
+pub(super) struct Covered {
     region: RegionCode,
     facts: String,
 }
@@ -85,7 +85,10 @@ pub(super) async fn take_identities(
     Ok(batch)
 }
 
-fn read_coverage(rules: &Rules<'_>, row: &CoverageRow) -> Result<(Scheme, Span<Covered>), Refusal> {
+pub(super) fn read_coverage(
+    rules: &Rules<'_>,
+    row: &CoverageRow,
+) -> Result<(Scheme, Span<Covered>), Refusal> {
     let CoverageRow { credential: _, scheme, insured_region, valid_from, valid_to, facts } = row;
     let scheme = parse::scheme(scheme)?;
     let region = parse::region(rules, "insured_region", insured_region)?;
@@ -93,7 +96,7 @@ fn read_coverage(rules: &Rules<'_>, row: &CoverageRow) -> Result<(Scheme, Span<C
     Ok((scheme, parse::span(valid_from, valid_to, what)?))
 }
 
-fn read_identity(
+pub(super) fn read_identity(
     rules: &Rules<'_>,
     row: &IdentityRow,
 ) -> Result<((String, RegionCode), Span<()>), Refusal> {
