@@ -103,7 +103,11 @@ const TABLE: &[(Done, Again, &[&str])] = &[
     (Done::Unknown, Again::AskFirst, &["OUTCOME_UNKNOWN", "INTERNAL"]),
     (Done::Before, Again::Needless, &["STAY_SETTLED", "ALREADY_REVERSED", "ALREADY_BARRED"]),
     (Done::Nothing, Again::Needless, &["NOTHING_CHARGED"]),
-    (Done::Nothing, Again::NewId, &["REQUEST_ID_REUSED", "REQUEST_REVERSED", "LINE_ID_REUSED"]),
+    (
+        Done::Nothing,
+        Again::NewId,
+        &["REQUEST_ID_REUSED", "REQUEST_REVERSED", "LINE_ID_REUSED", "MESSAGE_REPLAYED"],
+    ),
     (
         Done::Nothing,
         Again::InVain,
@@ -170,6 +174,10 @@ const STATES: &[&str] = &[
     "CALLER_NOT_LISTED",
     "TOKEN_OUT_OF_TIME",
     "TOKEN_INVALID",
+    "SIGNATURE_MISSING",
+    "SIGNATURE_WRONG",
+    "SIGNATURE_OF_ANOTHER",
+    "CLOCK_DIFFERS",
 ];
 
 /// The message can not be read.
@@ -177,8 +185,9 @@ const MESSAGES: &[&str] = &[
     "NOT_JSON",
     "METHOD_NOT_TAKEN",
     "MESSAGE_TOO_LARGE",
-    "HEAD_TOO_LARGE",
     "TRANSACTION_UNKNOWN",
+    "BODY_NOT_DECRYPTED",
+    "HEAD_TOO_LARGE",
     "REFERRAL_UNSAID",
     "FIELD_WRONG_TYPE",
     "FIELD_MISSING",
