@@ -10,10 +10,24 @@ fn kept(key: &str) -> Option<Kept> {
         | "database.ca_file" => Some(Kept::Trusted),
         // The folder of keys looks at its own files; packages are locked.
         "keys_dir" | "data_dir" | "rules_dir" => None,
-        "listen" | "national_listen" | "national_sign_in" | "metrics_listen" | "rules_examples"
-        | "database.url" | "database.password" | "commit.group_max" | "commit.writers"
-        | "otlp_endpoint" | "otlp_trace_one_in" | "log.format" | "log.filter" | "oidc.issuer"
-        | "oidc.audience" | "caller.name" => None,
+        "listen"
+        | "national_listen"
+        | "national_sign_in"
+        | "metrics_listen"
+        | "rules_examples"
+        | "database.url"
+        | "database.password"
+        | "commit.group_max"
+        | "commit.writers"
+        | "otlp_endpoint"
+        | "otlp_trace_one_in"
+        | "log.format"
+        | "log.filter"
+        | "oidc.issuer"
+        | "oidc.audience"
+        | "caller.name"
+        | "connections.all"
+        | "connections.per_address" => None,
         other => panic!("is the file of {other} a secret? say so here"),
     }
 }

@@ -246,7 +246,7 @@ async fn who_must_sign_is_answered_signed_and_nobody_else_need_sign() {
     std::fs::write(&key, "a key that is none").unwrap();
     assert!(matches!(door.trust.look_again(), Err(TrustError::Key { .. })));
     std::fs::write(&key, format!("{SECRET}\n")).unwrap();
-    mode(0o640);
+    mode(0o644);
     assert!(matches!(door.trust.look_again(), Err(TrustError::Open { .. })));
     assert_eq!(door.ask(HOSPITAL, &signed(find(4))).await["infcode"], 0);
     // A new one is.
