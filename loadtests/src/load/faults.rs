@@ -13,7 +13,7 @@ use anyhow::{Context as _, ensure};
 use onestop::store::{Pool, PoolSettings, check_integrity};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
-use tokio_postgres::{Config, NoTls};
+use tokio_postgres::{Client, Config, NoTls};
 
 use super::drive::{self, Driver, Heard, Span};
 use super::machine::sync_us;
@@ -27,6 +27,7 @@ use super::site::{Process, Site};
 
 const SCENARIO: &str = include_str!("../../scenarios/faults.toml");
 const CLIENTS: usize = 32;
+
 /// How long it may take until the next good answer.
 const RECOVERY_MAX: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(20);
@@ -301,7 +302,7 @@ impl Drilled<'_> {
                 kill_process(pid, Signal::KILL).context("kill PostgreSQL")?;
             }
             Kind::Connection => {
-                let owner = connect(&self.database).await?;
+                let owner = connect_once_up(&self.database).await?;
                 let ended = owner
                     .execute(
                         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
@@ -333,7 +334,7 @@ impl Drilled<'_> {
 
     /// Every answer that a client got, beside what is stored.
     async fn compare(&self, drill: &mut Drill, heard: &[Heard]) -> Result<(), anyhow::Error> {
-        let owner = connect(&self.database).await?;
+        let owner = connect_once_up(&self.database).await?;
         let rows = owner
             .query("SELECT hospital_code, request_id, settlement_id FROM settlement", &[])
             .await
@@ -436,6 +437,18 @@ impl Drill {
             text.push_str(&format!("\nLeft out: {left_out}.\n"));
         }
         text
+    }
+}
+
+/// A connection, once PostgreSQL takes any: after the fault before it may still be reading its log.
+async fn connect_once_up(database: &Config) -> Result<Client, anyhow::Error> {
+    let begun = Instant::now();
+    loop {
+        match connect(database).await {
+            Ok(client) => return Ok(client),
+            Err(error) if RECOVERY_MAX < begun.elapsed() => return Err(error),
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
     }
 }
 
