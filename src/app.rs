@@ -100,6 +100,14 @@ pub struct Claim {
     pub credential: CredentialHash,
     /// The bill.
     pub bill: Bill,
+    written: entry::Written,
+}
+
+impl Claim {
+    /// Somebody's bill.
+    pub fn new(credential: CredentialHash, bill: Bill) -> Self {
+        Self { credential, bill, written: entry::Written::default() }
+    }
 }
 
 /// A settlement in force, or why there is none.

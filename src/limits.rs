@@ -58,6 +58,9 @@ pub const ACCESS_MESSAGE_BYTES_MAX: usize = 4 * 1024;
 /// One message of an import. A thousand of them wait in memory for their transaction, for each list on its way in.
 pub const IMPORT_MESSAGE_BYTES_MAX: usize = 16 * 1024;
 
+/// Bytes set aside for what the national door answers: a settlement has three to four thousand. A longer one takes more.
+pub const NATIONAL_ANSWER_BYTES_USUAL: usize = 4_096;
+
 /// The body of one call by the national door. Its JSON is several times as wide as our messages; so charge lines come in batches.
 pub const NATIONAL_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 

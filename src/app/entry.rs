@@ -1,6 +1,8 @@
 //! The row that a decision becomes, and the hashes that tell two requests apart.
 
+use std::fmt;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use jiff::Timestamp;
 
@@ -15,15 +17,41 @@ use crate::domain::verdict::{LayerPay, Moved, Outcome};
 
 /// SHA-256 over everything that a bill says and whose it is: the body that a repeat must have.
 pub(super) fn bill_sha256(claim: &Claim) -> [u8; 32] {
-    sha256(&body_of(claim).0)
+    body_of(claim).sha256
 }
 
-/// What a bill says and whose it is, and where its charge lines stand in there.
-fn body_of(claim: &Claim) -> (Vec<u8>, Range<usize>) {
-    let mut bytes = vec![claim.credential.kind];
-    bytes.extend_from_slice(&claim.credential.hash);
-    let lines = record::write_bill(&mut bytes, &claim.bill);
-    (bytes, lines)
+/// The body of a claim, once somebody asked for it.
+#[derive(Default)]
+pub(super) struct Written(OnceLock<BillBody>);
+
+/// What a bill says and whose it is, with its hash, and where its charge lines stand in there.
+struct BillBody {
+    bytes: Vec<u8>,
+    lines: Range<usize>,
+    sha256: [u8; 32],
+}
+
+/// What is changed on a copy is written anew.
+impl Clone for Written {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl fmt::Debug for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Written").finish_non_exhaustive()
+    }
+}
+
+fn body_of(claim: &Claim) -> &BillBody {
+    claim.written.0.get_or_init(|| {
+        let mut bytes = vec![claim.credential.kind];
+        bytes.extend_from_slice(&claim.credential.hash);
+        let lines = record::write_bill(&mut bytes, &claim.bill);
+        let sha256 = sha256(&bytes);
+        BillBody { bytes, lines, sha256 }
+    })
 }
 
 /// What a quote promises: every amount, layer by layer. The trace and the versions may differ.
@@ -40,8 +68,8 @@ pub(super) fn settlement(
 ) -> Result<Recording, AppError> {
     let bill = &request.claim.bill;
     let Decided { person, hospital, package, outcome, inputs, year, .. } = decided;
-    let (body, lines) = body_of(&request.claim);
-    let lines = body.get(lines).unwrap_or_default().to_vec();
+    let BillBody { bytes: body, lines, sha256: body_sha256 } = body_of(&request.claim);
+    let lines = body.get(lines.clone()).unwrap_or_default().to_vec();
     let lines_sha256 = sha256(&lines);
     let settlement = SettlementId::compose(person.bucket(), unix_ms(now.at), random);
     let record = Record {
@@ -72,7 +100,7 @@ pub(super) fn settlement(
         settlement,
         person,
         request: request.request.clone(),
-        body_sha256: sha256(&body),
+        body_sha256: *body_sha256,
         reverses: None,
         hospital: bill.hospital.clone(),
         level: hospital.level,

@@ -81,5 +81,5 @@ fn claim() -> Option<Claim> {
         account_balance: Fen::ZERO,
         operator: None,
     };
-    Some(Claim { credential: CredentialHash { kind: 1, hash: [0; 32] }, bill })
+    Some(Claim::new(CredentialHash { kind: 1, hash: [0; 32] }, bill))
 }

@@ -22,7 +22,7 @@ use crate::domain::money::{Fen, Rate};
 use crate::domain::prepare::coverage_of;
 use crate::domain::rules::Package;
 use crate::domain::split::{NetLine, Split};
-use crate::limits;
+use crate::store::national::With;
 use crate::store::{self, What, national as kept};
 
 pub use crate::rulebook::dictionary::{Dictionary, FundCode, Share};
@@ -300,22 +300,41 @@ impl App {
         }
         let stay = admitted.stay.filter(|_| admitted.transaction == "2401");
         let stay = stay.ok_or(Refusal::ReversesAReversal)?;
-        let found = self.stay(caller, (hospital, &stay), None).await?;
+        let found = self.stay(caller, (hospital, &stay)).await?;
         self.is_open(caller, &found).await?;
         Ok(Some(found))
     }
 
-    /// A stay that is not cancelled, with what a request asked of it.
+    /// A stay that is not cancelled.
     pub async fn stay(
         &self,
         caller: &Caller,
-        (hospital, stay): (&HospitalCode, &StayId),
-        request: Option<&RequestId>,
+        of_stay: (&HospitalCode, &StayId),
     ) -> Result<Stay, AppError> {
-        caller.allow(Act::Settle, Of::Hospital(hospital))?;
-        let found = kept::find_stay(&self.pool, hospital, stay, request).await;
+        Ok(self.stay_with(caller, of_stay, None, With::Nothing).await?.0)
+    }
+
+    /// A stay that is not cancelled, with its charge lines in the order of their upload, and with what a request asked of it.
+    pub async fn charged_stay(
+        &self,
+        caller: &Caller,
+        of_stay: (&HospitalCode, &StayId),
+        request: Option<&RequestId>,
+    ) -> Result<(Stay, Vec<ChargeLine>), AppError> {
+        self.stay_with(caller, of_stay, request, With::Lines).await
+    }
+
+    async fn stay_with(
+        &self,
+        caller: &Caller,
+        of_stay: (&HospitalCode, &StayId),
+        request: Option<&RequestId>,
+        with: With,
+    ) -> Result<(Stay, Vec<ChargeLine>), AppError> {
+        caller.allow(Act::Settle, Of::Hospital(of_stay.0))?;
+        let found = kept::find_stay(&self.pool, of_stay, request, with).await;
         let found = found.map_err(AppError::store("find a stay"))?.ok_or(Refusal::StayUnknown)?;
-        if found.cancelled { Err(Refusal::StayCancelled.into()) } else { Ok(found) }
+        if found.0.cancelled { Err(Refusal::StayCancelled.into()) } else { Ok(found) }
     }
 
     /// Refuses a stay that is settled. The refusal names the settlement, so it is recorded as a look at it.
@@ -336,8 +355,11 @@ impl App {
     /// Whether a stay is this person's: by the number that was told, or the one that was shown.
     pub fn is_of(&self, stay: &Stay, number: &PersonNumber) -> Result<(), AppError> {
         let Admission { person, shown, .. } = &stay.admission;
-        let CredentialHash { kind, hash } = self.registered_number(number);
-        let same = person == number || (shown.kind == kind && shown.hash == hash);
+        let registered = || {
+            let CredentialHash { kind, hash } = self.registered_number(number);
+            shown.kind == kind && shown.hash == hash
+        };
+        let same = person == number || registered();
         if same { Ok(()) } else { Err(Refusal::PersonDiffers.into()) }
     }
 
@@ -357,31 +379,12 @@ impl App {
         if same { Ok(()) } else { Err(Refusal::PersonDiffers.into()) }
     }
 
-    /// The charge lines of a stay in the order of their upload: one more than a bill may have, where there are more.
-    pub async fn stay_lines(
-        &self,
-        hospital: &HospitalCode,
-        stay: &StayId,
-    ) -> Result<Vec<ChargeLine>, AppError> {
-        let most = limits::CHARGE_LINES_MAX.saturating_add(1);
-        let lines = kept::fees(&self.pool, (hospital, stay), None, most).await;
-        lines.map_err(AppError::store("read the charge lines of a stay"))
-    }
-
-    /// The charge lines of a stay, to be told: their record is durable when they are.
-    #[instrument(name = "charges", skip_all, fields(hospital.code = %hospital))]
-    pub async fn charges(
-        &self,
-        caller: &Caller,
-        hospital: &HospitalCode,
-        stay: &Stay,
-    ) -> Result<Vec<ChargeLine>, AppError> {
-        caller.allow(Act::Settle, Of::Hospital(hospital))?;
+    /// Records that the charge lines of a stay are told: durable before they are.
+    #[instrument(name = "charges", skip_all, fields(stay.id = %stay.admission.stay.logged()))]
+    pub async fn charges_told(&self, caller: &Caller, stay: &Stay) -> Result<(), AppError> {
         let person = self.person_of(stay).await?;
-        let lines = self.stay_lines(hospital, &stay.admission.stay).await?;
         let seen = (What::Charges, stay.settlement.as_ref());
-        self.record_access(caller, person.ok_or(Refusal::PersonUnknown)?, seen).await?;
-        Ok(lines)
+        self.record_access(caller, person.ok_or(Refusal::PersonUnknown)?, seen).await
     }
 
     /// Adds charge lines to a stay, all or none. What is there already must say the same.
@@ -396,7 +399,7 @@ impl App {
         let of_stay = (hospital, stay);
         let ids: Vec<&LineId> = lines.iter().map(|line| &line.id).collect();
         for _ in 0..ATTEMPTS_MAX {
-            let there = kept::fees(&self.pool, of_stay, Some(&ids), ids.len()).await;
+            let there = kept::lines_named(&self.pool, of_stay, &ids).await;
             let there = there.map_err(AppError::store("read charge lines"))?;
             let mut fresh = Vec::with_capacity(lines.len());
             for line in lines {
@@ -494,7 +497,7 @@ impl App {
             Ok(settled) => Ok(StaySettled { settled, bound }),
             // Barred on its way by whoever reversed the admission: then it is that which is told.
             Err(error @ AppError::Refused(Refusal::RequestReversed)) => {
-                self.stay(caller, (message.hospital, of_stay), None).await?;
+                self.stay(caller, (message.hospital, of_stay)).await?;
                 Err(error)
             }
             Err(error) => Err(error),

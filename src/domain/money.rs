@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use rust_decimal::Decimal;
-
 /// The largest amount we take: ten billion yuan. Sums of 10 000 such lines still fit into an `i64` many times over.
 pub const FEN_MAX: i64 = 1_000_000_000_000;
 
@@ -223,10 +221,58 @@ pub fn parse_price_e6(text: &str) -> Option<i64> {
 
 // === printing ===
 
+/// An amount as it is told: yuan with two decimals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FenText {
+    digits: [u8; FEN_TEXT_BYTES],
+    from: usize,
+}
+
+/// The longest is `-92233720368547758.08`.
+const FEN_TEXT_BYTES: usize = 21;
+
+impl FenText {
+    /// In front of what is there.
+    fn put(&mut self, byte: u8) {
+        self.from = self.from.saturating_sub(1);
+        if let Some(place) = self.digits.get_mut(self.from) {
+            *place = byte;
+        }
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        let digits = self.digits.get(self.from..).unwrap_or_default();
+        std::str::from_utf8(digits).unwrap_or_default()
+    }
+}
+
+impl Fen {
+    /// As it is told. Answers are full of amounts, and this takes no memory of its own.
+    pub fn text(self) -> FenText {
+        let mut text = FenText { digits: [0; FEN_TEXT_BYTES], from: FEN_TEXT_BYTES };
+        let mut rest = self.0.unsigned_abs();
+        for place in 0..FEN_TEXT_BYTES {
+            if place == 2 {
+                text.put(b'.');
+            } else if place > 3 && rest == 0 {
+                break;
+            } else {
+                text.put(b'0'.saturating_add(u8::try_from(rest % 10).unwrap_or(0)));
+                rest /= 10;
+            }
+        }
+        if self.0 < 0 {
+            text.put(b'-');
+        }
+        text
+    }
+}
+
 impl fmt::Display for Fen {
     /// Yuan with two decimals: `-12.05`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&Decimal::new(self.0, 2).to_string())
+        f.pad(self.text().as_str())
     }
 }
 
@@ -255,6 +301,8 @@ impl fmt::Display for Rate {
 #[cfg(test)]
 mod tests {
     use rust_decimal::prelude::ToPrimitive as _;
+
+    use rust_decimal::Decimal;
 
     use super::*;
 
@@ -363,6 +411,10 @@ mod tests {
     fn amounts_print_as_yuan() {
         assert_eq!(Fen(-1_205).to_string(), "-12.05");
         assert_eq!(Fen(5).to_string(), "0.05");
+        assert_eq!(format!("{:>7}", Fen(-5)), "  -0.05");
+        for fen in [i64::MIN, -100, -1, 0, 1, 10, 99, 100, 12_345, i64::MAX] {
+            assert_eq!(Fen(fen).to_string(), Decimal::new(fen, 2).to_string());
+        }
         assert_eq!(Rate::parse("0.650").unwrap().to_string(), "0.65");
         assert_eq!(format!("{:>8}", Fen(100)), "    1.00");
     }

@@ -55,8 +55,9 @@ pub fn rehearsed(outage: Outage) -> Response {
     let told = fault::Fault::Plain(outage.word()).told();
     let status = told.status;
     let reference = envelope::reference(None, &now, 0);
-    let answer = envelope::answer(reference, (&now, &now), envelope::Answered::Refused(told));
-    let mut response = Response::new(Body::from(serde_json::Value::Object(answer).to_string()));
+    let refused = envelope::Answered::Refused(told);
+    let answer = envelope::Answer::new(reference, (&now, &now), refused);
+    let mut response = Response::new(Body::from(answer.body()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));

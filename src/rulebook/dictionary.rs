@@ -32,11 +32,11 @@ const NAME_LENGTH_MAX: usize = 200;
 
 /// A fund as the interface names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FundCode {
+pub struct FundCode<'a> {
     /// Its code, `fund_pay_type`.
-    pub code: String,
+    pub code: &'a str,
     /// Its name, `fund_pay_type_name`.
-    pub name: String,
+    pub name: &'a str,
 }
 
 /// By what a fund is looked up: the narrowest first.
@@ -47,10 +47,13 @@ enum By {
     Column,
 }
 
+/// Code and name of each fund, by the name under which it is looked up.
+type Named = BTreeMap<String, (String, String)>;
+
 /// What one file says.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Part {
-    funds: BTreeMap<(By, String, Option<Scheme>), FundCode>,
+    funds: BTreeMap<(By, Option<Scheme>), Named>,
     identities: BTreeMap<String, String>,
     cumulative: BTreeMap<String, String>,
 }
@@ -88,18 +91,17 @@ pub struct Share<'a> {
 
 impl Dictionary {
     /// The fund of a share: as a dictionary says of its layer or payer, as its package says, or as a dictionary says of its column.
-    pub fn fund(&self, share: &Share<'_>) -> FundCode {
+    pub fn fund<'a>(&'a self, share: &Share<'a>) -> FundCode<'a> {
         let said = |by: By, name: &str| {
             self.parts.iter().find_map(|part| {
-                let of = |scheme| part.funds.get(&(by, name.to_owned(), scheme)).cloned();
-                of(Some(share.scheme)).or_else(|| of(None))
+                let of = |scheme| part.funds.get(&(by, scheme))?.get(name);
+                let (code, name) = of(Some(share.scheme)).or_else(|| of(None))?;
+                Some(FundCode { code, name })
             })
         };
-        let own = || {
-            let (code, name) = (share.fund_pay_type.to_owned(), share.payer_zh.to_owned());
-            (!code.is_empty()).then_some(FundCode { code, name })
-        };
-        let nobody = || FundCode { code: "999997".to_owned(), name: share.payer_zh.to_owned() };
+        let of_share = |code| FundCode { code, name: share.payer_zh };
+        let own = || (!share.fund_pay_type.is_empty()).then(|| of_share(share.fund_pay_type));
+        let nobody = || of_share("999997");
         said(By::Layer, share.layer)
             .or_else(|| said(By::Payer, share.payer))
             .or_else(own)
@@ -222,8 +224,8 @@ fn fund(node: &Node, part: &mut Part, faults: &mut Faults) {
         let en = format!("the name has more than {NAME_LENGTH_MAX} characters");
         faults.error(table.line, clause, (en, format!("名称超过 {NAME_LENGTH_MAX} 字")));
     }
-    let fund = FundCode { code: code.to_owned(), name: print.to_owned() };
-    if part.funds.insert((*by, name.to_owned(), scheme), fund).is_some() {
+    let fund = (code.to_owned(), print.to_owned());
+    if part.funds.entry((*by, scheme)).or_default().insert(name.to_owned(), fund).is_some() {
         twice(table.line, clause, name, faults);
     }
 }
@@ -306,8 +308,9 @@ mod tests {
         ];
         let national = Arc::new(parse(NATIONAL_FILE, NATIONAL).0);
         let all = Dictionaries { regions: regions.into_iter().collect(), national };
-        let code =
-            |at: &str, layer: &str, own: &str| all.of(region(at)).fund(&share(layer, own)).code;
+        let code = |at: &str, layer: &'static str, own: &'static str| {
+            all.of(region(at)).fund(&share(layer, own)).code.to_owned()
+        };
         assert_eq!(code("110000", "aid", ""), "610100");
         assert_eq!(code("110000", "aid", "610104"), "610104");
         assert_eq!(code("520300", "aid", "610104"), "610101");

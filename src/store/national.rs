@@ -16,6 +16,12 @@ use crate::domain::ids::{
 use crate::domain::money::Fen;
 use crate::domain::standing::Scheme;
 
+mod together;
+
+use super::reads::Ask as _;
+pub use together::With;
+pub(super) use together::{AskedAdmission, AskedNote};
+
 const SIGN_IN: &str = include_str!("sql/national/sign_in.sql");
 const SIGN_OUT: &str = include_str!("sql/national/sign_out.sql");
 const SIGNED_IN: &str = include_str!("sql/national/signed_in.sql");
@@ -23,13 +29,11 @@ const FIND_REQUEST: &str = include_str!("sql/national/find_request.sql");
 const ADMIT: &str = include_str!("sql/national/admit.sql");
 const DISCHARGE: &str = include_str!("sql/national/discharge.sql");
 const REVERSE_ADMISSION: &str = include_str!("sql/national/reverse_admission.sql");
-const STAY: &str = include_str!("sql/national/stay.sql");
-const FEES: &str = include_str!("sql/national/fees.sql");
+const LINES_NAMED: &str = include_str!("sql/national/lines_named.sql");
 const ADD_FEES: &str = include_str!("sql/national/add_fees.sql");
 const CANCEL_FEES: &str = include_str!("sql/national/cancel_fees.sql");
 const KEEP_QUOTE: &str = include_str!("sql/national/keep_quote.sql");
 const LOCK_STAY: &str = include_str!("sql/national/lock_stay.sql");
-const NOTE_SETTLE: &str = include_str!("sql/national/note_settle.sql");
 const TELL_PERSON: &str = include_str!("sql/national/tell_person.sql");
 const FIND_PERSON: &str =
     "SELECT credential_kind, credential_hash FROM national_person WHERE person_number = $1";
@@ -283,20 +287,20 @@ pub async fn reverse_admission(
         &message.body_sha256.as_slice(),
         &stay.map(StayId::as_str),
     ];
-    let alone = (message.hospital, stay, true);
-    match beside(pool, &operation, alone, (REVERSE_ADMISSION, &params)).await? {
+    let of_stay = (message.hospital, stay);
+    match alone(pool, &operation, of_stay, (REVERSE_ADMISSION, &params)).await? {
         Ok(rows) => Ok(!rows.is_empty()),
         Err(refused) if refused.code() == Some(&SqlState::UNIQUE_VIOLATION) => Ok(false),
         Err(source) => Err(StoreError::Statement { operation, source }),
     }
 }
 
-/// A statement in a transaction that has a stay for itself, or shares it with others of its kind: reversing an admission and asking to
-/// settle the stay come one after the other, so that whichever is later sees the earlier one.
-async fn beside(
+/// A statement in a transaction that has a stay for itself: reversing an admission and asking to settle the stay come one after the
+/// other, so that whichever is later sees the earlier one.
+async fn alone(
     pool: &Pool,
     operation: &Operation,
-    (hospital, stay, alone): (&HospitalCode, Option<&StayId>, bool),
+    (hospital, stay): (&HospitalCode, Option<&StayId>),
     (sql, params): (&'static str, &[&(dyn ToSql + Sync)]),
 ) -> Result<Result<Vec<tokio_postgres::Row>, tokio_postgres::Error>, StoreError> {
     let failed = |source| StoreError::Statement { operation: operation.clone(), source };
@@ -305,7 +309,7 @@ async fn beside(
     let transaction = connection.client.transaction().await.map_err(failed)?;
     if let Some(stay) = stay {
         let lock = transaction.prepare_cached(LOCK_STAY).await.map_err(failed)?;
-        let params: [&(dyn ToSql + Sync); 3] = [&hospital.as_str(), &stay.as_str(), &alone];
+        let params: [&(dyn ToSql + Sync); 2] = [&hospital.as_str(), &stay.as_str()];
         transaction.query(&lock, &params).await.map_err(failed)?;
     }
     let statement = transaction.prepare_cached(sql).await.map_err(failed)?;
@@ -317,20 +321,25 @@ async fn beside(
     Ok(Ok(rows))
 }
 
-/// A stay, with what a request asked of it.
+/// A stay, with what a request asked of it, read together with others.
 pub async fn find_stay(
     pool: &Pool,
-    hospital: &HospitalCode,
-    stay: &StayId,
+    (hospital, stay): (&HospitalCode, &StayId),
     request: Option<&RequestId>,
-) -> Result<Option<Stay>, StoreError> {
-    let operation = Operation::National("look up a stay", hospital.clone());
-    let connection = pool.take(&operation).await?;
-    let params: [&(dyn ToSql + Sync); 3] =
-        [&hospital.as_str(), &stay.as_str(), &request.map(RequestId::as_str)];
-    let rows = connection.query(STAY, &params, &operation).await?;
-    let Some(row) = rows.first() else { return Ok(None) };
-    stay_of(&Reader { row, operation: &operation }, stay).map(Some)
+    with: With,
+) -> Result<Option<(Stay, Vec<ChargeLine>)>, StoreError> {
+    let asked = AskedAdmission {
+        hospital: hospital.clone(),
+        stay: stay.clone(),
+        request: request.cloned(),
+        with,
+    };
+    let row = pool.admissions().read(pool, asked.clone()).await?;
+    let reader = Reader { row: &row, operation: &asked.operation() };
+    if reader.get::<Option<String>>("person_number")?.is_none() {
+        return Ok(None);
+    }
+    Ok(Some((stay_of(&reader, stay)?, lines_of(&reader)?)))
 }
 
 fn stay_of(reader: &Reader<'_>, stay: &StayId) -> Result<Stay, StoreError> {
@@ -377,34 +386,48 @@ fn shown_of(reader: &Reader<'_>) -> Result<Shown, StoreError> {
     })
 }
 
-/// The charge lines of a stay that are not cancelled, in the order of their upload, at most so many; of those named only, where any
-/// are.
-pub async fn fees(
+fn lines_of(reader: &Reader<'_>) -> Result<Vec<ChargeLine>, StoreError> {
+    let ids: Vec<&str> = reader.borrowed("line_id")?;
+    let items: Vec<&str> = reader.borrowed("item_code")?;
+    let quantities: Vec<i64> = reader.list("quantity_e4")?;
+    let prices: Vec<i64> = reader.list("unit_price_e6")?;
+    let amounts: Vec<i64> = reader.list("amount_fen")?;
+    let refunds: Vec<Option<&str>> = reader.borrowed("refund_of_line_id")?;
+    let days: Vec<Date> = reader.list("charged_on")?;
+    let mut lines = Vec::with_capacity(ids.len());
+    let named = ids.into_iter().zip(items).zip(refunds);
+    let numbers = quantities.into_iter().zip(prices).zip(amounts).zip(days);
+    for (named, numbers) in named.zip(numbers) {
+        let ((id, item), refund_of) = named;
+        let (((quantity_e4, unit_price_e6), amount), charged_on) = numbers;
+        let refund_of = refund_of.map(|id| reader.parse("refund_of_line_id", LineId::new(id)));
+        lines.push(ChargeLine {
+            id: reader.parse("line_id", LineId::new(id))?,
+            item: reader.parse("item_code", ItemCode::new(item))?,
+            quantity_e4,
+            unit_price_e6,
+            amount: Fen::new(amount),
+            class: None,
+            refund_of: refund_of.transpose()?,
+            charged_on,
+        });
+    }
+    Ok(lines)
+}
+
+/// The charge lines of a stay that are named and not cancelled.
+pub async fn lines_named(
     pool: &Pool,
     (hospital, stay): (&HospitalCode, &StayId),
-    named: Option<&[&LineId]>,
-    most: usize,
+    named: &[&LineId],
 ) -> Result<Vec<ChargeLine>, StoreError> {
     let operation = Operation::National("read the charge lines", hospital.clone());
     let connection = pool.take(&operation).await?;
-    let named = named.map(|named| texts(named.iter().copied().map(LineId::as_str)));
-    let most = i64::try_from(most).unwrap_or(i64::MAX);
-    let params: [&(dyn ToSql + Sync); 4] = [&hospital.as_str(), &stay.as_str(), &named, &most];
-    let rows = connection.query(FEES, &params, &operation).await?;
-    rows.iter().map(|row| fee_of(&Reader { row, operation: &operation })).collect()
-}
-
-fn fee_of(reader: &Reader<'_>) -> Result<ChargeLine, StoreError> {
-    Ok(ChargeLine {
-        id: reader.text("line_id", LineId::new)?,
-        item: reader.text("item_code", ItemCode::new)?,
-        quantity_e4: reader.get("quantity_e4")?,
-        unit_price_e6: reader.get("unit_price_e6")?,
-        amount: Fen::new(reader.get("amount_fen")?),
-        class: None,
-        refund_of: reader.maybe("refund_of_line_id", LineId::new)?,
-        charged_on: reader.get("charged_on")?,
-    })
+    let named = texts(named.iter().copied().map(LineId::as_str));
+    let params: [&(dyn ToSql + Sync); 3] = [&hospital.as_str(), &stay.as_str(), &named];
+    let rows = connection.query(LINES_NAMED, &params, &operation).await?;
+    let lines = |row| lines_of(&Reader { row, operation: &operation });
+    rows.first().map_or(Ok(Vec::new()), lines)
 }
 
 /// Adds charge lines to a stay, and tells how many of them this request added, now or before: one that is there stays as it is.
@@ -471,26 +494,23 @@ pub async fn keep_quote(
     connection.query(KEEP_QUOTE, &params, &operation).await.map(|_| ())
 }
 
-/// Notes which message asks to settle which bill of a stay; false where its admission was reversed meanwhile.
+/// Notes which message asks to settle which bill of a stay, together with others; false where its admission was reversed meanwhile.
 pub async fn note_settle(
     pool: &Pool,
     message: Message<'_>,
     stay: &StayId,
     bill_sha256: &[u8; 32],
 ) -> Result<bool, StoreError> {
-    let operation = Operation::FindRequest(message.hospital.clone(), message.request.clone());
-    let params: [&(dyn ToSql + Sync); 5] = [
-        &message.hospital.as_str(),
-        &message.request.as_str(),
-        &message.body_sha256.as_slice(),
-        &bill_sha256.as_slice(),
-        &stay.as_str(),
-    ];
-    let shared = (message.hospital, Some(stay), false);
-    let rows = beside(pool, &operation, shared, (NOTE_SETTLE, &params)).await?;
-    let rows =
-        rows.map_err(|source| StoreError::Statement { operation: operation.clone(), source })?;
-    Ok(!counts(&rows, &operation)?)
+    let noted = AskedNote {
+        hospital: message.hospital.clone(),
+        request: message.request.clone(),
+        message_sha256: message.body_sha256,
+        bill_sha256: *bill_sha256,
+        stay: stay.clone(),
+    };
+    let row = pool.notes().read(pool, noted.clone()).await?;
+    let cancelled: bool = Reader { row: &row, operation: &noted.operation() }.get("cancelled")?;
+    Ok(!cancelled)
 }
 
 fn texts<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<&'a str> {

@@ -13,6 +13,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Config, Row, Socket};
 
 use super::error::{Operation, StoreError};
+use super::national::{AskedAdmission, AskedNote};
 use super::persons::{self, Persons, PersonsHeld};
 use super::pipeline::{CommitSettings, Pipeline};
 use super::presence::{self, Presence};
@@ -49,6 +50,8 @@ pub struct Pool {
     reference: Arc<Held>,
     reads: Arc<Reads<Asked>>,
     histories: Arc<Reads<AskedHistory>>,
+    admissions: Arc<Reads<AskedAdmission>>,
+    notes: Arc<Reads<AskedNote>>,
     persons: Arc<Persons>,
     presence: Arc<Presence>,
     trail: Arc<Trail>,
@@ -127,6 +130,7 @@ impl Pool {
         let pipeline = Arc::new(Pipeline::new(settings.commits));
         let (round_trips, reference) = (Arc::default(), Arc::default());
         let (reads, histories) = (Arc::default(), Arc::default());
+        let (admissions, notes) = (Arc::default(), Arc::default());
         let (persons, trail) = (Arc::default(), Arc::default());
         Ok(Self {
             connections,
@@ -135,6 +139,8 @@ impl Pool {
             reference,
             reads,
             histories,
+            admissions,
+            notes,
             persons,
             presence,
             trail,
@@ -213,6 +219,14 @@ impl Pool {
 
     pub(super) fn histories(&self) -> &Reads<AskedHistory> {
         &self.histories
+    }
+
+    pub(super) fn admissions(&self) -> &Reads<AskedAdmission> {
+        &self.admissions
+    }
+
+    pub(super) fn notes(&self) -> &Reads<AskedNote> {
+        &self.notes
     }
 
     pub(super) fn is_closed(&self) -> bool {

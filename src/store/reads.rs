@@ -1,4 +1,4 @@
-//! Snapshots in groups: who asks while the last group is read is in the next one. No timer, and nobody waits alone.
+//! What is asked of the database in groups: who asks while the last group is read is in the next one. No timer, and nobody waits alone.
 //!
 //! To set a statement up costs ten times what one more row of it does.
 
@@ -187,7 +187,12 @@ async fn read_group<A: Ask>(pool: &Pool, asked: &[A]) -> Result<Vec<Row>, StoreE
     A::query(&connection, asked, &operation).await
 }
 
-fn one_each(rows: Vec<Row>, asked: usize, operation: &Operation) -> Result<Vec<Row>, StoreError> {
+/// A row for each, or something is wrong.
+pub(super) fn one_each(
+    rows: Vec<Row>,
+    asked: usize,
+    operation: &Operation,
+) -> Result<Vec<Row>, StoreError> {
     if rows.len() == asked {
         Ok(rows)
     } else {

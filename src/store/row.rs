@@ -2,7 +2,7 @@
 
 use jiff::civil::Date;
 use tokio_postgres::Row;
-use tokio_postgres::types::FromSqlOwned;
+use tokio_postgres::types::{FromSql, FromSqlOwned};
 
 use super::error::{Operation, StoreError};
 use crate::domain::bill::{Care, CatalogueClass, Referral};
@@ -28,6 +28,17 @@ impl Reader<'_> {
     /// An array column; nothing counts as empty.
     pub(super) fn list<T: FromSqlOwned>(&self, field: &'static str) -> Result<Vec<T>, StoreError> {
         self.get::<Option<Vec<T>>>(field).map(Option::unwrap_or_default)
+    }
+
+    /// An array column, looked at where it lies; nothing counts as empty.
+    pub(super) fn borrowed<'r, T: FromSql<'r>>(
+        &'r self,
+        field: &'static str,
+    ) -> Result<Vec<T>, StoreError> {
+        let list: Result<Option<Vec<T>>, _> = self.row.try_get(field);
+        let list = list
+            .map_err(|source| StoreError::Statement { operation: self.operation.clone(), source });
+        list.map(Option::unwrap_or_default)
     }
 
     /// Makes a domain type of what was read.

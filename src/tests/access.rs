@@ -456,7 +456,7 @@ async fn what_the_national_door_asks_of_the_shell_is_the_hospitals_own_too() {
     let refused = [
         app.sign_in(&caller, (&other, &operator)).await.map(|_| ()),
         app.sign_out(&caller, (&other, &operator), &number).await,
-        app.stay(&caller, (&other, &stay), None).await.map(|_| ()),
+        app.stay(&caller, (&other, &stay)).await.map(|_| ()),
         app.add_lines(&caller, (&other, &stay), &request, &[]).await,
         app.cancel_lines(&caller, (&other, &stay), &request, None).await.map(|_| ()),
     ];

@@ -4,13 +4,16 @@
 use crate::harness::{Database, connect};
 use crate::ledger_fixture::furnish;
 
-const STATEMENTS: [(&str, usize, &str); 7] = [
+const STATEMENTS: [(&str, usize, &str); 10] = [
     ("commit_chain", 2, include_str!("../store/sql/commit_chain.sql")),
     ("commit", 2, include_str!("../store/sql/commit.sql")),
     ("commit_lean", 2, include_str!("../store/sql/commit_lean.sql")),
     ("snapshot", 10, include_str!("../store/sql/snapshot.sql")),
     ("history", 2, include_str!("../store/sql/history.sql")),
     ("find_settlement", 4, include_str!("../store/sql/find_settlement.sql")),
+    ("stays", 4, include_str!("../store/sql/national/stays.sql")),
+    ("lines_named", 3, include_str!("../store/sql/national/lines_named.sql")),
+    ("note_settle", 5, include_str!("../store/sql/national/note_settle.sql")),
     ("accesses_of", 6, include_str!("../store/sql/accesses_of.sql")),
 ];
 

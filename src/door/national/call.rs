@@ -10,12 +10,11 @@ use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTE
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
-use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 
-use super::envelope::{self, Answered, Envelope};
+use super::envelope::{self, Answer, Answered, Envelope};
 use super::fault::Fault;
 use super::json::{self, Json, Object};
 use super::signature::{self, Heard, Reply};
@@ -189,11 +188,11 @@ impl Door {
                 (told.status, Answered::Refused(told))
             }
         };
-        let mut envelope = envelope::answer(reference, (received, &app::now()), answered);
+        let mut answer = Answer::new(reference, (received, &app::now()), answered);
         if let Some(reply) = reply {
-            reply.finish(&mut envelope, start);
+            reply.finish(&mut answer, start);
         }
-        let mut response = Response::new(Body::from(Value::Object(envelope).to_string()));
+        let mut response = Response::new(Body::from(answer.body()));
         *response.status_mut() = status;
         let headers = response.headers_mut();
         let json = HeaderValue::from_static("application/json; charset=utf-8");

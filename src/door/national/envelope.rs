@@ -1,14 +1,12 @@
 //! The national envelope: one table of its fields is the validator, and what the tests are made of.
 
-use std::collections::BTreeMap;
-
 use jiff::civil::DateTime;
-use serde_json::{Map, Value};
+use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::fault::{Fault, Told};
 use super::field::{Invalid, InvalidReason};
-use super::json::{self, Json, Object};
+use super::json::{self, Json, Object, Written};
 use crate::app::{Now, shanghai};
 use crate::domain::ids::{HospitalCode, OperatorId, RegionCode, RequestId, SignNumber};
 use crate::limits;
@@ -122,15 +120,7 @@ impl Envelope {
 
 /// Reads an envelope, or names the first field that does not fit. Takes the input out of it.
 pub(super) fn read(message: &mut Object) -> Result<Envelope, Fault> {
-    let mut texts: BTreeMap<&str, String> = BTreeMap::new();
-    for field in FIELDS {
-        // The type is the last one before it that is looked at.
-        let sealed = field.kind == Kind::Input && texts.get("enc_type").is_some_and(|t| t == "SM4");
-        let field = if sealed { &SEALED_INPUT } else { field };
-        let text =
-            check(field, message.get(field.name)).map_err(|reason| of(field.name, reason))?;
-        texts.insert(field.name, text.to_owned());
-    }
+    let envelope = without_input(message)?;
     let (input, sealed) = match message.remove("input") {
         Some(Json::Object(input)) => (input, None),
         Some(Json::Text(sealed)) => (Object::new(), Some(sealed)),
@@ -138,9 +128,28 @@ pub(super) fn read(message: &mut Object) -> Result<Envelope, Fault> {
             return Err(of("input", InvalidReason::WrongType));
         }
     };
-    let text = |name: &str| texts.get(name).map(String::as_str).unwrap_or_default();
+    Envelope { sealed, ..envelope }.take_input(input)
+}
+
+/// All of it but its input, which was looked at too.
+fn without_input(message: &Object) -> Result<Envelope, Fault> {
+    let mut texts = [""; FIELDS.len()];
+    let mut is_encrypted = false;
+    for (field, place) in FIELDS.iter().zip(&mut texts) {
+        // The type is the last one before it that is looked at.
+        let sealed = field.kind == Kind::Input && is_encrypted;
+        let looked_at = if sealed { &SEALED_INPUT } else { field };
+        let value = message.get(field.name);
+        let text = check(looked_at, value).map_err(|reason| of(field.name, reason))?;
+        is_encrypted = is_encrypted || (field.name == "enc_type" && text == "SM4");
+        *place = text;
+    }
+    let text = |name: &str| {
+        let mut named = FIELDS.iter().zip(texts).filter(|(field, _)| field.name == name);
+        named.next().map_or("", |(_, text)| text)
+    };
     let unfit = |name: &'static str| move || of(name, InvalidReason::NotPlain);
-    let envelope = Envelope {
+    Ok(Envelope {
         transaction: text("infno").to_owned(),
         request: RequestId::new(text("msgid")).ok_or_else(unfit("msgid"))?,
         treatment: region(text("mdtrtarea_admvs")).ok_or_else(unfit("mdtrtarea_admvs"))?,
@@ -149,9 +158,8 @@ pub(super) fn read(message: &mut Object) -> Result<Envelope, Fault> {
         hospital: HospitalCode::new(text("fixmedins_code")).ok_or_else(unfit("fixmedins_code"))?,
         sign: SignNumber::new(text("sign_no")),
         input: Object::new(),
-        sealed,
-    };
-    envelope.take_input(input)
+        sealed: None,
+    })
 }
 
 /// The region of treatment as far as it can be read: the number of the answer begins with it, whatever else is wrong.
@@ -256,7 +264,7 @@ pub(super) enum Answered {
     /// It was done.
     Done {
         /// The output; nothing where the standard has none.
-        output: Option<Value>,
+        output: Option<Written>,
         /// What the hospital should know besides. [warn_msg]
         warning: String,
     },
@@ -271,35 +279,81 @@ pub(super) fn reference(region: Option<RegionCode>, received: &Now, sequence: u6
     format!("{region}{time}{:010}", sequence % 10_000_000_000)
 }
 
+/// What an envelope takes besides its output.
+const ANSWER_BYTES_USUAL: usize = 512;
+
 /// An answer's envelope.
-pub(super) fn answer(
-    reference: String,
-    (received, now): (&Now, &Now),
-    answered: Answered,
-) -> Map<String, Value> {
-    let mut envelope = Map::new();
-    let (code, output, warning, error) = match answered {
-        Answered::Done { output, warning } => (0, output, warning, String::new()),
-        Answered::Refused(told) => (-1, None, String::new(), told.message),
-    };
-    envelope.insert("infcode".to_owned(), Value::from(code));
-    let texts = [
-        ("inf_refmsgid", reference),
-        ("refmsg_time", milliseconds(received)),
-        ("respond_time", milliseconds(now)),
-        ("err_msg", error),
-        ("warn_msg", warning),
-        ("enctype", String::new()),
-        ("signtype", String::new()),
-        ("cainfo", String::new()),
-    ];
-    for (name, text) in texts {
-        envelope.insert(name.to_owned(), Value::from(text));
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Answer {
+    /// What signs it, where it is signed.
+    pub(super) cainfo: String,
+    /// How its output is encrypted, where it is.
+    pub(super) enctype: &'static str,
+    err_msg: String,
+    inf_refmsgid: String,
+    infcode: i8,
+    /// The output; nothing where the standard has none.
+    #[serde(skip)]
+    pub(super) output: Option<Written>,
+    refmsg_time: String,
+    respond_time: String,
+    /// By which means it is signed, where it is.
+    pub(super) signtype: &'static str,
+    warn_msg: String,
+}
+
+impl Answer {
+    /// Says what was answered, to a message that was received then, now.
+    pub(super) fn new(
+        reference: String,
+        (received, now): (&Now, &Now),
+        answered: Answered,
+    ) -> Self {
+        let (infcode, output, warn_msg, err_msg) = match answered {
+            Answered::Done { output, warning } => (0, output, warning, String::new()),
+            Answered::Refused(told) => (-1, None, String::new(), told.message),
+        };
+        Self {
+            inf_refmsgid: reference,
+            refmsg_time: milliseconds(received),
+            respond_time: milliseconds(now),
+            infcode,
+            output,
+            warn_msg,
+            err_msg,
+            ..Self::default()
+        }
     }
-    if let Some(output) = output {
-        envelope.insert("output".to_owned(), output);
+
+    /// Every field that is signed, by the bytes of its name; the output follows them.
+    pub(super) fn signed(&self) -> [(&'static str, &str); 8] {
+        let infcode = if self.infcode == 0 { "0" } else { "-1" };
+        [
+            ("enctype", self.enctype),
+            ("err_msg", &self.err_msg),
+            ("inf_refmsgid", &self.inf_refmsgid),
+            ("infcode", infcode),
+            ("refmsg_time", &self.refmsg_time),
+            ("respond_time", &self.respond_time),
+            ("signtype", self.signtype),
+            ("warn_msg", &self.warn_msg),
+        ]
     }
-    envelope
+
+    /// As it goes out: the output is written already, and stands last.
+    pub(super) fn body(&self) -> Vec<u8> {
+        let output = self.output.as_ref().map_or("", Written::as_str);
+        let mut body = Vec::with_capacity(output.len().saturating_add(ANSWER_BYTES_USUAL));
+        // Texts and a number can always be written.
+        serde_json::to_writer(&mut body, self).unwrap_or_default();
+        if !output.is_empty() {
+            body.pop();
+            for part in [",\"output\":", output, "}"] {
+                body.extend_from_slice(part.as_bytes());
+            }
+        }
+        body
+    }
 }
 
 /// `yyyyMMddHHmmssSSS` in Asia/Shanghai.

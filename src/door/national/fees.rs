@@ -31,7 +31,7 @@ pub(super) async fn upload(call: Call<'_>) -> Result<Done, Fault> {
     let request = &call.envelope.request;
     call.app.add_lines(call.caller, (call.hospital(), &stay_id), request, &lines).await?;
     let rows = rows(&call, &stay, lines).await?;
-    Ok(Done::with("result", Value::Array(rows)))
+    Done::with("result", rows)
 }
 
 /// Takes charge lines back. [2302]
@@ -47,7 +47,7 @@ pub(super) async fn cancel(call: Call<'_>) -> Result<Done, Fault> {
     let named = (!all).then_some(named.as_slice());
     let request = &call.envelope.request;
     call.app.cancel_lines(call.caller, (call.hospital(), &stay_id), request, named).await?;
-    Ok(Done { output: None, warning: String::new(), outcome: "done" })
+    Ok(Done::alone())
 }
 
 /// The stay and person that all rows name.
@@ -73,7 +73,7 @@ fn one_stay(nodes: &[Node<'_>], name: &str) -> Result<(StayId, PersonNumber), Fa
 
 /// A stay of this person that is not settled.
 async fn open_stay(call: &Call<'_>, stay: &StayId, person: &PersonNumber) -> Result<Stay, Fault> {
-    let stay = call.app.stay(call.caller, (call.hospital(), stay), None).await?;
+    let stay = call.app.stay(call.caller, (call.hospital(), stay)).await?;
     call.app.is_of(&stay, person)?;
     call.app.is_open(call.caller, &stay).await?;
     Ok(stay)
@@ -130,26 +130,24 @@ fn to_price(call: &Call<'_>, stay: &Stay, lines: Vec<ChargeLine>) -> Claim {
     let admission = &stay.admission;
     let last = lines.iter().map(|line| line.charged_on).max();
     let discharge = stay.discharge.as_ref().map(|discharge| discharge.on).or(last);
-    Claim {
-        credential: settle::credential(stay),
-        bill: Bill {
-            hospital: call.hospital().clone(),
-            stay: admission.stay.clone(),
-            stay_part: 0,
-            scheme: admission.scheme,
-            admission: admission.on,
-            discharge: discharge.unwrap_or(admission.on),
-            care: care::care(&admission.care_code).unwrap_or(Care::Inpatient),
-            referral: Referral::None,
-            transferred_from: None,
-            diagnoses: Vec::new(),
-            facts: Vec::new(),
-            lines,
-            total: Fen::ZERO,
-            account_balance: Fen::ZERO,
-            operator: None,
-        },
-    }
+    let bill = Bill {
+        hospital: call.hospital().clone(),
+        stay: admission.stay.clone(),
+        stay_part: 0,
+        scheme: admission.scheme,
+        admission: admission.on,
+        discharge: discharge.unwrap_or(admission.on),
+        care: care::care(&admission.care_code).unwrap_or(Care::Inpatient),
+        referral: Referral::None,
+        transferred_from: None,
+        diagnoses: Vec::new(),
+        facts: Vec::new(),
+        lines,
+        total: Fen::ZERO,
+        account_balance: Fen::ZERO,
+        operator: None,
+    };
+    Claim::new(settle::credential(stay), bill)
 }
 
 fn row(line: &ChargeLine, priced: &Priced) -> Value {

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use crate::domain::money::Fen;
 use crate::limits;
 
 /// A value.
@@ -30,14 +32,14 @@ pub(super) type Object = BTreeMap<String, Json>;
 
 /// Reads a message. Nothing where it is no JSON, lies too deep, or has a name twice.
 pub(super) fn read(bytes: &[u8]) -> Option<Json> {
-    let raw: &RawValue = serde_json::from_slice(bytes).ok()?;
-    value(raw, limits::NATIONAL_DEPTH_MAX)
+    let text = std::str::from_utf8(bytes).ok()?;
+    value(text.trim_matches([' ', '\t', '\n', '\r']), limits::NATIONAL_DEPTH_MAX)
 }
 
 /// A member of an object as it was sent, but for white space around it.
 pub(super) fn member<'a>(bytes: &'a [u8], name: &str) -> Option<&'a str> {
     let Entries(entries) = serde_json::from_slice(bytes).ok()?;
-    entries.get(name).map(|raw| raw.get())
+    entries.into_iter().find(|(named, _)| named == name).map(|(_, raw)| raw.get())
 }
 
 /// Reads an object from a text.
@@ -51,61 +53,94 @@ pub(super) fn object(text: &str) -> Option<Object> {
 impl Json {
     /// One text for whatever says the same: names in order, no white space, numbers as texts.
     pub(super) fn canonical(&self) -> String {
+        Written::of(self).map_or_else(String::new, |Written(text)| text)
+    }
+}
+
+impl Serialize for Json {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Self::Null => "null".to_owned(),
-            Self::Flag(flag) => flag.to_string(),
-            Self::Number(text) | Self::Text(text) => quoted(text),
-            Self::List(items) => {
-                let items: Vec<String> = items.iter().map(Self::canonical).collect();
-                format!("[{}]", items.join(","))
-            }
-            Self::Object(object) => canonical(object),
+            Self::Null => serializer.serialize_unit(),
+            Self::Flag(flag) => serializer.serialize_bool(*flag),
+            Self::Number(text) | Self::Text(text) => serializer.serialize_str(text),
+            Self::List(items) => serializer.collect_seq(items),
+            Self::Object(object) => serializer.collect_map(object),
         }
     }
 }
 
 /// The same of an object.
 pub(super) fn canonical(object: &Object) -> String {
-    let entry = |(name, value): (&String, &Json)| format!("{}:{}", quoted(name), value.canonical());
-    let entries: Vec<String> = object.iter().map(entry).collect();
-    format!("{{{}}}", entries.join(","))
+    Written::of(object).map_or_else(String::new, |Written(text)| text)
 }
 
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+/// A value as it goes out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Written(String);
+
+impl Written {
+    /// Writes a value. Nothing where it says of itself that it can not be written.
+    pub(super) fn of(value: &impl Serialize) -> Option<Self> {
+        let mut bytes = Vec::with_capacity(limits::NATIONAL_ANSWER_BYTES_USUAL);
+        serde_json::to_writer(&mut bytes, value).ok()?;
+        String::from_utf8(bytes).ok().map(Self)
+    }
+
+    /// The text.
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
-fn value(raw: &RawValue, depth_left: usize) -> Option<Json> {
-    let text = raw.get();
+/// An amount, as a text.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Yuan(pub(super) Fen);
+
+impl Serialize for Yuan {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.text().as_str())
+    }
+}
+
+/// Reads a value without white space around it. What is no JSON is found by whatever reads a part of it.
+fn value(text: &str, depth_left: usize) -> Option<Json> {
     let deeper = || depth_left.checked_sub(1);
     Some(match text.bytes().next()? {
-        b'n' => Json::Null,
-        b't' => Json::Flag(true),
-        b'f' => Json::Flag(false),
+        b'n' if text == "null" => Json::Null,
+        b't' if text == "true" => Json::Flag(true),
+        b'f' if text == "false" => Json::Flag(false),
         b'"' => Json::Text(serde_json::from_str(text).ok()?),
         b'[' => {
             let items: Vec<&RawValue> = serde_json::from_str(text).ok()?;
             let depth = deeper()?;
-            Json::List(items.into_iter().map(|item| value(item, depth)).collect::<Option<_>>()?)
+            let items = items.into_iter().map(|item| value(item.get(), depth));
+            Json::List(items.collect::<Option<_>>()?)
         }
         b'{' => {
             let Entries(entries) = serde_json::from_str(text).ok()?;
             let depth = deeper()?;
-            let entries = entries.into_iter();
-            let read = entries.map(|(name, item)| Some((name, value(item, depth)?)));
-            Json::Object(read.collect::<Option<_>>()?)
+            let mut object = Object::new();
+            for (name, item) in entries {
+                if object.insert(name, value(item.get(), depth)?).is_some() {
+                    return None;
+                }
+            }
+            Json::Object(object)
         }
-        _ => Json::Number(text.to_owned()),
+        _ => {
+            serde_json::from_str::<&RawValue>(text).ok()?;
+            Json::Number(text.to_owned())
+        }
     })
 }
 
-/// The entries of one object, not read yet.
-struct Entries<'a>(BTreeMap<String, &'a RawValue>);
+/// The entries of one object in their order, not read yet.
+struct Entries<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Entries<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Once;
-        impl<'de> Visitor<'de> for Once {
+        struct InOrder;
+        impl<'de> Visitor<'de> for InOrder {
             type Value = Entries<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -113,16 +148,14 @@ impl<'de> Deserialize<'de> for Entries<'de> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut entries = BTreeMap::new();
-                while let Some((name, item)) = map.next_entry::<String, &'de RawValue>()? {
-                    if entries.insert(name, item).is_some() {
-                        return Err(A::Error::custom("a name twice"));
-                    }
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
                 }
                 Ok(Entries(entries))
             }
         }
-        deserializer.deserialize_map(Once)
+        deserializer.deserialize_map(InOrder)
     }
 }
 

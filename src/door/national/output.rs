@@ -1,10 +1,15 @@
 //! What was decided or recorded, as the national interface names it. Every amount is in every answer, and none is ever null.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
 use rust_decimal::Decimal;
-use serde_json::{Map, Value, json};
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
 
+use super::json::Yuan;
 use super::{care, person};
 use crate::app::national::{Dictionary, FundCode, Share};
 use crate::app::{AppError, shanghai};
@@ -42,76 +47,108 @@ pub(super) struct Head<'a> {
     pub(super) patient: Option<(Option<i64>, Fen)>,
 }
 
-/// `setlinfo` and `setldetail`.
-pub(super) fn settlement(
-    head: &Head<'_>,
-    (outcome, package): (&Outcome, &Package),
-    dictionary: &Dictionary,
-) -> Result<Map<String, Value>, AppError> {
-    let details: Result<Vec<Value>, AppError> =
-        outcome.layers.iter().map(|pay| detail(pay, (outcome, package), dictionary)).collect();
-    let mut info = info(head, &outcome.breakdown, package)?;
-    let beside = beside(outcome, package, dictionary)?;
-    info.insert("exp_content".to_owned(), Value::from(beside));
-    Ok(Map::from_iter([
-        ("setlinfo".to_owned(), Value::Object(info)),
-        ("setldetail".to_owned(), Value::Array(details?)),
-    ]))
+/// What was decided or recorded.
+#[derive(Debug, Serialize)]
+pub(super) struct Settlement<'a> {
+    setldetail: Vec<Detail<'a>>,
+    setlinfo: Info<'a>,
 }
 
-fn info(
-    head: &Head<'_>,
-    amounts: &Breakdown,
-    package: &Package,
-) -> Result<Map<String, Value>, AppError> {
-    let mut info = Map::new();
-    for (name, text) in said(head, package) {
-        info.insert(name.to_owned(), Value::from(text));
+/// The whole of it, fields by name.
+#[derive(Debug)]
+struct Info<'a> {
+    said: [(&'static str, Cow<'a, str>); 23],
+    computed: [(&'static str, String); 4],
+    amounts: [(&'static str, Fen); 19],
+}
+
+/// What a layer paid.
+#[derive(Debug, Serialize)]
+struct Detail<'a> {
+    crt_payb_lmt_amt: String,
+    fund_pay_type: &'a str,
+    fund_pay_type_name: &'a str,
+    fund_payamt: Yuan,
+    inscp_scp_amt: Yuan,
+    setl_proc_info: String,
+}
+
+impl Serialize for Info<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut info = serializer.serialize_map(None)?;
+        for (name, text) in &self.said {
+            info.serialize_entry(name, text)?;
+        }
+        for (name, text) in &self.computed {
+            info.serialize_entry(name, text)?;
+        }
+        for (name, fen) in &self.amounts {
+            info.serialize_entry(name, &Yuan(*fen))?;
+        }
+        info.end()
     }
-    if let Some((age, account_balance)) = head.patient {
-        info.insert("age".to_owned(), Value::from(age.unwrap_or(0).to_string()));
-        let left = account_balance.checked_sub(amounts.account).ok_or(AppError::Unbalanced)?;
-        info.insert("balc".to_owned(), Value::from(left.to_string()));
-    }
-    for (name, fen) in national(amounts).ok_or(AppError::Unbalanced)? {
-        info.insert(name.to_owned(), Value::from(fen.to_string()));
-    }
-    info.insert("pool_prop_selfpay".to_owned(), Value::from(pool_ratio(amounts)));
-    Ok(info)
+}
+
+/// `setlinfo` and `setldetail`.
+pub(super) fn settlement<'a>(
+    head: &Head<'a>,
+    (outcome, package): (&Outcome, &'a Package),
+    dictionary: &'a Dictionary,
+) -> Result<Settlement<'a>, AppError> {
+    let details = outcome.layers.iter().map(|pay| detail(pay, (outcome, package), dictionary));
+    let setldetail = details.collect::<Result<_, AppError>>()?;
+    let amounts = &outcome.breakdown;
+    let (age, balance) = match head.patient {
+        Some((age, before)) => {
+            let left = before.checked_sub(amounts.account).ok_or(AppError::Unbalanced)?;
+            (age.unwrap_or(0), left.to_string())
+        }
+        None => (0, "0".to_owned()),
+    };
+    let setlinfo = Info {
+        said: said(head, package),
+        computed: [
+            ("age", age.to_string()),
+            ("balc", balance),
+            ("exp_content", beside(outcome, package, dictionary)?),
+            ("pool_prop_selfpay", pool_ratio(amounts)),
+        ],
+        amounts: national(amounts).ok_or(AppError::Unbalanced)?,
+    };
+    Ok(Settlement { setldetail, setlinfo })
 }
 
 /// The texts of `setlinfo`. What we do not know is empty, a number that we do not know "0".
-fn said(head: &Head<'_>, package: &Package) -> [(&'static str, String); 25] {
-    let flag = |yes: bool| if yes { "1" } else { "0" }.to_owned();
-    let nothing = String::new;
+fn said<'a>(head: &Head<'a>, package: &Package) -> [(&'static str, Cow<'a, str>); 23] {
+    const NOTHING: Cow<'_, str> = Cow::Borrowed("");
+    let flag = |yes: bool| Cow::from(if yes { "1" } else { "0" });
     let by_identity_number = head.shown == Some(person::IDENTITY_NUMBER);
-    let shown = |code: &str| if by_identity_number { code.to_owned() } else { String::new() };
+    let shown = |code: &'static str| Cow::from(if by_identity_number { code } else { "" });
+    let region = package.region.to_string();
     [
-        ("mdtrt_id", head.stay.to_owned()),
-        ("setl_id", head.settlement.to_owned()),
-        ("psn_no", head.person.to_string()),
-        ("psn_name", nothing()),
+        ("mdtrt_id", head.stay.into()),
+        ("setl_id", head.settlement.into()),
+        ("psn_no", head.person.as_str().into()),
+        ("psn_name", NOTHING),
         ("psn_cert_type", shown("01")),
-        ("certno", nothing()),
-        ("gend", nothing()),
-        ("naty", nothing()),
-        ("brdy", nothing()),
-        ("age", "0".to_owned()),
-        ("insutype", care::scheme_code(package.scheme).to_owned()),
-        ("psn_type", nothing()),
-        ("cvlserv_flag", "0".to_owned()),
-        ("setl_time", time(head.at)),
+        ("certno", NOTHING),
+        ("gend", NOTHING),
+        ("naty", NOTHING),
+        ("brdy", NOTHING),
+        ("insutype", care::scheme_code(package.scheme).into()),
+        ("psn_type", NOTHING),
+        ("cvlserv_flag", "0".into()),
+        ("setl_time", time(head.at).into()),
         ("mdtrt_cert_type", shown("02")),
-        ("med_type", head.care_code.to_owned()),
-        ("balc", "0".to_owned()),
-        ("acct_mulaid_pay", "0".to_owned()),
-        ("medins_setl_id", head.request.to_owned()),
-        ("clr_optins", package.region.to_string()),
-        ("clr_way", nothing()),
-        ("clr_type", care::clearing_type(head.care).to_owned()),
+        ("med_type", head.care_code.into()),
+        ("acct_mulaid_pay", "0".into()),
+        ("medins_setl_id", head.request.into()),
+        ("clr_optins", region.clone().into()),
+        ("clr_way", NOTHING),
+        ("clr_type", care::clearing_type(head.care).into()),
         ("refd_setl_flag", flag(head.is_reversal)),
         ("vali_flag", flag(!head.is_reversed)),
-        ("insuplc_admdvs", package.region.to_string()),
+        ("insuplc_admdvs", region.into()),
     ]
 }
 
@@ -188,33 +225,32 @@ fn beside(
 }
 
 /// A line of `setldetail`: what a layer paid, hospital and personal account included.
-fn detail(
+fn detail<'a>(
     pay: &LayerPay,
-    (outcome, package): (&Outcome, &Package),
-    dictionary: &Dictionary,
-) -> Result<Value, AppError> {
+    (outcome, package): (&Outcome, &'a Package),
+    dictionary: &'a Dictionary,
+) -> Result<Detail<'a>, AppError> {
     let lost = || AppError::PackageLost(package.hash.to_string());
     let fund = fund_of(pay, package, dictionary)?;
     let steps = outcome.trace.iter().filter(|step| step.layer == Some(pay.layer));
     // The rules look at the tightest limit last; one that did not bind is not recorded.
     let binding = steps.clone().rfind(|step| step.action == Action::Ceiling);
-    let limit_left = binding.map_or_else(|| "0".to_owned(), |step| step.amount.to_string());
-    Ok(json!({
-        "fund_pay_type": fund.code,
-        "fund_pay_type_name": fund.name,
-        "inscp_scp_amt": pay.base.to_string(),
-        "crt_payb_lmt_amt": limit_left,
-        "fund_payamt": pay.pay.to_string(),
-        "setl_proc_info": steps_of(steps, package).ok_or_else(lost)?,
-    }))
+    Ok(Detail {
+        crt_payb_lmt_amt: binding.map_or_else(|| "0".to_owned(), |step| step.amount.to_string()),
+        fund_pay_type: fund.code,
+        fund_pay_type_name: fund.name,
+        fund_payamt: Yuan(pay.pay),
+        inscp_scp_amt: Yuan(pay.base),
+        setl_proc_info: steps_of(steps, package).ok_or_else(lost)?,
+    })
 }
 
 /// The fund of a layer.
-fn fund_of(
+fn fund_of<'a>(
     pay: &LayerPay,
-    package: &Package,
-    dictionary: &Dictionary,
-) -> Result<FundCode, AppError> {
+    package: &'a Package,
+    dictionary: &'a Dictionary,
+) -> Result<FundCode<'a>, AppError> {
     let lost = || AppError::PackageLost(package.hash.to_string());
     let layer = package.layer(pay.layer).ok_or_else(lost)?;
     let payer = package.payer_of(layer).ok_or_else(lost)?;
@@ -233,38 +269,62 @@ fn fund_of(
     }))
 }
 
+/// A step of a layer with its clause.
+#[derive(Debug, Serialize)]
+struct Told<'a> {
+    act: &'static str,
+    amt: Yuan,
+    art: &'a str,
+    base: Yuan,
+    clause: &'a str,
+    left: Yuan,
+    rate: String,
+}
+
 /// The steps of a layer with their clauses, as compact JSON that has room in the field; how many are left out is said.
 fn steps_of<'a>(steps: impl Iterator<Item = &'a Step>, package: &Package) -> Option<String> {
     const ROOM_FOR_THE_REST: usize = 20;
-    let mut written: Vec<String> = Vec::new();
+    let mut written = Vec::with_capacity(limits::NATIONAL_STEPS_LENGTH_MAX);
+    written.push(b'[');
     let mut length = ROOM_FOR_THE_REST;
     let mut left_out = 0_usize;
     for step in steps {
         let Step { layer: _, action, clause, base, rate, amount, left } = step;
         let clause = package.clause(*clause)?;
-        let article = clause.source.as_ref().map_or("", |source| source.article.as_str());
-        let text = json!({
-            "act": action.word(),
-            "clause": clause.name,
-            "base": base.to_string(),
-            "rate": rate.map_or(String::new(), |rate| rate.to_string()),
-            "amt": amount.to_string(),
-            "left": left.to_string(),
-            "art": article,
-        })
-        .to_string();
-        let longer = length.saturating_add(text.chars().count()).saturating_add(1);
+        let told = Told {
+            act: action.word(),
+            amt: Yuan(*amount),
+            art: clause.source.as_ref().map_or("", |source| source.article.as_str()),
+            base: Yuan(*base),
+            clause: &clause.name,
+            left: Yuan(*left),
+            rate: rate.map_or(String::new(), |rate| rate.to_string()),
+        };
+        let before = written.len();
+        comma(&mut written);
+        serde_json::to_writer(&mut written, &told).ok()?;
+        let told = written.get(before..).and_then(|told| std::str::from_utf8(told).ok())?;
+        let longer = length.saturating_add(told.chars().count());
         if left_out == 0 && longer <= limits::NATIONAL_STEPS_LENGTH_MAX {
             length = longer;
-            written.push(text);
         } else {
+            written.truncate(before);
             left_out = left_out.saturating_add(1);
         }
     }
     if 0 < left_out {
-        written.push(format!("{{\"more\":{left_out}}}"));
+        comma(&mut written);
+        written.extend_from_slice(format!("{{\"more\":{left_out}}}").as_bytes());
     }
-    Some(format!("[{}]", written.join(",")))
+    written.push(b']');
+    String::from_utf8(written).ok()
+}
+
+/// Between two of a list.
+fn comma(list: &mut Vec<u8>) {
+    if list.len() > 1 {
+        list.push(b',');
+    }
 }
 
 /// `yyyy-MM-dd HH:mm:ss` in Asia/Shanghai.

@@ -36,12 +36,7 @@ pub(super) async fn find(call: Call<'_>) -> Result<Done, Fault> {
         .map(|identity| identity_of(identity, dictionary.identity(&identity.code)))
         .collect();
     let base = base_of((number, name), snapshot, &identity_number, call.app.now().day);
-    let output = [
-        ("baseinfo".to_owned(), base),
-        ("insuinfo".to_owned(), Value::Array(coverage)),
-        ("idetinfo".to_owned(), Value::Array(identities)),
-    ];
-    Ok(Done::of(output.into_iter().collect()))
+    Done::of(&json!({ "baseinfo": base, "insuinfo": coverage, "idetinfo": identities }))
 }
 
 /// What the patient shows, and their identity number where that is it.

@@ -50,9 +50,10 @@ pub(super) async fn fees(call: Call<'_>) -> Result<Done, Fault> {
     let node = part(&call.envelope.input, "data")?;
     let person = node.needed("psn_no", PersonNumber::LENGTH_MAX, PersonNumber::new)?;
     let id = node.needed("mdtrt_id", StayId::LENGTH_MAX, StayId::new)?;
-    let stay = call.app.stay(call.caller, (call.hospital(), &id), None).await?;
+    let of_stay = (call.hospital(), &id);
+    let (stay, lines) = call.app.charged_stay(call.caller, of_stay, None).await?;
     call.app.is_of(&stay, &person)?;
-    let lines = call.app.charges(call.caller, call.hospital(), &stay).await?;
+    call.app.charges_told(call.caller, &stay).await?;
     let settlement = stay.settlement.as_ref().map(ToString::to_string).unwrap_or_default();
     let mut rows = super::fees::rows(&call, &stay, lines).await?;
     for row in rows.iter_mut().filter_map(Value::as_object_mut) {
@@ -61,7 +62,7 @@ pub(super) async fn fees(call: Call<'_>) -> Result<Done, Fault> {
         row.insert("psn_no".to_owned(), Value::from(person.as_str()));
     }
     // The standard's output is the list itself, without a name.
-    Ok(Done { output: Some(Value::Array(rows)), warning: String::new(), outcome: "done" })
+    Done::of(&rows)
 }
 
 /// What a person has used in a policy year: of the month that is asked for, or of this one. [5206]
@@ -84,7 +85,7 @@ pub(super) async fn cumulative(call: Call<'_>) -> Result<Done, Fault> {
             "cum": used.amount.to_string(),
         })
     });
-    Ok(Done::with("cuminfo", Value::Array(rows.collect())))
+    Done::with("cuminfo", rows.collect::<Vec<_>>())
 }
 
 /// `yyyyMM`.

@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use jiff::civil::Date;
 use opentelemetry::KeyValue;
-use serde_json::{Map, Value};
 use tracing::Span;
 
 use super::care::{self, Extras};
@@ -19,7 +18,7 @@ use crate::app::{
     Answer, AppError, Claim, CredentialHash, Found, Outcome, Quote, Refusal, Reversal,
     ReverseRequest, Settled, Target,
 };
-use crate::domain::bill::Bill;
+use crate::domain::bill::{Bill, ChargeLine};
 use crate::domain::ids::{LineId, PersonNumber, RequestId, SettlementId, StayId};
 use crate::domain::money::Fen;
 use crate::domain::record::Body;
@@ -73,17 +72,18 @@ pub(super) async fn quote(call: Call<'_>) -> Result<Done, Fault> {
 
 async fn quoted(call: Call<'_>) -> Result<Done, Fault> {
     let asked = asked(&part(&call.envelope.input, "data")?)?;
-    let stay = call.app.stay(call.caller, (call.hospital(), &asked.stay), None).await?;
+    let of_stay = (call.hospital(), &asked.stay);
+    let (stay, charged) = call.app.charged_stay(call.caller, of_stay, None).await?;
     call.app.is_of(&stay, &asked.person)?;
     let today = call.app.now().day;
-    let claim = claim(&call, asked, &stay, Some(today)).await?;
+    let claim = claim(&call, asked, (&stay, charged), Some(today))?;
     let lines = line_ids(&claim);
     let of_bill = |error| Fault::Bill(error, lines.clone());
     let quoted = call.app.quote_stay(call.caller, &call.envelope.request, &claim).await;
     match quoted.map_err(of_bill)? {
         Outcome::Declined(decline) => Err(Fault::declined(&decline, &lines)),
         Outcome::Decided(quote) => {
-            Ok(Done { outcome: "quoted", ..Done::of(of_quote(&call, &quote, (&stay, &claim))?) })
+            Ok(Done { outcome: "quoted", ..of_quote(&call, &quote, (&stay, &claim))? })
         }
     }
 }
@@ -103,7 +103,8 @@ async fn settled(call: Call<'_>) -> Result<Done, Fault> {
     let asked = asked(&node)?;
     let message = call.message();
     let of_stay = (call.hospital(), &asked.stay);
-    let stay = call.app.stay(call.caller, of_stay, Some(message.request)).await?;
+    let asked_by = Some(message.request);
+    let (stay, charged) = call.app.charged_stay(call.caller, of_stay, asked_by).await?;
     call.app.is_of(&stay, &asked.person)?;
     if let Some(answer) = call.app.settled_before(call.caller, message, &stay).await? {
         return Ok(Done { outcome: "repeat", ..of_answer(&call, &answer, Some(&stay)).await? });
@@ -111,7 +112,7 @@ async fn settled(call: Call<'_>) -> Result<Done, Fault> {
     if asked.discharge.is_none() && stay.discharge.is_none() {
         return Err(node.invalid("dscgTime", InvalidReason::Missing).into());
     }
-    let claim = claim(&call, asked, &stay, None).await?;
+    let claim = claim(&call, asked, (&stay, charged), None)?;
     let lines = line_ids(&claim);
     let settled = call.app.settle_stay(call.caller, message, (&stay, claim)).await;
     let StaySettled { settled, bound } =
@@ -181,7 +182,7 @@ pub(super) async fn compensate(call: Call<'_>) -> Result<Done, Fault> {
         call.app.reverse_admission(call.caller, call.message(), &original, &person).await?;
         "reversed"
     };
-    Ok(Done { output: None, warning: String::new(), outcome })
+    Ok(Done { outcome, ..Done::alone() })
 }
 
 async fn undo(call: Call<'_>, target: Target) -> Result<Reversal, Fault> {
@@ -210,10 +211,10 @@ pub(super) const fn credential(stay: &Stay) -> CredentialHash {
 
 /// The bill of a stay: its admission, newest discharge and charge lines, with what is said now. Its last day is as said now, as the
 /// discharge says, or else the day given.
-async fn claim(
+fn claim(
     call: &Call<'_>,
     asked: Asked,
-    stay: &Stay,
+    (stay, lines): (&Stay, Vec<ChargeLine>),
     unless: Option<Date>,
 ) -> Result<Claim, Fault> {
     let Asked { stay: id, person: _, total, scheme, discharge, midway, uses_account, extras } =
@@ -223,39 +224,32 @@ async fn claim(
     let on = discharge.or(discharged.map(|discharge| discharge.on)).or(unless);
     let regions = (call.envelope.insured, call.envelope.treatment);
     let referral = care::referral(extras.referral, &admission.care_code, regions);
-    let lines = call.app.stay_lines(call.hospital(), &id).await?;
     let balance = extras.account_balance.filter(|_| uses_account);
-    Ok(Claim {
-        credential: credential(stay),
-        bill: Bill {
-            hospital: call.hospital().clone(),
-            stay: id,
-            stay_part: i16::from(midway),
-            scheme: scheme.or(admission.scheme),
-            admission: admission.on,
-            discharge: on.unwrap_or(admission.on),
-            care: care::care(&admission.care_code).ok_or(Fault::Panicked)?,
-            referral: referral.ok_or(Fault::Plain(words::REFERRAL_UNSAID))?,
-            transferred_from: None,
-            diagnoses: discharged.map_or(&admission.diagnoses, |of| &of.diagnoses).clone(),
-            facts: extras.facts,
-            lines,
-            total,
-            account_balance: balance.unwrap_or(Fen::ZERO),
-            operator: Some(call.envelope.operator.clone()),
-        },
-    })
+    let bill = Bill {
+        hospital: call.hospital().clone(),
+        stay: id,
+        stay_part: i16::from(midway),
+        scheme: scheme.or(admission.scheme),
+        admission: admission.on,
+        discharge: on.unwrap_or(admission.on),
+        care: care::care(&admission.care_code).ok_or(Fault::Panicked)?,
+        referral: referral.ok_or(Fault::Plain(words::REFERRAL_UNSAID))?,
+        transferred_from: None,
+        diagnoses: discharged.map_or(&admission.diagnoses, |of| &of.diagnoses).clone(),
+        facts: extras.facts,
+        lines,
+        total,
+        account_balance: balance.unwrap_or(Fen::ZERO),
+        operator: Some(call.envelope.operator.clone()),
+    };
+    Ok(Claim::new(credential(stay), bill))
 }
 
 fn line_ids(claim: &Claim) -> Vec<LineId> {
     claim.bill.lines.iter().map(|line| line.id.clone()).collect()
 }
 
-fn of_quote(
-    call: &Call<'_>,
-    quote: &Quote,
-    (stay, claim): (&Stay, &Claim),
-) -> Result<Map<String, Value>, AppError> {
+fn of_quote(call: &Call<'_>, quote: &Quote, (stay, claim): (&Stay, &Claim)) -> Result<Done, Fault> {
     let Quote { outcome, age, account_balance, package, .. } = quote;
     let head = Head {
         stay: claim.bill.stay.as_str(),
@@ -270,7 +264,8 @@ fn of_quote(
         shown: Some(stay.admission.shown.kind),
         patient: Some((*age, *account_balance)),
     };
-    output::settlement(&head, (outcome, package), &call.app.dictionary(package.region))
+    let dictionary = call.app.dictionary(package.region);
+    Done::of(&output::settlement(&head, (outcome, package), &dictionary)?)
 }
 
 /// What is recorded, as it is told again and again.
@@ -284,7 +279,7 @@ pub(super) async fn of_answer(
     let found = match stay {
         Some(_) => None,
         // One that was settled by another door has none here.
-        None => match call.app.stay(call.caller, (&entry.hospital, &entry.stay), None).await {
+        None => match call.app.stay(call.caller, (&entry.hospital, &entry.stay)).await {
             Ok(stay) => Some(stay),
             Err(AppError::Refused(Refusal::StayUnknown | Refusal::StayCancelled)) => None,
             Err(error) => return Err(error.into()),
@@ -313,7 +308,7 @@ pub(super) async fn of_answer(
         },
     };
     let dictionary = call.app.dictionary(package.region);
-    Ok(Done::of(output::settlement(&head, (record.outcome(), package), &dictionary)?))
+    Done::of(&output::settlement(&head, (record.outcome(), package), &dictionary)?)
 }
 
 fn outcome_of(done: &Result<Done, Fault>) -> &'static str {

@@ -19,7 +19,7 @@ pub(super) async fn sign_in(call: Call<'_>) -> Result<Done, Fault> {
     let number = call.app.sign_in(call.caller, (call.hospital(), &operator)).await?;
     let time = output::time(call.app.now().at);
     let signed = json!({ "sign_time": time, "sign_no": number.as_str() });
-    Ok(Done::with("signinoutb", signed))
+    Done::with("signinoutb", signed)
 }
 
 /// Signs an operator out. [9002]
@@ -29,7 +29,7 @@ pub(super) async fn sign_out(call: Call<'_>) -> Result<Done, Fault> {
     let number = node.needed("sign_no", SignNumber::LENGTH_MAX, SignNumber::new)?;
     call.app.sign_out(call.caller, (call.hospital(), &operator), &number).await?;
     let signed = json!({ "sign_time": output::time(call.app.now().at) });
-    Ok(Done::with("signoutoutb", signed))
+    Done::with("signoutoutb", signed)
 }
 
 /// Whether whoever calls is signed in for today.

@@ -8,13 +8,12 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 use jiff::Timestamp;
-use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use super::envelope::{self, Envelope};
+use super::envelope::{self, Answer, Envelope};
 use super::fault::Fault;
 use super::field::{Invalid, InvalidReason};
-use super::json::{self, Json, Object};
+use super::json::{self, Json, Object, Written};
 use super::words;
 use crate::app::{Now, shanghai};
 use crate::door::callers::{Callers, Signed};
@@ -60,20 +59,19 @@ impl Reply {
     }
 
     /// Encrypts an answer's output where the message was, and signs the whole, where we have a key. `start` was never used before.
-    pub(super) fn finish(&self, answer: &mut Map<String, Value>, start: [u8; BLOCK_BYTES]) {
+    pub(super) fn finish(&self, answer: &mut Answer, start: [u8; BLOCK_BYTES]) {
         let Self { signed: Signed { seal, .. }, encrypted } = self;
-        if let Some(output) = answer.get("output").filter(|_| *encrypted) {
+        if let Some(output) = answer.output.as_ref().filter(|_| *encrypted) {
             // Without its key nothing would have been decrypted.
-            let sealed = seal.encrypt(output.to_string().as_bytes(), start).unwrap_or_default();
-            answer.insert("output".to_owned(), Value::from(sealed));
-            answer.insert("enctype".to_owned(), Value::from("SM4"));
+            let sealed = seal.encrypt(output.as_str().as_bytes(), start).unwrap_or_default();
+            answer.output = Written::of(&sealed);
+            answer.enctype = "SM4";
         }
-        answer.insert("signtype".to_owned(), Value::from(word(seal.means())));
-        let signature = seal.sign(&said_by_us(answer));
-        if signature.is_none() {
-            answer.insert("signtype".to_owned(), Value::from(""));
+        answer.signtype = word(seal.means());
+        match seal.sign(&said_by_us(answer)) {
+            Some(signature) => answer.cainfo = signature,
+            None => answer.signtype = "",
         }
-        answer.insert("cainfo".to_owned(), Value::from(signature.unwrap_or_default()));
     }
 }
 
@@ -163,23 +161,16 @@ fn said(rest: &Object, body: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// The same of an answer, whose output stands in the place of the input.
-fn said_by_us(answer: &Map<String, Value>) -> Vec<u8> {
+fn said_by_us(answer: &Answer) -> Vec<u8> {
     let mut said = Vec::new();
-    let mut names: Vec<&String> = answer.keys().collect();
-    names.sort_unstable();
-    for name in names {
-        let text = match answer.get(name) {
-            Some(Value::String(text)) => text.clone(),
-            Some(value) => value.to_string(),
-            None => continue,
-        };
-        if !["cainfo", "output"].contains(&name.as_str()) && !text.is_empty() {
-            line(&mut said, name, &text);
+    for (name, text) in answer.signed() {
+        if !text.is_empty() {
+            line(&mut said, name, text);
         }
     }
     said.extend_from_slice(b"output=");
-    if let Some(output) = answer.get("output") {
-        said.extend_from_slice(output.to_string().as_bytes());
+    if let Some(output) = &answer.output {
+        said.extend_from_slice(output.as_str().as_bytes());
     }
     said
 }

@@ -34,7 +34,7 @@ pub(super) async fn admit(call: Call<'_>) -> Result<Done, Fault> {
         diagnoses,
     };
     let stay = call.app.admit(call.caller, call.message(), &admission).await?;
-    Ok(Done::with("result", json!({ "mdtrt_id": stay.as_str() })))
+    Done::with("result", json!({ "mdtrt_id": stay.as_str() }))
 }
 
 /// Discharges a patient; the newest discharge of a stay counts. [2402]
@@ -46,7 +46,7 @@ pub(super) async fn discharge(call: Call<'_>) -> Result<Done, Fault> {
     let end = node.day("endtime")?;
     let end = node.must("endtime", end)?;
     let diagnoses = diagnoses_of(parts(input, "diseinfo", limits::DIAGNOSES_MAX)?)?;
-    let stay = call.app.stay(call.caller, (call.hospital(), &stay_id), None).await?;
+    let stay = call.app.stay(call.caller, (call.hospital(), &stay_id)).await?;
     call.app.is_of(&stay, &number)?;
     if end < stay.admission.on {
         return Err(node.invalid("endtime", InvalidReason::OutOfRange).into());
@@ -55,7 +55,7 @@ pub(super) async fn discharge(call: Call<'_>) -> Result<Done, Fault> {
     let diagnoses = if diagnoses.is_empty() { stay.admission.diagnoses } else { diagnoses };
     let discharge = Discharge { on: end, diagnoses };
     call.app.discharge(call.caller, call.message(), &stay_id, &discharge).await?;
-    Ok(Done { output: None, warning: String::new(), outcome: "done" })
+    Ok(Done::alone())
 }
 
 /// The codes of diagnoses, the principal one first, then in the hospital's own order. Their names are not kept.

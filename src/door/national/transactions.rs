@@ -1,9 +1,12 @@
 //! Which transaction a message is, and what every one of them has at hand.
 
-use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+use serde::Serialize;
 
 use super::envelope::Envelope;
 use super::fault::Fault;
+use super::json::Written;
 use super::{Settings, fees, inputs, person, query, settle, sign, stay, words};
 use crate::app::national::Message;
 use crate::app::{App, Caller};
@@ -21,10 +24,10 @@ pub(super) struct Call<'a> {
 }
 
 /// What came of it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Done {
     /// The output; nothing where the standard has none.
-    pub(super) output: Option<Value>,
+    pub(super) output: Option<Written>,
     /// What the hospital should know besides.
     pub(super) warning: String,
     /// The word in metrics and spans.
@@ -45,15 +48,20 @@ impl Call<'_> {
 }
 
 impl Done {
+    /// Done, and the standard has no output for it.
+    pub(super) const fn alone() -> Self {
+        Self { output: None, warning: String::new(), outcome: "done" }
+    }
+
     /// Done, with this part of the output.
-    pub(super) fn with(name: &str, part: Value) -> Self {
-        Self::of(Map::from_iter([(name.to_owned(), part)]))
+    pub(super) fn with(name: &str, part: impl Serialize) -> Result<Self, Fault> {
+        Self::of(&BTreeMap::from([(name, part)]))
     }
 
     /// Done, with this output.
-    pub(super) fn of(output: Map<String, Value>) -> Self {
-        let output = Some(Value::Object(output));
-        Self { output, warning: String::new(), outcome: "done" }
+    pub(super) fn of(output: &impl Serialize) -> Result<Self, Fault> {
+        let output = Written::of(output).ok_or(Fault::Panicked)?;
+        Ok(Self { output: Some(output), ..Self::alone() })
     }
 }
 

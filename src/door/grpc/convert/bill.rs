@@ -63,7 +63,7 @@ pub(in super::super) fn claim(hash: Hash<'_>, bill: Option<wire::Bill>) -> Resul
         operator: optional(&operator_id, |text| id(text, OperatorId::LENGTH_MAX, OperatorId::new))
             .map_err(at(Place::Field("bill.operator_id")))?,
     };
-    Ok(Claim { credential, bill })
+    Ok(Claim::new(credential, bill))
 }
 
 fn charge_line(

@@ -102,7 +102,7 @@ fn claim(hash: Hash<'_>, bytes: &[u8]) -> Option<Claim> {
         account_balance: Fen::new(head.account_balance.cast_signed()),
         operator: head.operator.optional(OperatorId::from_bytes)?,
     };
-    Some(Claim { credential: credential(hash, shown.0?)?, bill })
+    Some(Claim::new(credential(hash, shown.0?)?, bill))
 }
 
 /// Looks at all fields, and counts the charges.

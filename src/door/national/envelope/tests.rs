@@ -1,3 +1,5 @@
+use serde_json::Value;
+
 use super::*;
 use crate::door::national::json;
 
@@ -112,12 +114,13 @@ fn an_answer_says_where_when_and_which_one() {
     let region = RegionCode::new("520200");
     let reference = reference(region, &now, 10_000_000_007);
     assert_eq!(reference, "520200202406300000000000000007");
-    let answered = Answered::Done { output: Some(Value::from("x")), warning: String::new() };
-    let envelope = answer(reference, (&now, &now), answered);
+    let read = |answer: Answer| serde_json::from_slice::<Value>(&answer.body()).unwrap();
+    let answered = Answered::Done { output: Written::of(&"x"), warning: String::new() };
+    let envelope = read(Answer::new(reference, (&now, &now), answered));
     assert_eq!(envelope["refmsg_time"], "20240630000000042");
     assert_eq!((&envelope["infcode"], &envelope["output"]), (&Value::from(0), &Value::from("x")));
     let told = Fault::Panicked.told();
-    let refused = answer(String::new(), (&now, &now), Answered::Refused(told));
+    let refused = read(Answer::new(String::new(), (&now, &now), Answered::Refused(told)));
     assert_eq!(refused["infcode"], -1);
     assert!(refused.get("output").is_none());
 }

@@ -170,22 +170,17 @@ fn an_encrypted_input_is_read_and_its_answer_encrypted_too() {
     starts(&case.told(&sealed_message(&list), "09:30:00"), "OS-ENV-025");
 
     let output = serde_json::json!({"baseinfo": {"psn_name": "张三"}});
-    let mut answer = Map::from_iter([
-        ("infcode".to_owned(), Value::from(0)),
-        ("err_msg".to_owned(), Value::from("")),
-        ("output".to_owned(), output.clone()),
-    ]);
+    let mut answer = Answer::default();
+    answer.output = Written::of(&output);
     reply.finish(&mut answer, [3; BLOCK_BYTES]);
-    assert_eq!(
-        (&answer["enctype"], &answer["signtype"]),
-        (&Value::from("SM4"), &Value::from("SM2"))
-    );
-    let opened = seal.decrypt(answer["output"].as_str().unwrap()).unwrap();
-    assert_eq!(serde_json::from_slice::<Value>(&opened).unwrap(), output);
+    assert_eq!((answer.enctype, answer.signtype), ("SM4", "SM2"));
+    let sealed = answer.output.as_ref().unwrap().as_str();
+    let opened = seal.decrypt(serde_json::from_str(sealed).unwrap()).unwrap();
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(&opened).unwrap(), output);
     let ours = seals::own_key(&"1f".repeat(32)).unwrap();
     let ours = Seal::new(Means::Sm2, &seals::public_of(&ours), None).unwrap();
-    let said = format!("enctype=SM4\ninfcode=0\nsigntype=SM2\noutput={}", answer["output"]);
-    assert!(ours.is_signed(said.as_bytes(), answer["cainfo"].as_str().unwrap()));
+    let said = format!("enctype=SM4\ninfcode=0\nsigntype=SM2\noutput={sealed}");
+    assert!(ours.is_signed(said.as_bytes(), &answer.cainfo));
 }
 
 /// Without a key of ours an answer is not signed, and does not say that it was.
@@ -198,9 +193,9 @@ fn who_has_no_key_signs_no_answer() {
     let callers = Callers::default();
     callers.take_book(book);
     let reply = Reply::plain(callers.signed(&hospital_of("H52020000001")).unwrap());
-    let mut answer = Map::from_iter([("infcode".to_owned(), Value::from(0))]);
+    let mut answer = Answer::default();
     reply.finish(&mut answer, [0; BLOCK_BYTES]);
-    assert_eq!((&answer["cainfo"], &answer["signtype"]), (&Value::from(""), &Value::from("")));
+    assert_eq!((answer.cainfo.as_str(), answer.signtype), ("", ""));
 }
 
 /// The example in README.md is what we take, and prints what it says there.
