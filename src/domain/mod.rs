@@ -14,6 +14,7 @@ pub mod ids;
 pub mod ledger;
 pub mod money;
 pub mod prepare;
+pub mod reconcile;
 pub mod record;
 pub mod rules;
 pub mod split;

@@ -117,12 +117,14 @@ fn overlaps(bill: &Bill, stay: &StayRecord) -> bool {
     inpatient && !same && (across || (same_day && !transferred))
 }
 
+/// Does an identity that `region` granted count where somebody is insured?
+pub fn identity_counts(here: RegionCode, region: RegionCode) -> bool {
+    Place::of(here, region) == Place::Local
+        || (region.get().is_multiple_of(10_000) && region.province() == here.province())
+}
+
 fn identities_on(frozen: Frozen<'_>, day: Date) -> Vec<u16> {
-    let counts = |region: RegionCode| {
-        let here = frozen.coverage.region;
-        Place::of(here, region) == Place::Local
-            || (region.get().is_multiple_of(10_000) && region.province() == here.province())
-    };
+    let counts = |region: RegionCode| identity_counts(frozen.coverage.region, region);
     let held: BTreeSet<&str> = frozen
         .person
         .standing

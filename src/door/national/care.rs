@@ -48,14 +48,6 @@ pub(super) const fn care_code(care: Care) -> &'static str {
     }
 }
 
-/// [clr_type]
-pub(super) const fn clearing_type(care: Care) -> &'static str {
-    match care {
-        Care::Inpatient => "21",
-        Care::Outpatient | Care::OutpatientChronic => "11",
-    }
-}
-
 /// What `exp_content` tells beyond the standard: `{"referral":"filed","facts":{"name":"value"},"account_balance":"12.00"}`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Extras {

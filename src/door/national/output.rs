@@ -15,6 +15,7 @@ use crate::app::national::{Dictionary, FundCode, Share};
 use crate::app::{AppError, shanghai};
 use crate::domain::bill::Care;
 use crate::domain::ids::PersonNumber;
+use crate::domain::reconcile::clearing_type;
 use crate::domain::money::{Fen, RATE_ONE, Rate, Rounding, round_scaled};
 use crate::domain::rules::{Bearer, Package};
 use crate::domain::verdict::{Action, Breakdown, LayerPay, Outcome, Step};
@@ -145,7 +146,7 @@ fn said<'a>(head: &Head<'a>, package: &Package) -> [(&'static str, Cow<'a, str>)
         ("medins_setl_id", head.request.into()),
         ("clr_optins", region.clone().into()),
         ("clr_way", NOTHING),
-        ("clr_type", care::clearing_type(head.care).into()),
+        ("clr_type", clearing_type("", head.care).into()),
         ("refd_setl_flag", flag(head.is_reversal)),
         ("vali_flag", flag(!head.is_reversed)),
         ("insuplc_admdvs", region.into()),
