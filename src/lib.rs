@@ -21,5 +21,6 @@ pub mod keys;
 pub mod limits;
 pub mod rulebook;
 pub mod server;
+pub mod statement;
 pub mod store;
 pub mod telemetry;

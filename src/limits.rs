@@ -82,6 +82,48 @@ pub const SIGNED_MESSAGES_REMEMBERED_MAX: usize = 262_144;
 /// Keys of other hospitals that are tried on a signature that does not hold: each by SM2 takes half a millisecond.
 pub const OTHER_KEYS_TRIED_MAX: usize = 8;
 
+/// A statement's text once it is unpacked: ten million rows of a hundred bytes, twice.
+pub const STATEMENT_TEXT_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
+
+/// A statement's file as it is sent, packed or plain: ten million rows in a ZIP.
+pub const STATEMENT_FILE_BYTES_MAX: usize = 1024 * 1024 * 1024;
+
+/// A text of a statement's scope: codes, and the name of a payer.
+pub const SCOPE_TEXT_LENGTH_MAX: usize = 100;
+
+/// The name of a file that comes by the national door.
+pub const FILE_NAME_LENGTH_MAX: usize = 200;
+
+/// The largest sum that is compared: a hundred thousand of the largest bills.
+pub const SUM_FEN_MAX: i64 = 1_000_000_000_000_000;
+
+/// Bad rows in one answer.
+pub const BAD_ROWS_TOLD_MAX: usize = 1_000;
+
+/// One message of a statement's stream: a chunk of its file.
+pub const STATEMENT_MESSAGE_BYTES_MAX: usize = 256 * 1024;
+
+/// One line of a statement: its cells have at most some two hundred characters, and a remark a few hundred.
+pub const STATEMENT_LINE_BYTES_MAX: usize = 8 * 1024;
+
+/// What is read of a statement at once.
+pub const STATEMENT_BUFFER_BYTES: usize = 64 * 1024;
+
+/// Rows of a statement: a province's day, several times over.
+pub const STATEMENT_ROWS_MAX: u64 = 20_000_000;
+
+/// Rows of a statement in one transaction: copied in bulk, a fraction of a second's work to redo.
+pub const STATEMENT_BATCH_ROWS: usize = 20_000;
+
+/// Bad rows of a statement that are listed by line; more are counted.
+pub const STATEMENT_BAD_ROWS_LISTED_MAX: u64 = 10_000;
+
+/// Rows of both sides that are fetched, or differences that are explained, at once.
+pub const RECONCILE_FETCH_ROWS: i32 = 10_000;
+
+/// Differences that are explained in one transaction.
+pub const EXPLAIN_BATCH_ROWS: i64 = 1_000;
+
 // === Time ===
 
 /// How far the clock of a hospital that signs may be from ours where the callers file says nothing else.
@@ -154,6 +196,12 @@ pub const CLUSTER_RESTART_BACKOFF_FIRST: Duration = Duration::from_millis(500);
 
 /// How often in a row the private cluster is started again before we end, and say why: a full disk mends itself no sooner.
 pub const CLUSTER_RESTARTS_MAX: u32 = 6;
+
+/// How often a fence looks whether what was under way before it has ended: as long as a group of commits takes.
+pub const FENCE_LOOK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// How long a fence waits for what was under way. No commit runs as long; whatever does is looked at by somebody.
+pub const FENCE_WAIT_MAX: Duration = Duration::from_secs(60);
 
 // === Work at once ===
 
@@ -370,6 +418,7 @@ const _: () = assert!(RESPONSE_MAX.as_millis() < DRAIN_MAX.as_millis());
 const _: () = assert!(IMPORT_STATEMENT_TIMEOUT.as_millis() < CONNECTION_AGE_GRACE.as_millis());
 const _: () = assert!(COMMIT_WRITERS_MAX + COMMIT_WRITERS_MAX / 4 < POOL_CONNECTIONS_MAX);
 const _: () = assert!(STATEMENT_TIMEOUT.as_millis() < UNHEARD_MAX.as_millis());
+const _: () = assert!(UNHEARD_MAX.as_millis() < FENCE_WAIT_MAX.as_millis());
 const _: () = assert!(IMPORT_STATEMENT_TIMEOUT.as_millis() <= UNHEARD_MAX.as_millis());
 const _: () = assert!(COMMIT_GROUP_MAX < COMMIT_BACKLOG_MAX);
 const _: () = assert!(2 * ACCESS_GROUP_MAX <= ACCESS_BACKLOG_MAX);

@@ -4,7 +4,7 @@ use std::path::Path;
 const LINES_MAX: usize = 700;
 
 /// Who may name whom, beside itself. The path of a call goes down this list and never up:
-/// main → cli → door → app → {store, core_link, rulebook, keys} → domain. The server around the services knows none of them.
+/// main → cli → door → app → {store, core_link, rulebook, statement, keys} → domain. The server around the services knows none of them.
 const ARROWS: &[(&str, &[&str])] = &[
     // Only in tests and in fuzz targets: every way in from outside.
     ("fuzz", &["cli", "server", "door", "app", "rulebook", "domain"]),
@@ -18,6 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "store",
             "core_link",
             "rulebook",
+            "statement",
             "keys",
             "domain",
             "config",
@@ -29,11 +30,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     // A door hashes a credential as it reads it, so that no identity number gets past it; and it adds its services to the
     // server, which knows no door.
     ("door", &["server", "app", "config", "keys", "domain", "limits", "telemetry"]),
-    ("app", &["store", "core_link", "rulebook", "keys", "domain", "limits", "telemetry"]),
+    (
+        "app",
+        &["store", "core_link", "rulebook", "statement", "keys", "domain", "limits", "telemetry"],
+    ),
     // The edges never name each other: what one knows reaches another through `app`.
     ("store", &["domain", "limits"]),
     ("core_link", &["domain", "limits"]),
     ("rulebook", &["domain", "limits"]),
+    ("statement", &["domain", "limits"]),
     ("keys", &["domain", "limits"]),
     ("domain", &[]),
     ("config", &["limits"]),
