@@ -185,7 +185,9 @@ impl App {
                 | Committed::AccumulatorsMoved
                 | Committed::RequestIdTaken
                 | Committed::AlreadyReversed
-                | Committed::Tombstoned,
+                | Committed::Tombstoned
+                // Its day was over before it was written: it counts on a later one.
+                | Committed::DayClosed,
             ) => Ok(Attempt::Again),
             Ok(Committed::PackageMoved | Committed::StayTaken | Committed::ReversesUnknown) => {
                 Err(AppError::Unbalanced)

@@ -199,7 +199,10 @@ impl App {
                 let answer = Answer { entry, record, package, reversed_by: None, repeat: false };
                 Ok(Attempt::Done(Settled::Answer(Box::new(answer))))
             }
-            Ok(Committed::StandingMoved | Committed::AccumulatorsMoved) => Ok(Attempt::Again),
+            // A day that was fenced meanwhile is over: the next try is of a later one.
+            Ok(Committed::StandingMoved | Committed::AccumulatorsMoved | Committed::DayClosed) => {
+                Ok(Attempt::Again)
+            }
             // Another attempt of the same request may have won: a read shows it.
             Ok(Committed::RequestIdTaken | Committed::Tombstoned | Committed::StayTaken) => {
                 Ok(Attempt::Look)

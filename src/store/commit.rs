@@ -63,6 +63,8 @@ pub enum Committed {
     AlreadyReversed,
     /// The settlement to reverse is not one of this person's.
     ReversesUnknown,
+    /// The accounting day is fenced: decide again, on a later one.
+    DayClosed,
 }
 
 /// What a decision saw, so that less needs to be looked for when it is written.
@@ -294,6 +296,7 @@ async fn why_not(connection: &Connection, entry: &Entry) -> Result<Committed, St
         "tombstone" => Ok(Committed::Tombstoned),
         "reversed" => Ok(Committed::AlreadyReversed),
         "unknown" => Ok(Committed::ReversesUnknown),
+        "day" => Ok(Committed::DayClosed),
         "unregistered" => Err(StoreError::NotRegistered { operation }),
         _ => Err(stored("why")),
     }

@@ -84,6 +84,12 @@ pub enum StoreError {
         /// Doing what.
         operation: Operation,
     },
+    /// What began before a fence has not ended.
+    #[error("{operation}: what began before it has not ended")]
+    StillUnderWay {
+        /// Doing what.
+        operation: Operation,
+    },
     /// The person of an entry was never registered.
     #[error("{operation}: the person is not registered")]
     NotRegistered {
@@ -139,6 +145,10 @@ pub enum Operation {
     RecordAccess,
     /// Reading who looked at a person's data.
     ReadAccesses,
+    /// Fencing an accounting day.
+    Fence(jiff::civil::Date),
+    /// Reconciling: doing what.
+    Reconcile(&'static str),
 }
 
 impl fmt::Display for Operation {
@@ -174,6 +184,8 @@ impl fmt::Display for Operation {
             Self::Reseal => f.write_str("look through sealed values"),
             Self::RecordAccess => f.write_str("record who looked at a person's data"),
             Self::ReadAccesses => f.write_str("read who looked at a person's data"),
+            Self::Fence(day) => write!(f, "fence {day}"),
+            Self::Reconcile(what) => f.write_str(what),
         }
     }
 }
@@ -195,7 +207,7 @@ impl StoreError {
                 .contains(code)
             }),
             Self::Together { source, .. } => source.is_busy(),
-            Self::Backlog { .. } | Self::DeadlinePassed { .. } => true,
+            Self::Backlog { .. } | Self::DeadlinePassed { .. } | Self::StillUnderWay { .. } => true,
             Self::Build { .. }
             | Self::Migrate { .. }
             | Self::Stored { .. }
@@ -216,6 +228,7 @@ impl StoreError {
             | Self::Stored { .. }
             | Self::Unfit { .. }
             | Self::WriterLost { .. }
+            | Self::StillUnderWay { .. }
             | Self::NotRegistered { .. } => false,
         }
     }
@@ -245,6 +258,7 @@ impl StoreError {
             | Self::Unfit { .. }
             | Self::Backlog { .. }
             | Self::DeadlinePassed { .. }
+            | Self::StillUnderWay { .. }
             | Self::NotRegistered { .. } => false,
         }
     }

@@ -12,6 +12,7 @@ use crate::domain::standing::Scheme;
 
 const CHECK_SQL: &str = include_str!("sql/check_packages.sql");
 const SQL: &str = include_str!("sql/publish_package.sql");
+const OF_SQL: &str = include_str!("sql/packages_of.sql");
 const FIND_SQL: &str = include_str!("sql/find_package.sql");
 
 /// A rule package as it is recorded.
@@ -143,4 +144,18 @@ pub async fn find_package(pool: &Pool, hash: &PackageHash) -> Result<Option<Vec<
     let rows = connection.query(FIND_SQL, &[&hash.0.as_slice()], &operation).await?;
     let Some(row) = rows.first() else { return Ok(None) };
     Reader { row, operation: &operation }.get("canonical").map(Some)
+}
+
+/// The canonical bytes of all packages of a region and scheme that were ever recorded, those in force on a day.
+pub async fn packages_of(
+    pool: &Pool,
+    (region, scheme): (RegionCode, Scheme),
+    discharge: Date,
+) -> Result<Vec<Vec<u8>>, StoreError> {
+    let operation = Operation::Publish;
+    let connection = pool.take(&operation).await?;
+    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 3] =
+        [&region.to_string(), &scheme.word(), &discharge];
+    let rows = connection.query(OF_SQL, &params, &operation).await?;
+    rows.iter().map(|row| Reader { row, operation: &operation }.get("canonical")).collect()
 }

@@ -348,7 +348,8 @@ impl Job {
                 | Committed::PackageMoved
                 | Committed::StayTaken
                 | Committed::AlreadyReversed
-                | Committed::ReversesUnknown,
+                | Committed::ReversesUnknown
+                | Committed::DayClosed,
             )
             | Err(_) => pool.persons().failed(entry),
         }

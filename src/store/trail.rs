@@ -358,6 +358,7 @@ fn passes(error: &StoreError) -> bool {
         | StoreError::DeadlinePassed { .. }
         | StoreError::Together { .. }
         | StoreError::WriterLost { .. }
+        | StoreError::StillUnderWay { .. }
         | StoreError::NotRegistered { .. } => true,
     }
 }

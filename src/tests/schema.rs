@@ -6,7 +6,14 @@ use tokio_postgres::NoTls;
 use crate::harness::{self, Database};
 use crate::ledger_fixture::{entry, furnish};
 
-const HISTORY: [&str; 20] = [
+const HISTORY: [&str; 27] = [
+    "accounting_fence",
+    "statement_file",
+    "statement_row",
+    "statement_bad_row",
+    "statement_class",
+    "difference",
+    "difference_event",
     "access_record",
     "settlement",
     "request_key",

@@ -38,6 +38,8 @@ WITH taken AS (
         AND h.standing_version = e.standing_version AND h.ledger_version = e.ledger_version
         AND (e.after_settlement_id IS NULL OR h.newest_settlement_id = e.after_settlement_id)
         AND ($2::bigint IS NULL OR $2 = (SELECT version FROM reference_state WHERE only_row))
+        -- A day that is fenced takes nothing more. Looked up once for the whole group.
+        AND (SELECT coalesce(max(f.day), '-infinity') FROM accounting_fence f) < e.accounting_day
         AND NOT EXISTS (SELECT FROM request_key k
             WHERE k.hospital_code = e.hospital_code AND k.request_id = e.request_id OFFSET 0)
         AND CASE WHEN e.reverses_settlement_id IS NULL THEN

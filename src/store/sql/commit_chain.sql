@@ -28,7 +28,9 @@ WITH given AS MATERIALIZED (
         AND (chain.after_settlement_id IS NULL OR h.newest_settlement_id = chain.after_settlement_id)
         AND ($2::bigint IS NULL OR $2 = (SELECT version FROM reference_state WHERE only_row))
         AND NOT EXISTS (SELECT FROM given e
-            WHERE NOT EXISTS (SELECT FROM rule_package p WHERE p.hash = e.package_hash OFFSET 0)
+            -- A day that is fenced takes nothing more.
+            WHERE e.accounting_day <= (SELECT coalesce(max(f.day), '-infinity') FROM accounting_fence f)
+            OR NOT EXISTS (SELECT FROM rule_package p WHERE p.hash = e.package_hash OFFSET 0)
             -- Superseded only for what the later package covers, and once it is known.
             OR EXISTS (SELECT FROM rule_package later WHERE later.supersedes_hash = e.package_hash
                 AND later.known_from <= e.accounting_day AND later.in_force_from <= e.discharge_date

@@ -26,6 +26,8 @@ WITH taken AS (
         AND h.standing_version = e.standing_version AND h.ledger_version = e.ledger_version
         AND (e.after_settlement_id IS NULL OR h.newest_settlement_id = e.after_settlement_id)
         AND ($2::bigint IS NULL OR $2 = (SELECT version FROM reference_state WHERE only_row))
+        -- A day that is fenced takes nothing more. Looked up once for the whole group.
+        AND (SELECT coalesce(max(f.day), '-infinity') FROM accounting_fence f) < e.accounting_day
         AND EXISTS (SELECT FROM rule_package p WHERE p.hash = e.package_hash OFFSET 0)
         -- Superseded only for what the later package covers, and once it is known.
         AND NOT EXISTS (SELECT FROM rule_package later WHERE later.supersedes_hash = e.package_hash

@@ -13,6 +13,7 @@ SELECT CASE
     WHEN $12::text IS NOT NULL AND EXISTS (SELECT FROM settlement r WHERE r.bucket = $1::smallint AND r.person_id = $2::bigint
         AND r.reverses_settlement_id = $12 OFFSET 0) THEN 'reversed'
     WHEN h.ledger_version <> $4::bigint THEN 'accumulators'
+    WHEN $10::date <= (SELECT max(f.day) FROM accounting_fence f) THEN 'day'
     WHEN $12 IS NOT NULL THEN CASE WHEN EXISTS (SELECT FROM settlement s WHERE s.bucket = $1 AND s.person_id = $2
         AND s.settlement_id = $12 AND s.reverses_settlement_id IS NULL OFFSET 0) THEN 'raced' ELSE 'unknown' END
     WHEN NOT EXISTS (SELECT FROM rule_package p WHERE p.hash = $9::bytea OFFSET 0)

@@ -1,0 +1,1 @@
+SELECT * FROM statement_class WHERE statement_key = $1

@@ -1,0 +1,1 @@
+SELECT * FROM statement WHERE statement_key = $1
