@@ -14,6 +14,7 @@ mod import;
 pub mod national;
 mod publish;
 mod quote;
+mod reconcile;
 mod reseal;
 mod reverse;
 mod settle;
@@ -44,12 +45,17 @@ pub use self::find::{Found, Person};
 pub use self::import::Import;
 pub use self::publish::publish;
 pub use self::quote::{Moved, Quote};
+pub use self::reconcile::{
+    Beside, Progress, Reconciled, Reconciling, ResultOf, StatementRefusal, Step, Total, told_of,
+};
 pub use self::reseal::{KeyOf, ResealedBatch, Resealing, SealedUnder, is_kept_under, sealed_under};
 pub use self::reverse::{Reversal, ReverseRequest, Target};
 pub use self::settle::{SettleRequest, Settled};
 pub use self::trail::{Days, Page, accesses, is_purpose};
+pub use crate::statement::{FileFault, Format as ResultFormat};
 pub use crate::store::import as registry;
 pub use crate::store::import::normalize_credential;
+pub use crate::store::reconcile::{Carried, Difference, Note, State as StatementState, Statement};
 pub use crate::store::{Access, Listed, Place, Publication, Tombstone, What};
 
 use self::turns::Turns;

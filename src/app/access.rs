@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::{Caller, Refusal};
 use crate::domain::ids::{HospitalCode, RegionCode};
+use crate::domain::reconcile::Scope;
 use crate::domain::standing::{PersonSnapshot, Scheme};
 
 /// What a caller is, and how far it reaches.
@@ -53,6 +54,10 @@ pub enum Act {
     ImportPersons,
     /// Import hospitals or the catalogue.
     ImportReference,
+    /// Send a statement, settle what differs, and close it.
+    Reconcile,
+    /// Look at totals and at what came of a statement.
+    ReadReconciliation,
 }
 
 /// Whose data a call wants.
@@ -73,6 +78,8 @@ pub enum Of<'a> {
     Person(&'a PersonSnapshot),
     /// Rows of a list, of one region where the list is of one.
     Rows(Option<RegionCode>),
+    /// All that a statement is of.
+    Scope(&'a Scope),
     /// Not yet known whose: only what the role may do at all.
     Anybody,
 }
@@ -97,7 +104,9 @@ impl Role {
             Self::Insurer(reach) => insurer_may(reach, act, of),
             Self::Bureau(reach) => bureau_may(reach, act, of),
             Self::Administrator => act == Act::ImportReference,
-            Self::CommandLine => act == Act::ReadAccesses,
+            Self::CommandLine => {
+                matches!(act, Act::ReadAccesses | Act::Reconcile | Act::ReadReconciliation)
+            }
         }
     }
 }
@@ -107,7 +116,13 @@ fn hospital_may(own: &HospitalCode, act: Act, of: Of<'_>) -> bool {
         Act::Quote | Act::Settle | Act::Reverse | Act::ReadSettlement => match of {
             Of::Hospital(hospital) | Of::Settlement { hospital, .. } => hospital == own,
             Of::Anybody => true,
-            Of::Person(_) | Of::Rows(_) => false,
+            Of::Person(_) | Of::Rows(_) | Of::Scope(_) => false,
+        },
+        // What it settled itself, as a whole or by any part of it.
+        Act::Reconcile | Act::ReadReconciliation => match of {
+            Of::Scope(scope) => scope.hospital.as_ref() == Some(own),
+            Of::Anybody => true,
+            Of::Hospital(_) | Of::Settlement { .. } | Of::Person(_) | Of::Rows(_) => false,
         },
         // Whoever stands at its desk, by what they show.
         Act::ReadStanding => matches!(of, Of::Person(_) | Of::Anybody),
@@ -118,6 +133,9 @@ fn hospital_may(own: &HospitalCode, act: Act, of: Of<'_>) -> bool {
 fn insurer_may(reach: &Reach, act: Act, of: Of<'_>) -> bool {
     match act {
         Act::ReadSettlement | Act::ReadStanding => reach.covers(of),
+        Act::Reconcile | Act::ReadReconciliation => {
+            matches!(of, Of::Scope(_) | Of::Anybody) && reach.covers(of)
+        }
         Act::ImportPersons => matches!(of, Of::Rows(_) | Of::Anybody) && reach.covers(of),
         Act::Quote | Act::Settle | Act::Reverse | Act::ReadAccesses | Act::ImportReference => false,
     }
@@ -125,11 +143,13 @@ fn insurer_may(reach: &Reach, act: Act, of: Of<'_>) -> bool {
 
 fn bureau_may(reach: &Reach, act: Act, of: Of<'_>) -> bool {
     match act {
-        Act::ReadSettlement | Act::ReadStanding | Act::ReadAccesses => reach.covers(of),
+        Act::ReadSettlement | Act::ReadStanding | Act::ReadAccesses | Act::ReadReconciliation => {
+            reach.covers(of)
+        }
         Act::ImportPersons | Act::ImportReference => {
             matches!(of, Of::Rows(_) | Of::Anybody) && reach.covers(of)
         }
-        Act::Quote | Act::Settle | Act::Reverse => false,
+        Act::Quote | Act::Settle | Act::Reverse | Act::Reconcile => false,
     }
 }
 
@@ -154,6 +174,11 @@ impl Reach {
             }),
             // A row that names a region is looked at by itself.
             Of::Rows(region) => region.is_none_or(|region| self.has_region(region)),
+            // Whoever reaches some schemes or regions names them; what is not named would be all.
+            Of::Scope(scope) => {
+                scope.region.is_some_and(|region| self.has_region(region))
+                    && scope.scheme.map_or(self.schemes.is_empty(), |own| self.has_scheme(own))
+            }
             Of::Anybody => true,
             Of::Hospital(_) => false,
         }
@@ -222,7 +247,7 @@ mod tests {
         }
     }
 
-    const ACTS: [Act; 8] = [
+    const ACTS: [Act; 10] = [
         Act::Quote,
         Act::Settle,
         Act::Reverse,
@@ -231,6 +256,8 @@ mod tests {
         Act::ReadAccesses,
         Act::ImportPersons,
         Act::ImportReference,
+        Act::Reconcile,
+        Act::ReadReconciliation,
     ];
 
     /// Every act by every role, on its own data and on another's: "+" allowed, "." denied, in the order of [`ACTS`].
@@ -249,6 +276,17 @@ mod tests {
                      expected: &str| {
             let text = region.to_string();
             let of_whom = person(&text, scheme);
+            let statement = Scope {
+                hospital: Some(hospital.clone()),
+                region: Some(region),
+                scheme: Some(scheme),
+                clearing_type: None,
+                clearing_agency: None,
+                payer: None,
+                refund: None,
+                first_day: jiff::civil::date(2024, 7, 1),
+                last_day: jiff::civil::date(2024, 7, 1),
+            };
             let caller = Caller {
                 name: "c".to_owned(),
                 role: role.clone(),
@@ -264,27 +302,56 @@ mod tests {
                         Act::ReadSettlement => Of::Settlement { hospital, scheme, region },
                         Act::ReadStanding | Act::ReadAccesses => Of::Person(&of_whom),
                         Act::ImportPersons | Act::ImportReference => Of::Rows(Some(region)),
+                        Act::Reconcile | Act::ReadReconciliation => Of::Scope(&statement),
                     };
                     if caller.allow(act, of).is_ok() { '+' } else { '.' }
                 })
                 .collect();
             assert_eq!(told, expected, "{role:?} of {hospital} {text} {}", scheme.word());
         };
-        // Quote, settle, reverse, settlement, standing, accesses, persons, reference.
-        check(&Role::Development, (&h1, away), "++++++++");
-        check(&Role::Hospital(h1.clone()), (&h1, resident), "+++++...");
-        check(&Role::Hospital(h1.clone()), (&h1, away), "+++++...");
-        check(&Role::Hospital(h1.clone()), (&h2, resident), "....+...");
+        // Quote, settle, reverse, settlement, standing, accesses, persons, reference, reconcile, its results.
+        check(&Role::Development, (&h1, away), "++++++++++");
+        check(&Role::Hospital(h1.clone()), (&h1, resident), "+++++...++");
+        check(&Role::Hospital(h1.clone()), (&h1, away), "+++++...++");
+        check(&Role::Hospital(h1.clone()), (&h2, resident), "....+.....");
         let insurer = Role::Insurer(reach(&[Scheme::Resident]));
-        check(&insurer, (&h1, resident), "...++.+.");
-        check(&insurer, (&h1, employee), "......+.");
-        check(&insurer, (&h1, away), "........");
+        check(&insurer, (&h1, resident), "...++.+.++");
+        check(&insurer, (&h1, employee), "......+...");
+        check(&insurer, (&h1, away), "..........");
         let bureau = Role::Bureau(reach(&[]));
-        check(&bureau, (&h1, resident), "...+++++");
-        check(&bureau, (&h1, employee), "...+++++");
-        check(&bureau, (&h1, away), "........");
-        check(&Role::Administrator, (&h1, resident), ".......+");
-        check(&Role::CommandLine, (&h1, away), ".....+..");
+        check(&bureau, (&h1, resident), "...+++++.+");
+        check(&bureau, (&h1, employee), "...+++++.+");
+        check(&bureau, (&h1, away), "..........");
+        check(&Role::Administrator, (&h1, resident), ".......+..");
+        check(&Role::CommandLine, (&h1, away), ".....+..++");
+    }
+
+    /// What is not named is all: nobody gets more by leaving a field away.
+    #[test]
+    fn who_reaches_a_part_names_it_in_a_statement() {
+        let reach = Reach { schemes: vec![Scheme::Resident], regions: vec![region("520200")] };
+        let insurer = Role::Insurer(Arc::new(reach));
+        let mut scope = Scope {
+            hospital: None,
+            region: Some(region("520200")),
+            scheme: Some(Scheme::Resident),
+            clearing_type: None,
+            clearing_agency: None,
+            payer: None,
+            refund: None,
+            first_day: jiff::civil::date(2024, 7, 1),
+            last_day: jiff::civil::date(2024, 7, 1),
+        };
+        assert!(insurer.may(Act::Reconcile, Of::Scope(&scope)));
+        scope.scheme = None;
+        assert!(!insurer.may(Act::Reconcile, Of::Scope(&scope)));
+        (scope.scheme, scope.region) = (Some(Scheme::Resident), None);
+        scope.hospital = HospitalCode::new("H1");
+        assert!(!insurer.may(Act::Reconcile, Of::Scope(&scope)));
+        let hospital = Role::Hospital(HospitalCode::new("H1").unwrap());
+        assert!(hospital.may(Act::Reconcile, Of::Scope(&scope)));
+        scope.hospital = None;
+        assert!(!hospital.may(Act::ReadReconciliation, Of::Scope(&scope)));
     }
 
     #[test]

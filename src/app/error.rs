@@ -1,5 +1,6 @@
 //! What can go wrong with a call, and who must act on it.
 
+use super::reconcile::StatementRefusal;
 use crate::domain::bill::Faulty;
 use crate::domain::ids::{LineId, SettlementId};
 use crate::domain::record::RecordFault;
@@ -104,6 +105,8 @@ pub enum Refusal {
     LineIdReused(LineId),
     /// Nobody signed in by that number.
     SignInUnknown,
+    /// A statement, or what is to be done with one, can not be taken.
+    Statement(StatementRefusal),
 }
 
 /// Who must act. Also the label in metrics.
@@ -177,6 +180,7 @@ impl Refusal {
             Self::PersonDiffers => "PERSON_DIFFERS",
             Self::LineIdReused(_) => "LINE_ID_REUSED",
             Self::SignInUnknown => "SIGN_IN_UNKNOWN",
+            Self::Statement(refusal) => refusal.code(),
         }
     }
 
@@ -200,6 +204,7 @@ impl Refusal {
             Self::PersonDiffers => "person_number",
             Self::LineIdReused(line) => line.as_str(),
             Self::SignInUnknown => "sign_number",
+            Self::Statement(refusal) => refusal.field(),
         }
     }
 
@@ -225,7 +230,8 @@ impl Refusal {
             | Self::StayCancelled
             | Self::PersonDiffers
             | Self::LineIdReused(_)
-            | Self::SignInUnknown => None,
+            | Self::SignInUnknown
+            | Self::Statement(_) => None,
         }
     }
 }

@@ -14,3 +14,9 @@ pub mod tokens;
 pub mod trust;
 pub mod wire;
 mod words;
+
+/// The words of a stable code in Chinese and English, for whoever says it elsewhere.
+pub(crate) fn words_of(code: &str) -> (&'static str, &'static str) {
+    let words = words::of(code);
+    (words.zh, words.en)
+}

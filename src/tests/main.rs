@@ -29,6 +29,8 @@ mod peers;
 mod plans;
 mod properties;
 mod proxy;
+mod reconcile;
+mod reconcile_explained;
 mod redaction;
 mod registry_stream;
 mod remembered;

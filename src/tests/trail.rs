@@ -397,7 +397,7 @@ async fn who_looked_is_told_to_a_bureau_of_the_region_and_to_nobody_else() {
     assert_eq!(told, ["bureau"], "and only what was told is recorded");
 }
 
-fn url(database: &Database) -> String {
+pub(crate) fn url(database: &Database) -> String {
     let [Host::Unix(socket)] = database.config.get_hosts() else { unreachable!("a socket") };
     let socket = socket.to_str().unwrap().replace('/', "%2F");
     format!("postgres://onestop@{socket}:5432/{}", database.config.get_dbname().unwrap())

@@ -10,7 +10,7 @@ use super::super::field::Invalid;
 use super::super::outage::Outage;
 use super::super::words;
 use super::call::NotLetIn;
-use crate::app::{AppError, ErrorKind, Refusal};
+use crate::app::{AppError, ErrorKind, Refusal, StatementRefusal};
 use crate::limits;
 
 /// Whose reasons these are, for `google.rpc.ErrorInfo`.
@@ -200,6 +200,16 @@ fn code_of(refusal: &Refusal) -> Code {
         | Refusal::PersonUnknown
         | Refusal::StayUnknown
         | Refusal::SignInUnknown => Code::NotFound,
+        Refusal::Statement(refusal) => match refusal {
+            StatementRefusal::File { .. } | StatementRefusal::ScopeOpen => Code::InvalidArgument,
+            StatementRefusal::Unknown | StatementRefusal::FileUnknown => Code::NotFound,
+            StatementRefusal::DayNotOver
+            | StatementRefusal::DayClosed
+            | StatementRefusal::NotMatched
+            | StatementRefusal::DifferenceNotOpen
+            | StatementRefusal::FourEyes
+            | StatementRefusal::DifferencesOpen(_) => Code::FailedPrecondition,
+        },
     }
 }
 

@@ -46,7 +46,7 @@ pub(super) const fn number(reason: InvalidReason) -> u16 {
 }
 
 /// Word and code. ENV: the envelope; BIL: a bill that contradicts itself; DEC: a bill that can not be settled; REF: the state it
-/// meets; SYS: the gateway.
+/// meets; REC: a statement; SYS: the gateway.
 const CODES: &[(&str, &str)] = &[
     (NOT_JSON, "OS-ENV-001"),
     (METHOD_NOT_TAKEN, "OS-ENV-002"),
@@ -108,6 +108,26 @@ const CODES: &[(&str, &str)] = &[
     ("PERSON_DIFFERS", "OS-REF-016"),
     ("LINE_ID_REUSED", "OS-REF-017"),
     ("SIGN_IN_UNKNOWN", "OS-REF-018"),
+    ("FILE_UNREADABLE", "OS-REC-001"),
+    ("FILE_DAMAGED", "OS-REC-002"),
+    ("FILE_NOT_ALONE", "OS-REC-003"),
+    ("FILE_PACKING", "OS-REC-004"),
+    ("FILE_ENCODING", "OS-REC-005"),
+    ("FILE_COLUMN_MISSING", "OS-REC-006"),
+    ("FILE_EMPTY", "OS-REC-007"),
+    ("FILE_TOO_LARGE", "OS-REC-008"),
+    ("FILE_TOO_MANY_ROWS", "OS-REC-009"),
+    ("FILE_CHANGED", "OS-REC-010"),
+    ("RESULT_UNWRITABLE", "OS-REC-011"),
+    ("SCOPE_TOO_WIDE", "OS-REC-012"),
+    ("DAY_NOT_OVER", "OS-REC-013"),
+    ("STATEMENT_DAY_CLOSED", "OS-REC-014"),
+    ("STATEMENT_UNKNOWN", "OS-REC-015"),
+    ("STATEMENT_NOT_MATCHED", "OS-REC-016"),
+    ("DIFFERENCE_NOT_OPEN", "OS-REC-017"),
+    ("FOUR_EYES", "OS-REC-018"),
+    ("DIFFERENCES_OPEN", "OS-REC-019"),
+    ("STATEMENT_FILE_UNKNOWN", "OS-REC-020"),
     ("NOT_ALLOWED", "OS-ACC-001"),
     (CALLER_UNKNOWN, "OS-ACC-002"),
     (CERTIFICATE_REVOKED, "OS-ACC-003"),

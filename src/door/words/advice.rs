@@ -97,6 +97,8 @@ const TABLE: &[(Done, Again, &[&str])] = &[
             "DEADLINE_PASSED",
             "MESSAGE_LATE",
             "IMPORT_ELSEWHERE",
+            "DAY_NOT_OVER",
+            "STATEMENT_NOT_MATCHED",
         ],
     ),
     (Done::Partly, Again::Unchanged, &["STREAM_BROKEN"]),
@@ -111,12 +113,13 @@ const TABLE: &[(Done, Again, &[&str])] = &[
     (
         Done::Nothing,
         Again::InVain,
-        &["NOBODY_TELLS", "STAY_LATE", "REVERSES_A_REVERSAL", "LIST_OLDER"],
+        &["NOBODY_TELLS", "STAY_LATE", "REVERSES_A_REVERSAL", "LIST_OLDER", "STATEMENT_DAY_CLOSED"],
     ),
     (Done::Nothing, Again::OnceMended, DECLINES),
     (Done::Nothing, Again::OnceMended, BILLS),
     (Done::Nothing, Again::OnceMended, STATES),
     (Done::Nothing, Again::OnceMended, MESSAGES),
+    (Done::Nothing, Again::OnceMended, STATEMENTS),
 ];
 
 /// The bill can not be settled as things are.
@@ -209,6 +212,27 @@ const MESSAGES: &[&str] = &[
     "LIST_REFUSED",
     "LIST_EMPTY",
     "LIST_DATED_AHEAD",
+];
+
+/// A statement, or its file.
+const STATEMENTS: &[&str] = &[
+    "FILE_UNREADABLE",
+    "FILE_DAMAGED",
+    "FILE_NOT_ALONE",
+    "FILE_PACKING",
+    "FILE_ENCODING",
+    "FILE_COLUMN_MISSING",
+    "FILE_EMPTY",
+    "FILE_TOO_LARGE",
+    "FILE_TOO_MANY_ROWS",
+    "FILE_CHANGED",
+    "RESULT_UNWRITABLE",
+    "SCOPE_TOO_WIDE",
+    "STATEMENT_UNKNOWN",
+    "STATEMENT_FILE_UNKNOWN",
+    "DIFFERENCE_NOT_OPEN",
+    "DIFFERENCES_OPEN",
+    "FOUR_EYES",
 ];
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 use super::super::field::InvalidReason;
 use super::*;
-use crate::app::Refusal;
+use crate::app::{Refusal, StatementRefusal};
 use crate::domain::bill::{BillFault, Faulty};
 use crate::domain::ids::{LineId, SettlementId};
 use crate::domain::verdict::Reason;
@@ -141,10 +141,11 @@ fn refusals() -> Vec<Refusal> {
             | Refusal::StayCancelled
             | Refusal::PersonDiffers
             | Refusal::LineIdReused(_)
-            | Refusal::SignInUnknown => {}
+            | Refusal::SignInUnknown
+            | Refusal::Statement(_) => {}
         }
     }
-    vec![
+    [
         Refusal::Bill(Faulty { fault: BillFault::Total, field: "bill.total_fen".to_owned() }),
         Refusal::RequestIdReused,
         Refusal::RequestReversed,
@@ -166,6 +167,9 @@ fn refusals() -> Vec<Refusal> {
         Refusal::LineIdReused(LineId::new("1").unwrap()),
         Refusal::SignInUnknown,
     ]
+    .into_iter()
+    .chain(StatementRefusal::all().into_iter().map(Refusal::Statement))
+    .collect()
 }
 
 #[test]
