@@ -52,7 +52,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Messages that may say who somebody is: they print themselves as `door::wire::shown` has it.
-const REDACTED: [&str; 20] = [
+const REDACTED: [&str; 27] = [
     ".onestop.access.v1.ListAccessesRequest",
     ".onestop.access.v1.Access",
     ".onestop.settlement.v1.Bill",
@@ -73,6 +73,13 @@ const REDACTED: [&str; 20] = [
     ".onestop.registry.v1.HospitalRow",
     ".onestop.registry.v1.CatalogueRow",
     ".onestop.registry.v1.OpeningRow",
+    ".onestop.reconciliation.v1.Scope",
+    ".onestop.reconciliation.v1.ReconcileRequest",
+    ".onestop.reconciliation.v1.GetStatementRequest",
+    ".onestop.reconciliation.v1.CloseStatementRequest",
+    ".onestop.reconciliation.v1.ListDifferencesRequest",
+    ".onestop.reconciliation.v1.NoteDifferenceRequest",
+    ".onestop.reconciliation.v1.Difference",
 ];
 
 /// The package of the path that every discharge takes.

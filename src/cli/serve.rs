@@ -161,10 +161,7 @@ async fn serve_on(
         .with_context(|| listening("scrapes", config.metrics_listen))?;
     let (national, door) = open_national(config, &app, (&callers, &greeter), &stop, around).await?;
     let (listen, metrics) = (listener.local_addr()?, scrape.local_addr()?);
-    let mut services = Services::default();
-    around.add_settlements(&mut services, grpc::settlement_service(&app, &callers));
-    services.add(grpc::registry_service(&app, &callers));
-    services.add(grpc::access_service(&app, &callers));
+    let services = services(&app, &callers, around);
     let (state, serving) = watch::channel(false);
     tracing::info!(
         %listen,
@@ -199,6 +196,16 @@ async fn serve_on(
     }
     app.pool.close();
     drained
+}
+
+/// All that is called over gRPC.
+fn services(app: &Arc<App>, callers: &Arc<Callers>, around: &impl Around) -> Services {
+    let mut services = Services::default();
+    around.add_settlements(&mut services, grpc::settlement_service(app, callers));
+    services.add(grpc::registry_service(app, callers));
+    services.add(grpc::access_service(app, callers));
+    services.add(grpc::reconciliation_service(app, callers));
+    services
 }
 
 /// Who may call, and what greets them where TLS is on.

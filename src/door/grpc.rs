@@ -10,8 +10,10 @@ pub mod encoded;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(in crate::door) mod fuzz;
 pub mod path;
+mod reconciliation;
 mod registry;
 mod rows;
+mod scopes;
 mod settlement;
 pub mod status;
 
@@ -21,6 +23,7 @@ use tonic::service::interceptor::InterceptedService;
 
 use super::callers::Callers;
 use super::wire::access::v1::access_service_server::AccessServiceServer;
+use super::wire::reconciliation::v1::reconciliation_service_server::ReconciliationServiceServer;
 use super::wire::registry::v1::registry_service_server::RegistryServiceServer;
 use super::wire::settlement::v1::served::settlement_service_server::SettlementServiceServer;
 use crate::app::App;
@@ -28,6 +31,7 @@ use crate::limits;
 
 pub use self::access::Access;
 pub use self::call::Arrival;
+pub use self::reconciliation::Reconciliation;
 pub use self::registry::Registry;
 pub use self::settlement::Settlement;
 
@@ -66,6 +70,17 @@ pub fn access_service(
 ) -> Arriving<AccessServiceServer<Access>> {
     let service = AccessServiceServer::new(Access { app: Arc::clone(app) })
         .max_decoding_message_size(limits::ACCESS_MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(limits::MESSAGE_BYTES_MAX);
+    InterceptedService::new(service, Arrival::new(callers))
+}
+
+/// What insurers' and hospitals' reconcilers call.
+pub fn reconciliation_service(
+    app: &Arc<App>,
+    callers: &Arc<Callers>,
+) -> Arriving<ReconciliationServiceServer<Reconciliation>> {
+    let service = ReconciliationServiceServer::new(Reconciliation { app: Arc::clone(app) })
+        .max_decoding_message_size(limits::STATEMENT_MESSAGE_BYTES_MAX)
         .max_encoding_message_size(limits::MESSAGE_BYTES_MAX);
     InterceptedService::new(service, Arrival::new(callers))
 }

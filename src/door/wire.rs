@@ -42,6 +42,21 @@ pub mod access {
     }
 }
 
+/// A day that closes.
+pub mod reconciliation {
+    #[expect(
+        clippy::allow_attributes,
+        clippy::allow_attributes_without_reason,
+        clippy::large_enum_variant,
+        clippy::too_many_lines,
+        reason = "generated from proto/onestop/reconciliation/v1"
+    )]
+    pub mod v1 {
+        tonic::include_proto!("onestop.reconciliation.v1");
+        include!(concat!(env!("OUT_DIR"), "/onestop.reconciliation.v1.serde.rs"));
+    }
+}
+
 /// Who is who and what costs what.
 pub mod registry {
     #[expect(
@@ -83,7 +98,15 @@ mod tests {
             prost::Message::decode(super::FILE_DESCRIPTOR_SET).unwrap();
         let mut packages: Vec<_> = set.file.iter().map(|file| file.package().to_owned()).collect();
         packages.sort_unstable();
-        assert_eq!(packages, ["onestop.access.v1", "onestop.registry.v1", "onestop.settlement.v1"]);
+        assert_eq!(
+            packages,
+            [
+                "onestop.access.v1",
+                "onestop.reconciliation.v1",
+                "onestop.registry.v1",
+                "onestop.settlement.v1"
+            ]
+        );
         assert!(set.file.iter().all(|file| file.source_code_info.is_some()));
     }
 }

@@ -164,6 +164,7 @@ impl Gateway {
         services.add(grpc::settlement_service(&app, &callers));
         services.add(grpc::registry_service(&app, &callers));
         services.add(grpc::access_service(&app, &callers));
+        services.add(grpc::reconciliation_service(&app, &callers));
         tokio::spawn(async move {
             let serving = Serving {
                 listener,

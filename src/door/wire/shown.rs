@@ -5,6 +5,7 @@
 use std::fmt;
 
 use super::access::v1 as access;
+use super::reconciliation::v1 as reconciliation;
 use super::registry::v1 as registry;
 use super::settlement::v1 as settlement;
 use crate::domain::ids::Logged;
@@ -40,6 +41,14 @@ redacted!(
     registry::HospitalRow,
     registry::CatalogueRow,
     registry::OpeningRow,
+    reconciliation::Scope,
+    reconciliation::ReconcileRequest,
+    reconciliation::reconcile_request::Part,
+    reconciliation::GetStatementRequest,
+    reconciliation::CloseStatementRequest,
+    reconciliation::ListDifferencesRequest,
+    reconciliation::NoteDifferenceRequest,
+    reconciliation::Difference,
 );
 
 impl fmt::Debug for settlement::Settlement {
@@ -160,6 +169,24 @@ mod tests {
             check::<settlement::GetStandingRequest>(".onestop.settlement.v1.GetStandingRequest"),
             check::<registry::ImportRequest>(".onestop.registry.v1.ImportRequest"),
             check::<access::ListAccessesRequest>(".onestop.access.v1.ListAccessesRequest"),
+            check::<reconciliation::GetTotalsRequest>(
+                ".onestop.reconciliation.v1.GetTotalsRequest",
+            ),
+            check::<reconciliation::ReconcileRequest>(
+                ".onestop.reconciliation.v1.ReconcileRequest",
+            ),
+            check::<reconciliation::GetStatementRequest>(
+                ".onestop.reconciliation.v1.GetStatementRequest",
+            ),
+            check::<reconciliation::ListDifferencesRequest>(
+                ".onestop.reconciliation.v1.ListDifferencesRequest",
+            ),
+            check::<reconciliation::NoteDifferenceRequest>(
+                ".onestop.reconciliation.v1.NoteDifferenceRequest",
+            ),
+            check::<reconciliation::CloseStatementRequest>(
+                ".onestop.reconciliation.v1.CloseStatementRequest",
+            ),
         ]);
         assert_eq!(checked, contract().1, "every call of the contract is looked at");
     }

@@ -1,0 +1,242 @@
+//! Daily reconciliation: statement files come in as a stream, progress and the report go out beside them.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+use tracing::{Instrument as _, Span};
+
+use super::super::wire::reconciliation::v1 as wire;
+use super::super::wire::reconciliation::v1::reconciliation_service_server::ReconciliationService;
+use super::super::words;
+use super::call::{self, Known};
+use super::scopes;
+use super::status::{Unanswered, to_status};
+use crate::app::{App, Caller, FileFault, Note, Progress};
+use crate::domain::money::{FEN_MAX, Fen};
+use crate::door::field::{self, Place, at};
+use crate::limits;
+
+/// The service, in front of the shell.
+#[derive(Debug)]
+pub struct Reconciliation {
+    /// What answers.
+    pub app: Arc<App>,
+}
+
+/// Where answers go.
+type Answers = mpsc::Sender<Result<wire::ReconcileResponse, Status>>;
+
+#[tonic::async_trait]
+impl ReconciliationService for Reconciliation {
+    type ReconcileStream = ReceiverStream<Result<wire::ReconcileResponse, Status>>;
+
+    async fn get_totals(
+        &self,
+        request: Request<wire::GetTotalsRequest>,
+    ) -> Result<Response<wire::GetTotalsResponse>, Status> {
+        let app = Arc::clone(&self.app);
+        let method = "onestop.reconciliation.v1.ReconciliationService/GetTotals";
+        call::answer(method, request, async move |caller, message| {
+            let wire::GetTotalsRequest { scope, theirs } = message;
+            let scope = scopes::scope(scope)?;
+            let desk = app.reconciling(&caller);
+            let totals = desk.totals(&scope).await?;
+            let told = match theirs {
+                Some(theirs) => Some(desk.compare(&scope, &scopes::sum(&theirs)?).await?.0),
+                None => None,
+            };
+            Ok(scopes::totals(&totals, told))
+        })
+        .await
+    }
+
+    async fn reconcile(
+        &self,
+        request: Request<Streaming<wire::ReconcileRequest>>,
+    ) -> Result<Response<Self::ReconcileStream>, Status> {
+        let method = "onestop.reconciliation.v1.ReconciliationService/Reconcile";
+        let (metadata, extensions, parts) = request.into_parts();
+        let known = Known::of(method, &metadata, extensions).shown(method);
+        let span = known.span.clone();
+        let (caller, within) =
+            known.admit().map_err(|unanswered| span.in_scope(|| to_status(&unanswered, method)))?;
+        let (answers, sent) = mpsc::channel(limits::IMPORT_ANSWERS_WAITING);
+        let app = Arc::clone(&self.app);
+        let running = async move {
+            let _within = within;
+            let verdict = match reconcile(&app, &caller, parts, &answers).await {
+                Ok(()) => "reconciled",
+                Err(unanswered) => {
+                    let status = to_status(&unanswered, method);
+                    // Nobody may be left to be told.
+                    answers.send(Err(status)).await.ok();
+                    unanswered.kind().word()
+                }
+            };
+            Span::current().record("verdict", verdict);
+        };
+        tokio::spawn(running.instrument(span));
+        Ok(Response::new(ReceiverStream::new(sent)))
+    }
+
+    async fn get_statement(
+        &self,
+        request: Request<wire::GetStatementRequest>,
+    ) -> Result<Response<wire::Report>, Status> {
+        let app = Arc::clone(&self.app);
+        let method = "onestop.reconciliation.v1.ReconciliationService/GetStatement";
+        call::answer(method, request, async move |caller, message| {
+            let key = scopes::key(&message.statement_id)?;
+            Ok(scopes::report(&app.reconciling(&caller).find(key).await?))
+        })
+        .await
+    }
+
+    async fn list_differences(
+        &self,
+        request: Request<wire::ListDifferencesRequest>,
+    ) -> Result<Response<wire::ListDifferencesResponse>, Status> {
+        let app = Arc::clone(&self.app);
+        let method = "onestop.reconciliation.v1.ReconciliationService/ListDifferences";
+        call::answer(method, request, async move |caller, message| {
+            let key = scopes::key(&message.statement_id)?;
+            let listed = app.reconciling(&caller).differences(key, message.after).await?;
+            let differences = listed.iter().map(scopes::difference).collect();
+            Ok(wire::ListDifferencesResponse { differences })
+        })
+        .await
+    }
+
+    async fn note_difference(
+        &self,
+        request: Request<wire::NoteDifferenceRequest>,
+    ) -> Result<Response<wire::NoteDifferenceResponse>, Status> {
+        let app = Arc::clone(&self.app);
+        let method = "onestop.reconciliation.v1.ReconciliationService/NoteDifference";
+        call::answer(method, request, async move |caller, message| {
+            let note = note_of(&message)?;
+            let key = scopes::key(&message.statement_id)?;
+            let reason = field::plain_text(&message.reason, limits::REVERSAL_REASON_LENGTH_MAX)
+                .map_err(at(Place::Field("reason")))?;
+            app.reconciling(&caller).note(key, message.number, note, &reason).await?;
+            Ok(wire::NoteDifferenceResponse {})
+        })
+        .await
+    }
+
+    async fn close_statement(
+        &self,
+        request: Request<wire::CloseStatementRequest>,
+    ) -> Result<Response<wire::Report>, Status> {
+        let app = Arc::clone(&self.app);
+        let method = "onestop.reconciliation.v1.ReconciliationService/CloseStatement";
+        call::answer(method, request, async move |caller, message| {
+            let key = scopes::key(&message.statement_id)?;
+            Ok(scopes::report(&app.reconciling(&caller).close(key).await?))
+        })
+        .await
+    }
+}
+
+fn note_of(message: &wire::NoteDifferenceRequest) -> Result<Note, Unanswered> {
+    let moved = Fen::new(message.moved_fen);
+    if FEN_MAX < message.moved_fen.saturating_abs() {
+        let out = field::InvalidReason::OutOfRange;
+        return Err(at(Place::Field("moved_fen"))(out).into());
+    }
+    match message.note() {
+        wire::DifferenceNote::Propose => Ok(Note::Propose(moved)),
+        wire::DifferenceNote::Withdraw => Ok(Note::Withdraw),
+        wire::DifferenceNote::Settle => Ok(Note::Settle(moved)),
+        wire::DifferenceNote::Carry => Ok(Note::Carry),
+        wire::DifferenceNote::Unspecified => {
+            Err(at(Place::Field("note"))(field::InvalidReason::Missing).into())
+        }
+    }
+}
+
+async fn reconcile(
+    app: &App,
+    caller: &Caller,
+    mut parts: Streaming<wire::ReconcileRequest>,
+    answers: &Answers,
+) -> Result<(), Unanswered> {
+    let wire::ReconcileBegin { scope, told } = match next(&mut parts).await? {
+        Some(wire::reconcile_request::Part::Begin(begin)) => begin,
+        Some(wire::reconcile_request::Part::Chunk(_)) | None => {
+            return Err(Unanswered::Import(words::BEGIN_MISSING, "begin".to_owned()));
+        }
+    };
+    let scope = scopes::scope(scope)?;
+    let told = told.as_ref().map(scopes::sum).transpose()?;
+    let file = spooled(&mut parts).await?;
+    let tell = |progress: Progress| {
+        // Whoever reads slowly is told less often.
+        answers.try_send(Ok(scopes::progress(progress))).ok();
+    };
+    let reconciled = app.reconciling(caller).reconcile(&scope, told, file, &tell).await?;
+    let report = wire::reconcile_response::Part::Report(scopes::report(&reconciled));
+    let last = wire::ReconcileResponse { part: Some(report) };
+    let gone = |_| Unanswered::Import(words::STREAM_BROKEN, "part".to_owned());
+    answers.send(Ok(last)).await.map_err(gone)
+}
+
+/// Takes the file into a place on disk that has no name any more: it is gone with this call, however that ends.
+async fn spooled(parts: &mut Streaming<wire::ReconcileRequest>) -> Result<File, Unanswered> {
+    let unread = |error| Unanswered::from(crate::app::AppError::from(FileFault::Read(error)));
+    let mut file = tokio::task::spawn_blocking(nameless)
+        .await
+        .map_err(|_| Unanswered::Panicked)?
+        .map_err(unread)?;
+    let mut left = limits::STATEMENT_FILE_BYTES_MAX;
+    loop {
+        let chunk = match next(parts).await? {
+            None => return Ok(file),
+            Some(wire::reconcile_request::Part::Chunk(chunk)) => chunk,
+            Some(wire::reconcile_request::Part::Begin(_)) => {
+                return Err(Unanswered::Import(words::BEGIN_TWICE, "begin".to_owned()));
+            }
+        };
+        left = left
+            .checked_sub(chunk.len())
+            .ok_or_else(|| Unanswered::from(crate::app::AppError::from(FileFault::TooLarge)))?;
+        // A chunk goes into the page cache: as short as a copy in memory.
+        file.write_all(&chunk).map_err(unread)?;
+    }
+}
+
+fn nameless() -> std::io::Result<File> {
+    let folder = std::env::temp_dir();
+    let mut number = 0_u32;
+    loop {
+        let name = folder.join(format!("onestop-{}-{number}.statement", std::process::id()));
+        let opened = File::options().read(true).write(true).create_new(true).open(&name);
+        match opened {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                number = number.checked_add(1).ok_or(error)?;
+            }
+            Err(error) => return Err(error),
+            Ok(file) => {
+                std::fs::remove_file(&name)?;
+                return Ok(file);
+            }
+        }
+    }
+}
+
+async fn next(
+    parts: &mut Streaming<wire::ReconcileRequest>,
+) -> Result<Option<wire::reconcile_request::Part>, Unanswered> {
+    let broken = |_| Unanswered::Import(words::STREAM_BROKEN, "chunk".to_owned());
+    match parts.message().await.map_err(broken)? {
+        None => Ok(None),
+        Some(wire::ReconcileRequest { part: Some(part) }) => Ok(Some(part)),
+        Some(wire::ReconcileRequest { part: None }) => {
+            Err(Unanswered::Import(words::ROW_OF_ANOTHER_KIND, "part".to_owned()))
+        }
+    }
+}
