@@ -20,6 +20,7 @@ mod query;
 mod settle;
 mod sign;
 mod signature;
+mod statements;
 mod stay;
 mod transactions;
 

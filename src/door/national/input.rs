@@ -1,5 +1,7 @@
 //! What a transaction is told: an object of its input, read field by field, each fault named by its path.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use jiff::civil::Date;
 
 use super::envelope;
@@ -139,6 +141,32 @@ impl<'a> Node<'a> {
     pub(super) fn money(&self, name: &str) -> Result<Option<Fen>, Invalid> {
         let fen = self.decimal(name, 2, |text| Fen::parse_yuan(text).map(Fen::get))?;
         Ok(fen.map(Fen::new))
+    }
+
+    /// A file: its bytes in base64, or as a list of numbers, as some kits write an array of bytes.
+    pub(super) fn bytes(&self, name: &str) -> Result<Vec<u8>, Invalid> {
+        let wrong = || self.invalid(name, InvalidReason::WrongType);
+        let byte = |item: &Json| match item {
+            Json::Number(text) => {
+                let number: i16 = text.parse().ok()?;
+                u8::try_from(number)
+                    .ok()
+                    .or_else(|| i8::try_from(number).ok().map(i8::cast_unsigned))
+            }
+            Json::Null | Json::Flag(_) | Json::Text(_) | Json::List(_) | Json::Object(_) => None,
+        };
+        match self.object.get(name) {
+            Some(Json::Text(text)) if !text.is_empty() => BASE64_STANDARD
+                .decode(text)
+                .map_err(|_| self.invalid(name, InvalidReason::NotPlain)),
+            Some(Json::List(items)) if !items.is_empty() => {
+                items.iter().map(byte).collect::<Option<_>>().ok_or_else(wrong)
+            }
+            None | Some(Json::Null | Json::Text(_) | Json::List(_)) => {
+                Err(self.invalid(name, InvalidReason::Missing))
+            }
+            Some(Json::Flag(_) | Json::Number(_) | Json::Object(_)) => Err(wrong()),
+        }
     }
 
     /// What must be there.

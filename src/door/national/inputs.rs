@@ -9,6 +9,7 @@ use super::field::{Invalid, InvalidReason};
 use super::input::{Node, parts};
 use super::json::Object;
 use super::query;
+use super::statements;
 use crate::domain::ids::{
     ItemCode, LineId, OperatorId, PersonNumber, RequestId, SettlementId, SignNumber, StayId,
 };
@@ -63,6 +64,8 @@ pub(super) enum Kind {
     Day,
     /// A word of a closed set.
     Word(fn(&str) -> bool),
+    /// A file: its bytes in base64, or as a list of numbers.
+    File,
 }
 
 const fn one(name: &'static str, fields: &'static [Field]) -> Part {
@@ -115,6 +118,12 @@ const BILL: &[Part] = &[one(
         optional("exp_content", Kind::Text(care::EXTRAS_LENGTH_MAX)),
     ],
 )];
+
+const COUNT: Kind = Kind::Decimal(0, statements::counted);
+const SCOPE_TEXT: Kind = Kind::Text(limits::SCOPE_TEXT_LENGTH_MAX);
+const REFUNDED: Kind = Kind::Word(|flag| statements::refunded(flag).is_some());
+const FILE_NAME: Kind = Kind::Text(limits::FILE_NAME_LENGTH_MAX);
+const STATEMENT_EXTRAS: Kind = Kind::Text(limits::NATIONAL_STEPS_LENGTH_MAX);
 
 /// All transactions.
 pub(super) const SHAPES: &[Shape] = &[
@@ -218,6 +227,57 @@ pub(super) const SHAPES: &[Shape] = &[
         )],
     },
     Shape {
+        transaction: "3201",
+        parts: &[one(
+            "data",
+            &[
+                needed("stmt_begndate", Kind::Day),
+                needed("stmt_enddate", Kind::Day),
+                optional("insutype", SCHEME),
+                optional("clr_type", SCOPE_TEXT),
+                optional("setl_optins", SCOPE_TEXT),
+                optional("refd_setl_flag", REFUNDED),
+                needed("fixmedins_setl_cnt", COUNT),
+                needed("medfee_sumamt", Kind::Money),
+                needed("fund_pay_sumamt", Kind::Money),
+                optional("acct_pay", Kind::Money),
+                optional("exp_content", STATEMENT_EXTRAS),
+            ],
+        )],
+    },
+    Shape {
+        transaction: "3202",
+        parts: &[one(
+            "data",
+            &[
+                needed("stmt_begndate", Kind::Day),
+                needed("stmt_enddate", Kind::Day),
+                optional("insutype", SCHEME),
+                optional("clr_type", SCOPE_TEXT),
+                optional("refd_setl_flag", REFUNDED),
+                needed("file_qury_no", Kind::Word(|text| statements::sent(text).is_some())),
+                needed("fixmedins_setl_cnt", COUNT),
+                needed("medfee_sumamt", Kind::Money),
+                needed("fund_pay_sumamt", Kind::Money),
+            ],
+        )],
+    },
+    Shape {
+        transaction: "9101",
+        parts: &[one("fsUploadIn", &[needed("in", Kind::File), optional("filename", FILE_NAME)])],
+    },
+    Shape {
+        transaction: "9102",
+        parts: &[one(
+            "fsDownloadIn",
+            &[
+                needed("file_qury_no", Kind::Word(|text| statements::kept(text).is_some())),
+                optional("filename", FILE_NAME),
+                optional("exp_content", STATEMENT_EXTRAS),
+            ],
+        )],
+    },
+    Shape {
         transaction: "5203",
         parts: &[one(
             "data",
@@ -276,6 +336,7 @@ fn check_field(node: &Node<'_>, field: &Field) -> Result<(), Invalid> {
         Kind::Money => node.money(name)?.is_some(),
         Kind::Decimal(decimals, read) => node.decimal(name, decimals, read)?.is_some(),
         Kind::Day => node.day(name)?.is_some(),
+        Kind::File => return node.bytes(name).map(|_| ()),
         Kind::Word(is_known) => node.word(name, |text| is_known(text).then_some(()))?.is_some(),
     };
     if needed && !is_there { Err(node.invalid(name, InvalidReason::Missing)) } else { Ok(()) }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::envelope::Envelope;
 use super::fault::Fault;
 use super::json::Written;
-use super::{Settings, fees, inputs, person, query, settle, sign, stay, words};
+use super::{Settings, fees, inputs, person, query, settle, sign, statements, stay, words};
 use crate::app::national::Message;
 use crate::app::{App, Caller};
 use crate::domain::ids::HospitalCode;
@@ -87,6 +87,10 @@ pub(super) async fn answer(call: Call<'_>, settings: &Settings) -> Result<Done, 
         "2304" => settle::settle(call).await,
         "2305" => settle::reverse(call).await,
         "2601" => settle::compensate(call).await,
+        "3201" => statements::totals(call).await,
+        "3202" => statements::detail(call).await,
+        "9101" => statements::upload(call).await,
+        "9102" => statements::download(call).await,
         "5203" => query::settlement(call).await,
         "5204" => query::fees(call).await,
         "5206" => query::cumulative(call).await,

@@ -9,9 +9,10 @@ fn text(text: &str) -> Json {
 fn good(field: &Field) -> Json {
     text(match field.kind {
         Kind::Id(_) | Kind::Text(_) | Kind::Money | Kind::Decimal(..) => "1",
+        Kind::File => "MQ==",
         Kind::Day => "2024-06-30",
         Kind::Word(is_known) => {
-            let words = ["0", "02", "21", "390", "2304", "202406"];
+            let words = ["0", "02", "21", "390", "2304", "202406", "F1"];
             words.into_iter().find(|word| is_known(word)).unwrap()
         }
     })
@@ -69,6 +70,10 @@ fn faults(field: &Field) -> Vec<(Option<Json>, Option<&'static str>)> {
             bad("one", "010");
             bad("1\u{7}", "010");
             bad("99999999999999999999", "012");
+        }
+        Kind::File => {
+            bad("no base64", "008");
+            bad("1\u{7}", "008");
         }
         Kind::Day => {
             bad("2024-06-31", "009");
@@ -161,12 +166,13 @@ fn the_table_holds_whatever_is_read() {
         include_str!("../fees.rs"),
         include_str!("../settle.rs"),
         include_str!("../query.rs"),
+        include_str!("../statements.rs"),
     ];
     let fields = || SHAPES.iter().flat_map(|shape| shape.parts).flat_map(|part| part.fields);
     let mut found = 0;
     for source in sources {
         let (code, _) = source.split_once("#[cfg(test)]").unwrap_or((source, ""));
-        for reader in ["id", "needed", "text", "word", "day", "money", "decimal", "must"] {
+        for reader in ["id", "needed", "text", "word", "day", "money", "decimal", "must", "bytes"] {
             for rest in code.split(&format!("node.{reader}(\"")).skip(1) {
                 let (name, _) = rest.split_once('"').unwrap();
                 assert!(fields().any(|field| field.name == name), "{name} is not in the table");
