@@ -15,6 +15,7 @@ mod migrate;
 pub mod out;
 mod place;
 mod progress;
+mod reconcile;
 mod rules;
 mod sandbox;
 mod serve;
@@ -60,6 +61,9 @@ enum Command {
     /// Who looked at a person's data.
     #[command(subcommand)]
     Access(trail::Command),
+    /// Statements of insurers and hospitals against the ledger: classes, explanations, closing.
+    #[command(subcommand)]
+    Reconcile(reconcile::Command),
     /// Rule packages: check, test, explain, lock.
     #[command(subcommand)]
     Rules(rules::RulesCommand),
@@ -105,6 +109,7 @@ pub fn run() -> ExitCode {
         Command::Find(arguments) => settle::run_find(arguments, || configured(config.as_deref())),
         Command::Import(arguments) => import::run(arguments, || configured(config.as_deref())),
         Command::Access(command) => trail::run(command, || configured(config.as_deref())),
+        Command::Reconcile(command) => reconcile::run(command, || configured(config.as_deref())),
         Command::Rules(command) => rules::run(command, || configured(config.as_deref())),
         // Takes nothing from outside: what is set for a production server must not reach it.
         Command::Sandbox(arguments) => sandbox::run(arguments),

@@ -30,6 +30,7 @@ mod plans;
 mod properties;
 mod proxy;
 mod reconcile;
+mod reconcile_doors;
 mod reconcile_explained;
 mod redaction;
 mod registry_stream;
