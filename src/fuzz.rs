@@ -28,7 +28,7 @@ use crate::server::peer::Certificate;
 pub type Target = fn(&[u8]);
 
 /// All of them, by the name of their folder in `loadtests/fuzz/seeds`.
-pub const TARGETS: [(&str, Target); 10] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("envelopes", envelopes),
     ("transactions", transactions),
     ("bills", crate::door::fuzz::bills),
@@ -39,6 +39,7 @@ pub const TARGETS: [(&str, Target); 10] = [
     ("quotes", quotes),
     ("records", records),
     ("imports", imports),
+    ("statements", crate::statement::fuzz::file),
 ];
 
 /// The packages by which records are decided again.
@@ -49,9 +50,9 @@ const PACKAGES: [&str; 3] = [
 ];
 
 /// The transactions of the national door, as the first byte of an input chooses them.
-const TRANSACTIONS: [&str; 15] = [
+const TRANSACTIONS: [&str; 19] = [
     "9001", "9002", "1101", "2401", "2402", "2301", "2302", "2303", "2304", "2305", "2601", "5203",
-    "5204", "5206", "0000",
+    "5204", "5206", "0000", "3201", "3202", "9101", "9102",
 ];
 
 /// A national door with nothing behind it.

@@ -6,6 +6,8 @@
 mod archive;
 mod cells;
 mod columnar;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 mod read;
 mod result;
 mod sheet;
