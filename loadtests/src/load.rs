@@ -20,6 +20,7 @@ pub mod populate;
 pub mod population;
 pub mod processor;
 pub mod progress;
+pub mod reconcile;
 pub mod results;
 pub mod scenario;
 pub mod shims;

@@ -15,7 +15,7 @@ use loadtests::load::machine::{Memory, sync_us};
 use loadtests::load::processor::Since;
 use loadtests::load::results::{self, Place, Run};
 use loadtests::load::scenario::Scenario;
-use loadtests::load::{echo, faults, populate, run_name, sink};
+use loadtests::load::{echo, faults, populate, reconcile, run_name, sink};
 
 /// The product's allocator, so that client and echo are not slower for want of it.
 #[global_allocator]
@@ -107,6 +107,16 @@ enum What {
         #[arg(long)]
         short: bool,
     },
+    /// Reconciles a detail file with as many settlements; starts everything itself.
+    Reconcile {
+        /// A folder for the result.
+        #[arg(long)]
+        out: PathBuf,
+        #[arg(long, default_value_t = 1_000_000)]
+        rows: u64,
+        #[arg(long, default_value_t = 200_000)]
+        persons: u32,
+    },
     /// Prints results as a Markdown document.
     Table {
         results: PathBuf,
@@ -162,6 +172,11 @@ fn main() -> Result<ExitCode, anyhow::Error> {
         What::Faults { out, persons, short } => {
             let length = if short { Length::short() } else { Length::long(persons) };
             return faults(length, &out);
+        }
+        What::Reconcile { out, rows, persons } => {
+            let found = until_ctrl_c(reconcile::run(rows, persons))?;
+            write!(std::io::stdout(), "{}", found.text())?;
+            keep(&found, &out.join("reconcile.json"))?;
         }
         What::Table { results, more, faults } => {
             let bench: Bench = results::read(&results)?;

@@ -439,7 +439,7 @@ impl Running<'_> {
         empty.driver.sample().await?;
         small.serial = empty.driver.serial();
         let written = written(&small.connection).await?;
-        history::fill(&big.connection, &written, self.plan.big_settlements).await?;
+        history::fill(&big.connection, (&written, 0), self.plan.big_settlements).await?;
         let began = Instant::now();
         let full = self.target(("big", &BTreeMap::new()), SETTLE, &big).await?;
         self.bench.registry = registry(full.server.as_ref(), began, big.persons.into()).await;
@@ -573,7 +573,7 @@ fn process(target: &Target) -> Result<u32, anyhow::Error> {
 }
 
 /// What the newest settlement of a database wrote.
-async fn written(connection: &Config) -> Result<Written, anyhow::Error> {
+pub(super) async fn written(connection: &Config) -> Result<Written, anyhow::Error> {
     let client = connect(connection).await?;
     let newest = client
         .query("SELECT settlement_id FROM settlement WHERE reverses_settlement_id IS NULL ORDER BY settled_at DESC LIMIT 1", &[])

@@ -29,6 +29,8 @@ pub struct Differs {
     pub serial: String,
     /// The first day of the stay; nothing where it stays what it was.
     pub admission: Option<String>,
+    /// How many days ago it is settled.
+    pub days_ago: u32,
 }
 
 /// What one settlement wrote: by table, columns with their types and values as SQL; and what its person then had used.
@@ -101,7 +103,7 @@ impl Written {
 
 impl Differs {
     fn value(&self, column: &str) -> Option<String> {
-        let Differs { bucket, person, serial, admission } = self;
+        let Differs { bucket, person, serial, admission, days_ago } = self;
         let numbered = |head: &str| format!("'{head}' || lpad({serial}, 27, '0')");
         Some(match column {
             "bucket" => bucket.clone(),
@@ -110,8 +112,11 @@ impl Differs {
             "request_id" => numbered("MS"),
             "stay_id" => numbered("ST"),
             // No time of day is written out: a colon would name a variable.
-            "settled_at" | "created_at" => "now()".to_owned(),
-            "accounting_day" => "(now() AT TIME ZONE 'Asia/Shanghai')::date".to_owned(),
+            "settled_at" => format!("now() - INTERVAL '{days_ago} days'"),
+            "created_at" => "now()".to_owned(),
+            "accounting_day" => {
+                format!("((now() - INTERVAL '{days_ago} days') AT TIME ZONE 'Asia/Shanghai')::date")
+            }
             "admission_date" => admission.clone()?,
             "discharge_date" => format!("{} + 4", admission.as_ref()?),
             "policy_year" => format!("extract(year FROM {})::smallint", admission.as_ref()?),
@@ -147,6 +152,7 @@ mod tests {
             person: ":person::bigint".to_owned(),
             serial: ":serial::text".to_owned(),
             admission: None,
+            days_ago: 0,
         };
         let inserts = written.inserts(&differs, "");
         let outbox = inserts.last().unwrap();
