@@ -51,8 +51,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Messages that may say who somebody is: they print themselves as `door::wire::shown` has it.
-const REDACTED: [&str; 27] = [
+/// Messages that may say who somebody is: they print themselves as `door::wire::shown` or `core_link::wire` has it.
+const REDACTED: [&str; 39] = [
     ".onestop.access.v1.ListAccessesRequest",
     ".onestop.access.v1.Access",
     ".onestop.settlement.v1.Bill",
@@ -66,6 +66,8 @@ const REDACTED: [&str; 27] = [
     ".onestop.settlement.v1.GetStandingRequest",
     ".onestop.settlement.v1.Settlement",
     ".onestop.settlement.v1.Tombstone",
+    ".onestop.settlement.v1.TrueUp",
+    ".onestop.settlement.v1.ListTrueUpsRequest",
     ".onestop.registry.v1.ImportBegin",
     ".onestop.registry.v1.PersonRow",
     ".onestop.registry.v1.CoverageRow",
@@ -80,6 +82,16 @@ const REDACTED: [&str; 27] = [
     ".onestop.reconciliation.v1.ListDifferencesRequest",
     ".onestop.reconciliation.v1.NoteDifferenceRequest",
     ".onestop.reconciliation.v1.Difference",
+    ".onestop.core.v1.Entry",
+    ".onestop.core.v1.RequestKey",
+    ".onestop.core.v1.Held",
+    ".onestop.core.v1.QuoteLayerRequest",
+    ".onestop.core.v1.ChangesResponse",
+    ".onestop.core.v1.PersonChange",
+    ".onestop.core.v1.CoverageChange",
+    ".onestop.core.v1.IdentityChange",
+    ".onestop.core_sim.v1.Faults",
+    ".onestop.core_sim.v1.Booked",
 ];
 
 /// The package of the path that every discharge takes.

@@ -102,6 +102,8 @@ mod tests {
             packages,
             [
                 "onestop.access.v1",
+                "onestop.core.v1",
+                "onestop.core_sim.v1",
                 "onestop.reconciliation.v1",
                 "onestop.registry.v1",
                 "onestop.settlement.v1"
