@@ -24,6 +24,10 @@ pub struct Entry {
     pub body_sha256: [u8; 32],
     /// For a reversal: the settlement that it undoes.
     pub reverses: Option<SettlementId>,
+    /// For what takes the place of another settlement that was undone: that one. It goes by that one's rules.
+    pub supersedes: Option<SettlementId>,
+    /// Does it stand, or is it still to be trued up?
+    pub state: EntryState,
     /// The hospital.
     pub hospital: HospitalCode,
     /// Its level on the discharge date.
@@ -84,6 +88,38 @@ pub struct Entry {
     pub lines: Vec<u8>,
     /// Their SHA-256.
     pub lines_sha256: [u8; 32],
+}
+
+/// Does an entry stand as it is?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryState {
+    /// It stands.
+    Final,
+    /// Somebody else decides a layer of it and did not answer: our own rules did, and it is trued up later.
+    Provisional,
+}
+
+impl EntryState {
+    /// As it is stored.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Final => "final",
+            Self::Provisional => "provisional",
+        }
+    }
+
+    /// From its word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Final, Self::Provisional].into_iter().find(|state| state.word() == word)
+    }
+
+    /// Is it still to be trued up?
+    pub const fn is_provisional(self) -> bool {
+        match self {
+            Self::Final => false,
+            Self::Provisional => true,
+        }
+    }
 }
 
 /// What one layer paid.

@@ -129,9 +129,13 @@ impl Record {
         decision::write_header(&mut writer, &self.header);
         match &self.body {
             Body::Settled { inputs, outcome } => {
-                writer.number(0);
+                writer.number(if outcome.provisional.is_empty() { 0 } else { 2 });
                 decision::write_inputs(&mut writer, inputs);
                 decision::write_outcome(&mut writer, outcome);
+                if !outcome.provisional.is_empty() {
+                    writer.length(outcome.provisional.len());
+                    outcome.provisional.iter().for_each(|layer| writer.number((*layer).into()));
+                }
             }
             Body::Reversed { reverses, record_sha256, outcome } => {
                 writer.number(1);
@@ -162,6 +166,12 @@ impl Record {
                 inputs: decision::read_inputs(reader)?,
                 outcome: decision::read_outcome(reader)?,
             },
+            2 => {
+                let inputs = decision::read_inputs(reader)?;
+                let mut outcome = decision::read_outcome(reader)?;
+                outcome.provisional = reader.list(Reader::small)?;
+                Body::Settled { inputs, outcome }
+            }
             1 => Body::Reversed {
                 reverses: SettlementId::new(reader.text()?)?,
                 record_sha256: reader.hash()?,
@@ -181,13 +191,17 @@ impl Record {
 
     /// Decides again from what was seen, by the recorded rules, and compares byte for byte.
     pub fn replay(&self, package: &Package) -> Replay {
-        let Body::Settled { inputs, .. } = &self.body else { return Replay::Reversal };
+        let Body::Settled { inputs, outcome: recorded } = &self.body else {
+            return Replay::Reversal;
+        };
         if package.hash != self.header.package {
             return Replay::OtherPackage;
         }
-        let Verdict::Settled(outcome) = decide(package, inputs, Traced::Yes) else {
+        let Verdict::Settled(mut outcome) = decide(package, inputs, Traced::Yes) else {
             return Replay::Differs;
         };
+        // Who did not answer is no matter of the rules.
+        outcome.provisional = recorded.provisional.clone();
         let again = Self {
             header: self.header.clone(),
             body: Body::Settled { inputs: inputs.clone(), outcome: *outcome },
@@ -201,7 +215,12 @@ pub fn promised_bytes(outcome: &Outcome) -> Vec<u8> {
     let mut writer = Writer::with_room(RECORD_BYTES);
     decision::write_outcome(
         &mut writer,
-        &Outcome { trace: Vec::new(), moved: Vec::new(), ..outcome.clone() },
+        &Outcome {
+            trace: Vec::new(),
+            moved: Vec::new(),
+            provisional: Vec::new(),
+            ..outcome.clone()
+        },
     );
     writer.into_bytes()
 }
@@ -233,5 +252,6 @@ pub fn reversed(outcome: &Outcome) -> Option<Outcome> {
         moved: moved.collect::<Option<_>>()?,
         identities_used: outcome.identities_used.clone(),
         trace: Vec::new(),
+        provisional: Vec::new(),
     })
 }

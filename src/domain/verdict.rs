@@ -87,6 +87,8 @@ pub struct Outcome {
     pub identities_used: Vec<IdentityUsed>,
     /// The steps, in order. Empty where no trace was asked for.
     pub trace: Vec<Step>,
+    /// Layers that somebody else decides who did not answer: decided by our own rules, until trued up.
+    pub provisional: Vec<u16>,
 }
 
 /// The closed set of national amounts. Every one is negated in a reversal.

@@ -180,7 +180,7 @@ impl<'r> Worker<'_, 'r> {
     fn curve(&mut self, curve: &'r Curve) -> Result<(), Halt> {
         self.base()?;
         let base = self.out.done.base;
-        if self.run.told(self.out.layer, base).is_some() {
+        if self.run.is_told(self.out.layer, base)? {
             return Ok(());
         }
         let entered = self.entry_ceilings(base)?;
@@ -327,7 +327,7 @@ impl<'r> Worker<'_, 'r> {
             });
         self.out.target = Some((measure, counted));
         // What somebody told needs no figures of ours.
-        if self.run.told(self.out.layer, measure).is_some() {
+        if self.run.is_told(self.out.layer, measure)? {
             self.out.done = Done { base: measure, ..Done::default() };
             return Ok(());
         }

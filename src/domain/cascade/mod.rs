@@ -99,7 +99,17 @@ enum Halt {
 
 /// Decides a bill.
 pub fn decide(package: &Package, inputs: &Inputs, traced: Traced) -> Verdict {
-    match chosen(package, inputs, traced) {
+    decide_asking(package, inputs, traced, &[])
+}
+
+/// The same where somebody else decides some layers: of each of these that has a base, the pay must be told.
+pub fn decide_asking(
+    package: &Package,
+    inputs: &Inputs,
+    traced: Traced,
+    asked: &[LayerId],
+) -> Verdict {
+    match chosen(package, inputs, traced, asked) {
         Ok(outcome) => Verdict::Settled(Box::new(outcome)),
         Err(Halt::Needs(layer, base)) => Verdict::Needs { layer, base },
         Err(halt) => Verdict::Declined(declined(package, halt)),
@@ -107,8 +117,13 @@ pub fn decide(package: &Package, inputs: &Inputs, traced: Traced) -> Verdict {
 }
 
 /// Runs the cascade as the package chooses among identities.
-fn chosen(package: &Package, inputs: &Inputs, traced: Traced) -> Result<Outcome, Halt> {
-    let mut run = Run::new(package, inputs, traced);
+fn chosen(
+    package: &Package,
+    inputs: &Inputs,
+    traced: Traced,
+    asked: &[LayerId],
+) -> Result<Outcome, Halt> {
+    let mut run = Run::new(package, inputs, traced, asked);
     run.start()?;
     match &package.identity_choice {
         IdentityChoice::Cascade => best_over_the_bill(&mut run, inputs),

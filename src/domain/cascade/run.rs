@@ -34,6 +34,8 @@ pub(super) struct Run<'a> {
     package: &'a Package,
     inputs: &'a Inputs,
     traced: Traced,
+    /// Whose pay somebody else must tell.
+    asked: &'a [LayerId],
     gross: SmallVec<[Fen; 8]>,
     shown: Marks,
     total: Fen,
@@ -52,12 +54,18 @@ pub(super) struct Run<'a> {
 
 impl<'a> Run<'a> {
     /// Before anything is done.
-    pub(super) fn new(package: &'a Package, inputs: &'a Inputs, traced: Traced) -> Self {
+    pub(super) fn new(
+        package: &'a Package,
+        inputs: &'a Inputs,
+        traced: Traced,
+        asked: &'a [LayerId],
+    ) -> Self {
         let Facts { level, place, referral, care, transfer, .. } = inputs.facts;
         Self {
             package,
             inputs,
             traced,
+            asked,
             gross: SmallVec::from_slice(&inputs.amounts),
             shown: Marks::shown(level, (place, referral), care, transfer),
             total: Fen::ZERO,
@@ -334,6 +342,7 @@ impl<'a> Run<'a> {
             may_apply: self.may_apply.to_vec(),
             identities_used: self.identities.to_vec(),
             trace: std::mem::take(&mut self.trace),
+            provisional: Vec::new(),
         })
     }
 
@@ -414,6 +423,15 @@ impl<'a> Run<'a> {
             told.layer == layer && told.base.is_none_or(|told_base| told_base == base)
         });
         told.map(|told| told.pay)
+    }
+
+    /// Was it told? Where somebody else must tell it and has not, all stops. Of nothing nothing is paid, so that nobody is asked.
+    pub(super) fn is_told(&self, layer: LayerId, base: Fen) -> Result<bool, Halt> {
+        let told = self.told(layer, base).is_some();
+        if !told && base != Fen::ZERO && self.asked.contains(&layer) {
+            return Err(Halt::Needs(layer, base));
+        }
+        Ok(told)
     }
 
     fn of_kind(&self, kind: AmountId) -> Result<Fen, Halt> {

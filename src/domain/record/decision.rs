@@ -223,7 +223,17 @@ fn read_facts(reader: &mut Reader<'_>) -> Option<Facts> {
 // === what it gave ===
 
 pub(super) fn write_outcome(writer: &mut Writer, outcome: &Outcome) {
-    let Outcome { breakdown, layers, fixed, may_apply, moved, identities_used, trace } = outcome;
+    // Who did not answer stands after it, where somebody did not.
+    let Outcome {
+        breakdown,
+        layers,
+        fixed,
+        may_apply,
+        moved,
+        identities_used,
+        trace,
+        provisional: _,
+    } = outcome;
     write_breakdown(writer, breakdown);
     for pays in [layers, fixed, may_apply] {
         writer.length(pays.len());
@@ -268,6 +278,7 @@ pub(super) fn read_outcome(reader: &mut Reader<'_>) -> Option<Outcome> {
             Some(IdentityUsed { layer: reader.small_option()?, identity: reader.small_option()? })
         })?,
         trace: reader.list(read_step)?,
+        provisional: Vec::new(),
     })
 }
 
