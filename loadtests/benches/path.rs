@@ -15,7 +15,7 @@ use onestop::app::{Answer, CredentialHash, SettleRequest};
 use onestop::domain::bill::{CatalogueClass, CatalogueEntry};
 use onestop::domain::cascade::{Traced, decide};
 use onestop::domain::ids::{HospitalCode, ItemCode, PersonId, RegionCode, SettlementId};
-use onestop::domain::ledger::Entry;
+use onestop::domain::ledger::{Entry, EntryState};
 use onestop::domain::money::Rate;
 use onestop::domain::prepare::{Frozen, prepare};
 use onestop::domain::record::{Body, Header, Record, lines_to_bytes, write_bill};
@@ -218,6 +218,8 @@ impl World {
             request: request.request.clone(),
             body_sha256: [1; 32],
             reverses: None,
+            supersedes: None,
+            state: EntryState::Final,
             hospital: bill.hospital.clone(),
             level: self.hospital.level,
             stay: bill.stay.clone(),

@@ -98,6 +98,11 @@ impl Write {
         let after = seen.and_then(|seen| seen.person.newest.clone());
         Self { entry, reference_version, after, used }
     }
+
+    /// Nothing is known but the entry.
+    pub(super) fn alone(entry: Arc<Entry>) -> Self {
+        Self { entry, reference_version: None, after: None, used: None }
+    }
 }
 
 impl Write {
@@ -114,7 +119,9 @@ fn used_after(entry: &Entry, person: &PersonSnapshot) -> Option<BTreeMap<String,
     let had_stay = |stay: &StayRecord| {
         stay.hospital == entry.hospital && stay.stay == entry.stay && stay.part == entry.stay_part
     };
-    if entry.reverses.is_some() || person.stays.iter().any(had_stay) {
+    // Only the careful statement writes these.
+    let unusual = entry.reverses.is_some() || entry.supersedes.is_some();
+    if unusual || entry.state.is_provisional() || person.stays.iter().any(had_stay) {
         return None;
     }
     let key = |Used { region, scheme, year, name, amount }: &Used| {

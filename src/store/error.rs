@@ -149,6 +149,10 @@ pub enum Operation {
     Fence(jiff::civil::Date),
     /// Reconciling: doing what.
     Reconcile(&'static str),
+    /// Telling the insurance core: doing what.
+    Deliver(&'static str),
+    /// Truing up what was settled without the core: doing what.
+    TrueUp(&'static str),
 }
 
 impl fmt::Display for Operation {
@@ -186,6 +190,7 @@ impl fmt::Display for Operation {
             Self::ReadAccesses => f.write_str("read who looked at a person's data"),
             Self::Fence(day) => write!(f, "fence {day}"),
             Self::Reconcile(what) => f.write_str(what),
+            Self::Deliver(what) | Self::TrueUp(what) => f.write_str(what),
         }
     }
 }

@@ -8,7 +8,7 @@ use super::tombstone::Tombstone;
 use crate::domain::ids::{
     HospitalCode, OperatorId, PackageHash, PersonId, RegionCode, RequestId, SettlementId, StayId,
 };
-use crate::domain::ledger::{Entry, LayerEntry, MovedEntry};
+use crate::domain::ledger::{Entry, EntryState, LayerEntry, MovedEntry};
 use crate::domain::money::Fen;
 use crate::domain::verdict::Breakdown;
 
@@ -97,7 +97,7 @@ pub async fn is_hospital(pool: &Pool, hospital: &HospitalCode) -> Result<bool, S
     Ok(!rows.is_empty())
 }
 
-fn entry(reader: &Reader<'_>) -> Result<Entry, StoreError> {
+pub(super) fn entry(reader: &Reader<'_>) -> Result<Entry, StoreError> {
     let person = reader.person("person_id")?;
     let package: [u8; 32] = reader.hash("package_hash")?;
     Ok(Entry {
@@ -106,6 +106,8 @@ fn entry(reader: &Reader<'_>) -> Result<Entry, StoreError> {
         request: reader.text("request_id", RequestId::new)?,
         body_sha256: reader.hash("body_sha256")?,
         reverses: reader.settlement("reverses_settlement_id")?,
+        supersedes: reader.settlement("supersedes_settlement_id")?,
+        state: reader.text("state_now", EntryState::from_word)?,
         hospital: reader.text("hospital_code", HospitalCode::new)?,
         level: reader.get("hospital_level")?,
         stay: reader.text("stay_id", StayId::new)?,

@@ -287,6 +287,11 @@ impl Connection {
         self.client.query(&statement, params).await
     }
 
+    /// Ends the session: nothing it holds outlives it.
+    pub(super) fn close(self) {
+        drop(Object::take(self.client));
+    }
+
     pub(super) fn count(&self) {
         self.round_trips.fetch_add(1, Ordering::Relaxed);
     }

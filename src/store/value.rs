@@ -44,6 +44,9 @@ impl ToSql for Group<'_> {
                 write(&mut fields, &written.entry)?;
                 used_after(&mut fields, written.used.as_ref())?;
                 fields.put(&written.after.as_ref().map(SettlementId::as_str))?;
+                let Entry { supersedes, state, .. } = written.entry.as_ref();
+                fields.put(&supersedes.as_ref().map(SettlementId::as_str))?;
+                fields.put(&state.word())?;
                 match fields.types.next() {
                     None => Ok(()),
                     Some(field) => Err(format!("nothing for field {}", field.name()).into()),
@@ -120,6 +123,8 @@ fn write(fields: &mut Fields<'_, '_>, entry: &Entry) -> Result<(), Fault> {
         request,
         body_sha256,
         reverses,
+        supersedes: _,
+        state: _,
         hospital,
         level,
         stay,

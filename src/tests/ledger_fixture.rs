@@ -6,7 +6,7 @@ use onestop::domain::bill::{Care, Referral};
 use onestop::domain::ids::{
     HospitalCode, ItemCode, PackageHash, PersonId, RegionCode, RequestId, SettlementId, StayId,
 };
-use onestop::domain::ledger::{Entry, LayerEntry, MovedEntry};
+use onestop::domain::ledger::{Entry, EntryState, LayerEntry, MovedEntry};
 use onestop::domain::money::Fen;
 use onestop::domain::standing::Scheme;
 use onestop::domain::verdict::{Breakdown, Column};
@@ -139,6 +139,8 @@ pub(crate) fn entry(person: i64, stay: &str, request_id: &str, versions: (i64, i
         request: request(request_id),
         body_sha256: Sha256::digest(request_id).into(),
         reverses: None,
+        supersedes: None,
+        state: EntryState::Final,
         hospital: hospital(),
         level: 2,
         stay: StayId::new(stay).unwrap(),

@@ -4,7 +4,7 @@
 use crate::harness::{Database, connect};
 use crate::ledger_fixture::furnish;
 
-const STATEMENTS: [(&str, usize, &str); 10] = [
+const STATEMENTS: [(&str, usize, &str); 19] = [
     ("commit_chain", 2, include_str!("../store/sql/commit_chain.sql")),
     ("commit", 2, include_str!("../store/sql/commit.sql")),
     ("commit_lean", 2, include_str!("../store/sql/commit_lean.sql")),
@@ -15,6 +15,15 @@ const STATEMENTS: [(&str, usize, &str); 10] = [
     ("lines_named", 3, include_str!("../store/sql/national/lines_named.sql")),
     ("note_settle", 5, include_str!("../store/sql/national/note_settle.sql")),
     ("accesses_of", 6, include_str!("../store/sql/accesses_of.sql")),
+    ("move", 3, include_str!("../store/sql/outbox/move.sql")),
+    ("take_due", 3, include_str!("../store/sql/outbox/take_due.sql")),
+    ("entries", 2, include_str!("../store/sql/outbox/entries.sql")),
+    ("note", 9, include_str!("../store/sql/outbox/note.sql")),
+    ("due", 2, include_str!("../store/sql/trueup/due.sql")),
+    ("chain", 2, include_str!("../store/sql/trueup/chain.sql")),
+    ("note_true_ups", 7, include_str!("../store/sql/trueup/note.sql")),
+    ("reversed", 3, include_str!("../store/sql/trueup/reversed.sql")),
+    ("list", 3, include_str!("../store/sql/trueup/list.sql")),
 ];
 
 /// As the pool sets them for every connection.

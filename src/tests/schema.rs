@@ -6,7 +6,7 @@ use tokio_postgres::NoTls;
 use crate::harness::{self, Database};
 use crate::ledger_fixture::{entry, furnish};
 
-const HISTORY: [&str; 27] = [
+const HISTORY: [&str; 29] = [
     "accounting_fence",
     "statement_file",
     "statement_row",
@@ -14,13 +14,14 @@ const HISTORY: [&str; 27] = [
     "statement_class",
     "difference",
     "difference_event",
+    "core_feed_reject",
+    "trueup_correction",
     "access_record",
     "settlement",
     "request_key",
     "tombstone",
     "charge_lines",
     "opening_entry",
-    "outbox",
     "registry_change",
     "reference_change",
     "rule_package",

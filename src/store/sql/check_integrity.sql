@@ -73,7 +73,9 @@ FROM settlement s LEFT JOIN charge_lines c
 WHERE s.lines_sha256 IS DISTINCT FROM sha256(c.lines)
 UNION ALL
 SELECT 'outbox', s.person_id, format('%s is not told to anybody', s.settlement_id)
-FROM settlement s LEFT JOIN outbox o USING (bucket, person_id, settlement_id)
+FROM settlement s LEFT JOIN (
+    SELECT bucket, person_id, settlement_id FROM outbox UNION ALL SELECT bucket, person_id, settlement_id FROM delivery
+) o USING (bucket, person_id, settlement_id)
 WHERE o.settlement_id IS NULL
 UNION ALL
 SELECT 'request', s.person_id, format('%s has no request key', s.settlement_id)

@@ -32,7 +32,7 @@ WITH taken AS (
         hospital_borne_fen, patient_pay_fen, account_pay_fen, cash_pay_fen, assumed, package_hash, standing_version,
         ledger_version, record, record_sha256, lines, lines_sha256, payer, books_to, payer_identity, pay_fen, fixed_payer,
         fixed_books_to, fixed_identity, fixed_pay_fen, moved_name, moved_fen, moved_life_name, moved_life_fen,
-        identities_used, used_key, used_fen, after_settlement_id, place
+        identities_used, used_key, used_fen, after_settlement_id, supersedes_settlement_id, state, place
     )
     WHERE h.bucket = e.bucket AND h.person_id = e.person_id
         AND h.standing_version = e.standing_version AND h.ledger_version = e.ledger_version
@@ -44,10 +44,12 @@ WITH taken AS (
             WHERE k.hospital_code = e.hospital_code AND k.request_id = e.request_id OFFSET 0)
         AND CASE WHEN e.reverses_settlement_id IS NULL THEN
             EXISTS (SELECT FROM rule_package p WHERE p.hash = e.package_hash OFFSET 0)
-            -- Superseded only for what the later package covers, and once it is known.
-            AND NOT EXISTS (SELECT FROM rule_package later WHERE later.supersedes_hash = e.package_hash
-                AND later.known_from <= e.accounting_day AND later.in_force_from <= e.discharge_date
-                AND (later.in_force_to IS NULL OR e.discharge_date <= later.in_force_to) OFFSET 0)
+            -- Superseded only for what the later package covers, and once it is known. What takes the place of another settlement
+            -- goes by the rules of that one.
+            AND (e.supersedes_settlement_id IS NOT NULL
+                OR NOT EXISTS (SELECT FROM rule_package later WHERE later.supersedes_hash = e.package_hash
+                    AND later.known_from <= e.accounting_day AND later.in_force_from <= e.discharge_date
+                    AND (later.in_force_to IS NULL OR e.discharge_date <= later.in_force_to) OFFSET 0))
             AND NOT EXISTS (SELECT FROM stay s WHERE s.hospital_code = e.hospital_code AND s.stay_id = e.stay_id
                 AND s.part = e.stay_part AND NOT s.reversed OFFSET 0)
         ELSE
@@ -72,7 +74,7 @@ WITH taken AS (
         hospital_borne_fen, patient_pay_fen, account_pay_fen, cash_pay_fen, assumed, package_hash, standing_version,
         ledger_version, record, record_sha256, lines_sha256, payer, books_to, payer_identity, pay_fen, fixed_payer,
         fixed_books_to, fixed_identity, fixed_pay_fen, moved_name, moved_fen, moved_life_name, moved_life_fen,
-        identities_used
+        identities_used, supersedes_settlement_id, state
     )
     SELECT
         e.bucket, e.person_id, e.settlement_id, e.hospital_code, e.request_id, e.body_sha256, e.reverses_settlement_id,
@@ -85,7 +87,7 @@ WITH taken AS (
         e.account_pay_fen, e.cash_pay_fen, e.assumed, e.package_hash, e.standing_version, e.ledger_version, e.record,
         e.record_sha256, e.lines_sha256, e.payer, e.books_to, e.payer_identity, e.pay_fen, e.fixed_payer,
         e.fixed_books_to, e.fixed_identity, e.fixed_pay_fen, e.moved_name, e.moved_fen, e.moved_life_name,
-        e.moved_life_fen, e.identities_used
+        e.moved_life_fen, e.identities_used, e.supersedes_settlement_id, e.state
     FROM taken e
 ), charged AS (
     -- A reversal's lines are those of its settlement.
@@ -107,6 +109,10 @@ WITH taken AS (
         ledger_version = CASE WHEN excluded.reversed THEN s.ledger_version ELSE excluded.ledger_version END,
         reversed = excluded.reversed
     WHERE NOT excluded.reversed OR s.settlement_id = excluded.settlement_id
+), provisional AS (
+    INSERT INTO trueup (bucket, person_id, settlement_id, ledger_version, next_at, changed_at)
+    SELECT e.bucket, e.person_id, e.settlement_id, e.ledger_version, e.settled_at, e.settled_at
+    FROM taken e WHERE e.state = 'provisional'
 ), told AS (
     INSERT INTO outbox (bucket, person_id, settlement_id)
     SELECT e.bucket, e.person_id, e.settlement_id FROM taken e

@@ -11,7 +11,7 @@ WITH given AS MATERIALIZED (
         hospital_borne_fen, patient_pay_fen, account_pay_fen, cash_pay_fen, assumed, package_hash, standing_version,
         ledger_version, record, record_sha256, lines, lines_sha256, payer, books_to, payer_identity, pay_fen, fixed_payer,
         fixed_books_to, fixed_identity, fixed_pay_fen, moved_name, moved_fen, moved_life_name, moved_life_fen,
-        identities_used, used_key, used_fen, after_settlement_id, place
+        identities_used, used_key, used_fen, after_settlement_id, supersedes_settlement_id, state, place
     )
 ), head AS (
     -- The compare-and-set that everything of a person goes through.

@@ -1,6 +1,10 @@
 -- A settlement by its id ($1 bucket, $2 id) or by the hospital's request ($3 hospital, $4 request id), with what became of it
 -- and where its person stands now; or the tombstone that took the request's place.
-SELECT wanted.request_id AS wanted_request, s.*, c.lines, h.standing_version AS standing_now,
+SELECT wanted.request_id AS wanted_request, s.*, c.lines,
+    -- Once the core said the same it stands.
+    CASE WHEN s.state = 'provisional' AND EXISTS (SELECT FROM trueup t WHERE t.bucket = s.bucket AND t.person_id = s.person_id
+        AND t.settlement_id = s.settlement_id AND t.state = 'confirmed' OFFSET 0) THEN 'final' ELSE s.state END AS state_now,
+    h.standing_version AS standing_now,
     h.ledger_version AS ledger_now, h.newest_settlement_id AS newest_now,
     (SELECT r.settlement_id FROM settlement r WHERE r.bucket = s.bucket AND r.person_id = s.person_id
         AND r.reverses_settlement_id = s.settlement_id) AS reversed_by,
