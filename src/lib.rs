@@ -5,6 +5,8 @@
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod core_link;
+pub mod core_sim;
 #[cfg_attr(
     doc,
     expect(

@@ -323,6 +323,83 @@ pub const RESEAL_ATTEMPTS_MAX: usize = 120;
 /// Answers of an import that wait for a slow reader; past this the import waits too.
 pub const IMPORT_ANSWERS_WAITING: usize = 256;
 
+// === The insurance core ===
+
+/// Entries in one message to the core: a few hundred kilobytes.
+pub const CORE_PUSH_ENTRIES_MAX: usize = 200;
+
+/// Messages to the core that are on their way at once.
+pub const CORE_PUSHES_AT_ONCE: usize = 8;
+
+/// Rows that are moved out of the outbox at once: some tenths of a second.
+pub const DELIVERY_MOVE_MAX: usize = 4_000;
+
+/// Entries that are looked for at once; more are due in the next round.
+pub const DELIVERY_DUE_MAX: usize = 2_000;
+
+/// Entries of one person in one round.
+pub const DELIVERY_OF_A_PERSON_MAX: usize = 50;
+
+/// How often the deliverer looks where there was nothing to do.
+pub const DELIVERY_LOOK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How often who does not lead looks whether somebody still does.
+pub const DELIVERY_LEAD_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often what is open is counted for the gauges.
+pub const DELIVERY_LAG_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How long the core may take to answer a push or a question of what it has.
+pub const CORE_CALL_MAX: Duration = Duration::from_secs(10);
+
+/// How long a desk waits for the core to tell what a layer pays, where nothing else is configured.
+pub const CORE_PATIENCE: Duration = Duration::from_millis(300);
+
+/// The longest that may be configured: the desk still has its answer in time.
+pub const CORE_PATIENCE_MAX: Duration = Duration::from_millis(900);
+
+/// Questions to the core at once; one more is answered as if the core were slow.
+pub const CORE_QUOTES_AT_ONCE: usize = 256;
+
+/// The first pause after the core did not do it; each further one is twice as long, up to the longest, and shortened by chance.
+pub const CORE_BACKOFF_FIRST: Duration = Duration::from_millis(500);
+
+/// The longest pause.
+pub const CORE_BACKOFF_MAX: Duration = Duration::from_secs(60);
+
+/// After so many failures in a row nobody calls the core for a while.
+pub const CORE_BREAKER_FAILURES: u32 = 5;
+
+/// For so long; then one call tries whether it is back.
+pub const CORE_BREAKER_OPEN: Duration = Duration::from_secs(2);
+
+/// What the core says as a code or reference is kept up to here.
+pub const CORE_CODE_LENGTH_MAX: usize = 64;
+
+/// Layers of one bill that the core may be asked for, over all identities that are tried.
+pub const CORE_QUESTIONS_A_BILL_MAX: usize = 16;
+
+/// After a change of the core the next ones are waited for so long, to be taken together.
+pub const CORE_CHANGES_PAUSE: Duration = Duration::from_millis(50);
+
+/// Where the core's changes go on is said in at most so many characters.
+pub const CORE_CURSOR_LENGTH_MAX: usize = 200;
+
+/// Bytes of a hash that name a list of the core's changes.
+pub const CORE_LIST_NAME_BYTES: usize = 24;
+
+/// Persons who are trued up in one round, so many of them at once.
+pub const TRUE_UP_PERSONS_MAX: usize = 64;
+
+/// At once.
+pub const TRUE_UPS_AT_ONCE: usize = 8;
+
+/// Corrections that a hospital is told of at once.
+pub const TRUE_UPS_LISTED_MAX: usize = 1_000;
+
+/// Dead letters that one list shows.
+pub const DEAD_LETTERS_LISTED_MAX: usize = 10_000;
+
 // === Connections and stopping ===
 
 /// After this a client is asked to reconnect, so that load spreads over servers and no connection lives for ever.
@@ -428,5 +505,12 @@ const _: () = assert!(2 * POOL_CONNECTIONS_MAX < CLUSTER_CONNECTIONS_MAX);
 const _: () = assert!(RESPONSE_MAX.as_millis() < CLIENT_CALL_MAX.as_millis());
 const _: () = assert!(CLIENT_BACKOFF_FIRST.as_millis() < CLIENT_BACKOFF_MAX.as_millis());
 const _: () = assert!(KEEP_ALIVE_TIMEOUT.as_millis() < KEEP_ALIVE_INTERVAL.as_millis());
+const _: () = assert!(CORE_BACKOFF_FIRST.as_millis() < CORE_BACKOFF_MAX.as_millis());
+const _: () = assert!(
+    POOL_WAIT_MAX.as_millis() + CORE_PATIENCE_MAX.as_millis() + STATEMENT_TIMEOUT.as_millis()
+        < RESPONSE_MAX.as_millis(),
+    "who waited for the core in vain still commits in time",
+);
+const _: () = assert!(CORE_PATIENCE.as_millis() <= CORE_PATIENCE_MAX.as_millis());
 const _: () = assert!(SPAN_BATCH_MAX < SPAN_QUEUE_MAX);
 const _: () = assert!(EXPORT_TIMEOUT.as_millis() < TELEMETRY_STOP_MAX.as_millis());
