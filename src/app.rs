@@ -4,13 +4,16 @@
 
 mod access;
 mod answer;
+mod changes;
 mod clinical;
+mod deliver;
 mod entry;
 mod error;
 mod find;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
 mod import;
+mod layers;
 pub mod national;
 mod publish;
 mod quote;
@@ -19,6 +22,7 @@ mod reseal;
 mod reverse;
 mod settle;
 mod trail;
+mod trueup;
 mod turns;
 
 use std::sync::Arc;
@@ -29,6 +33,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use ring::rand::{SecureRandom, SystemRandom};
 
+use crate::core_link::CoreLink;
 use crate::domain::bill::Bill;
 use crate::domain::verdict::Decline;
 use crate::keys::Keys;
@@ -40,6 +45,7 @@ pub use self::access::{Act, Of, Reach, Role};
 pub use self::answer::Answer;
 #[cfg(test)]
 pub(crate) use self::answer::example_package;
+pub use self::deliver::DeliveryGauges;
 pub use self::error::{AppError, ErrorKind, Refusal};
 pub use self::find::{Found, Person};
 pub use self::import::Import;
@@ -52,10 +58,12 @@ pub use self::reseal::{KeyOf, ResealedBatch, Resealing, SealedUnder, is_kept_und
 pub use self::reverse::{Reversal, ReverseRequest, Target};
 pub use self::settle::{SettleRequest, Settled};
 pub use self::trail::{Days, Page, accesses, is_purpose};
+pub use self::trueup::{TRUE_UP, TrueUp};
 pub use crate::statement::{FileFault, Format as ResultFormat};
 pub use crate::store::import as registry;
 pub use crate::store::import::normalize_credential;
 pub use crate::store::reconcile::{Carried, Difference, Note, State as StatementState, Statement};
+pub use crate::store::trueup::Corrected;
 pub use crate::store::{Access, Listed, Place, Publication, Tombstone, What};
 
 use self::turns::Turns;
@@ -71,6 +79,10 @@ pub struct App {
     pub keys: Arc<Keys>,
     /// What is counted.
     pub metrics: Metrics,
+    /// The insurance core, where one is linked.
+    pub core: Option<Arc<CoreLink>>,
+    /// What the core does not have yet.
+    pub delivery: Arc<DeliveryGauges>,
     turns: Turns,
     random: SystemRandom,
 }
@@ -144,7 +156,14 @@ impl App {
     /// Puts the shell together.
     pub fn new(pool: Pool, rulebook: Arc<RuleBook>, keys: Keys, metrics: Metrics) -> Self {
         let keys = Arc::new(keys);
-        Self { pool, rulebook, keys, metrics, turns: Turns::new(), random: SystemRandom::new() }
+        let (turns, random) = (Turns::new(), SystemRandom::new());
+        Self { pool, rulebook, keys, metrics, core: None, delivery: Arc::default(), turns, random }
+    }
+
+    /// The same, linked to an insurance core.
+    #[must_use]
+    pub fn linked(self, core: CoreLink) -> Self {
+        Self { core: Some(Arc::new(core)), ..self }
     }
 
     /// What stands for a credential from here on: its normalised number ends here.
@@ -188,7 +207,7 @@ pub fn now() -> Now {
 }
 
 /// When a day begins in Asia/Shanghai.
-fn shanghai_day_start(day: Date) -> Option<Timestamp> {
+pub fn shanghai_day_start(day: Date) -> Option<Timestamp> {
     let zone = TimeZone::fixed(jiff::tz::offset(8));
     day.to_zoned(zone).ok().map(|start| start.timestamp())
 }

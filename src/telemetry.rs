@@ -178,6 +178,29 @@ impl Telemetry {
             .build();
     }
 
+    /// Reports what the insurance core does not have yet, where this gateway tells it: entries, the age of the oldest, dead letters.
+    pub fn observe_deliveries(&self, read: impl Fn() -> [u64; 3] + Clone + Send + Sync + 'static) {
+        let meter = self.meters.meter(SERVICE);
+        let gauges = [
+            ("onestop.core.delivery.open", "Entries that the insurance core does not have yet"),
+            (
+                "onestop.core.delivery.oldest_seconds",
+                "How long ago the oldest of them was recorded",
+            ),
+            ("onestop.core.delivery.dead", "Entries that the insurance core refused"),
+        ];
+        for (place, (name, description)) in gauges.into_iter().enumerate() {
+            let read = read.clone();
+            let _gauge = meter
+                .u64_observable_gauge(name)
+                .with_description(description)
+                .with_callback(move |observer| {
+                    observer.observe(read().get(place).copied().unwrap_or(0), &[]);
+                })
+                .build();
+        }
+    }
+
     /// Answers `/metrics`, and `/healthz` with whether we are serving, until dropped.
     pub async fn serve_scrape(
         &self,

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use onestop::app::{self, App, Publication};
+use onestop::core_link::CoreLink;
 use onestop::domain::ids::identity_number_is_valid;
 use onestop::door::callers::Callers;
 use onestop::door::grpc;
@@ -144,14 +145,34 @@ impl Gateway {
         Self::on(self.database.again(), keys, package).await
     }
 
+    /// The same, linked to an insurance core.
+    pub(crate) async fn linked(package: &str, core: CoreLink) -> Self {
+        let keys = Folder::new("keys");
+        keys::init(&keys.path().join("keys")).unwrap();
+        Self::put_together(Database::new().await, keys, package, Some(core)).await
+    }
+
     /// On a database that is there.
     pub(crate) async fn on(database: Database, keys: Folder, package: &str) -> Self {
+        Self::put_together(database, keys, package, None).await
+    }
+
+    async fn put_together(
+        database: Database,
+        keys: Folder,
+        package: &str,
+        core: Option<CoreLink>,
+    ) -> Self {
         let rules = Folder::new("rules");
         write_package(&rules, "2024", package);
         let rulebook = RuleBook::open(rules.path(), false).unwrap();
         let loaded = Keys::load(&keys.path().join("keys")).unwrap();
         let metrics = Metrics::unexported();
         let app = App::new(database.pool.clone(), Arc::new(rulebook), loaded, metrics);
+        let app = match core {
+            Some(core) => app.linked(core),
+            None => app,
+        };
         let app = Arc::new(app);
         publish(&app).await;
 
@@ -194,10 +215,15 @@ impl Gateway {
         gateway
     }
 
-    /// Registers those hospitals, items and persons.
-    pub(crate) async fn furnish(&self) {
+    /// Registers those hospitals and items.
+    pub(crate) async fn furnish_hospitals(&self) {
         self.take(registry::RowKind::Hospital, hospitals()).await;
         self.take(registry::RowKind::Catalogue, items()).await;
+    }
+
+    /// Registers those hospitals, items and persons.
+    pub(crate) async fn furnish(&self) {
+        self.furnish_hospitals().await;
         let persons = (0..3).map(|number| {
             registry::import_row::Row::Person(registry::PersonRow {
                 identity_number: identity_number(number),
