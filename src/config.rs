@@ -29,11 +29,18 @@
 //! | `callers_file` | `ONESTOP_CALLERS_FILE` | none: only hospitals may call |
 //! | `oidc.issuer`, `oidc.audience`, `oidc.jwks_file` | `ONESTOP_OIDC_ISSUER`, … | none: no tokens are taken |
 //! | `caller.name` | `ONESTOP_CALLER_NAME` | `development`; whoever calls without TLS |
+//! | `core.address` | `ONESTOP_CORE_ADDRESS` | none: nothing is told to an insurance core; `https://…`, or `http://…` on loopback |
+//! | `core.ca_file` | `ONESTOP_CORE_CA_FILE` | none; the authority of the core's certificate, needed with https |
+//! | `core.cert`, `core.key` | `ONESTOP_CORE_CERT`, … | none: we show the core no certificate |
+//! | `core.changes` | `ONESTOP_CORE_CHANGES` | `false`; whether changes of persons, coverage and identities are taken from the core |
+//! | `core.decides` | `ONESTOP_CORE_DECIDES` | none: every layer is decided here; else such as `520200:critical, 520200:aid` |
+//! | `core.patience_ms` | `ONESTOP_CORE_PATIENCE_MS` | `300`: so long a desk waits for the core, then our own rules decide provisionally |
 //!
 //! What lies in certificates, revocations, callers and JWK sets is read again when a file changes.
 //!
 //! Metrics and health are plain HTTP on `metrics_listen`, also with TLS for calls. They hold no personal data, but say how much
 //! is settled: bind them to loopback, or to an address that only the scraper reaches.
+mod core;
 mod files;
 
 use std::collections::BTreeMap;
@@ -47,6 +54,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::limits;
 
+pub use self::core::{Core, CoreFiles};
 pub use self::files::Kept;
 
 /// Everything that can be set from outside.
@@ -86,6 +94,8 @@ pub struct Config {
     pub tls: Option<Tls>,
     /// Who is calling, until callers are told apart by certificate.
     pub caller_name: String,
+    /// The insurance core, where one is linked.
+    pub core: Option<Core>,
 }
 
 impl Config {
@@ -176,7 +186,7 @@ pub struct Outside {
     pub root: bool,
 }
 
-const KEYS: [&str; 29] = [
+const KEYS: [&str; 36] = [
     "listen",
     "national_listen",
     "national_sign_in",
@@ -206,6 +216,13 @@ const KEYS: [&str; 29] = [
     "oidc.audience",
     "oidc.jwks_file",
     "caller.name",
+    "core.address",
+    "core.ca_file",
+    "core.cert",
+    "core.key",
+    "core.changes",
+    "core.decides",
+    "core.patience_ms",
 ];
 
 /// Variables of ours that are not keys: the first names the file, the second belongs to
@@ -267,6 +284,7 @@ pub fn from_parts(file: Option<(&str, &str)>, outside: &Outside) -> Result<Confi
     let data_dir = reader.data_dir(outside);
     let keys_dir = reader.path("keys_dir").unwrap_or_else(|| data_dir.join("keys"));
     let tls = reader.tls();
+    let core = reader.core();
     let config = Config {
         listen: reader.address("listen", ([127, 0, 0, 1], 50_051)),
         national_listen: reader.parsed("national_listen", ADDRESS),
@@ -293,6 +311,7 @@ pub fn from_parts(file: Option<(&str, &str)>, outside: &Outside) -> Result<Confi
         },
         tls,
         caller_name: reader.text("caller.name").unwrap_or_else(|| "development".to_owned()),
+        core,
     };
     reader.check_addresses(&config);
     if reader.faults.is_empty() { Ok(config) } else { Err(Faults(reader.faults)) }
@@ -366,7 +385,7 @@ impl Reader {
                 | toml::Value::Table(_) => {
                     let (en, zh) = match key.as_str() {
                         "listen" | "national_listen" | "metrics_listen" => ADDRESS,
-                        "rules_examples" | "national_sign_in" => FLAG,
+                        "rules_examples" | "national_sign_in" | "core.changes" => FLAG,
                         _ => ("quoted text", "带引号的文本"),
                     };
                     let fits = (en.to_owned(), zh.to_owned());
@@ -541,19 +560,6 @@ impl Reader {
             self.well_kept(key, file, kept);
         }
         Some(tls)
-    }
-
-    /// Can a file be read, and others do no more with it than they may?
-    fn well_kept(&mut self, key: &str, file: &Path, kept: Kept) {
-        let opened = std::fs::File::open(file).and_then(|_| kept.open_mode(file));
-        match opened {
-            Ok(None) => {}
-            Ok(Some(mode)) => self.fault(key, kept.wanted(mode)),
-            Err(error) => {
-                let en = format!("a file that can be read ({error})");
-                self.fault(key, (en, format!("可读取的文件（{error}）")));
-            }
-        }
     }
 
     fn oidc(&mut self) -> Option<Oidc> {

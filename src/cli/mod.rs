@@ -8,6 +8,8 @@ use crate::config::{self, Config};
 
 pub mod client;
 pub mod codes;
+mod core;
+mod core_sim;
 mod database;
 pub mod import;
 mod keys;
@@ -64,6 +66,12 @@ enum Command {
     /// Statements of insurers and hospitals against the ledger: classes, explanations, closing.
     #[command(subcommand)]
     Reconcile(reconcile::Command),
+    /// The link to the insurance core: how far behind it is, what it refused, what was trued up.
+    #[command(subcommand)]
+    Core(core::Command),
+    /// A simulated insurance core, for development and drills, on a private PostgreSQL cluster of its own. Never for production.
+    #[command(subcommand)]
+    CoreSim(core_sim::Command),
     /// Rule packages: check, test, explain, lock.
     #[command(subcommand)]
     Rules(rules::RulesCommand),
@@ -110,6 +118,8 @@ pub fn run() -> ExitCode {
         Command::Import(arguments) => import::run(arguments, || configured(config.as_deref())),
         Command::Access(command) => trail::run(command, || configured(config.as_deref())),
         Command::Reconcile(command) => reconcile::run(command, || configured(config.as_deref())),
+        Command::Core(command) => core::run(command, || configured(config.as_deref())),
+        Command::CoreSim(command) => core_sim::run(command, || configured(config.as_deref())),
         Command::Rules(command) => rules::run(command, || configured(config.as_deref())),
         // Takes nothing from outside: what is set for a production server must not reach it.
         Command::Sandbox(arguments) => sandbox::run(arguments),

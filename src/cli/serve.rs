@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 use super::Failure;
 use super::database::Database;
 use crate::app::{self, App, Publication};
-use crate::config::Config;
+use crate::config::{self, Config};
+use crate::core_link::{CoreLink, CoreSettings, CoreTls, Decides};
 use crate::door::callers::Callers;
 use crate::door::trust::{self, Trust};
 use crate::door::wire::settlement::v1::served::settlement_service_server::SettlementServiceServer;
@@ -132,16 +133,8 @@ async fn serve_on(
     let applied = database.migrate().await?;
     tracing::info!(migrations = applied, "The schema is up to date");
     let app = App::new(database.pool(config)?, rulebook, keys, telemetry.metrics.clone());
-    let pool = app.pool.clone();
-    telemetry.observe_round_trips(move || pool.round_trips());
-    let pool = app.pool.clone();
-    telemetry.observe_persons(move || {
-        let held = pool.persons_held();
-        [held.registered, held.recent, held.bytes].map(|number| u64::try_from(number).unwrap_or(0))
-    });
-    let pool = app.pool.clone();
-    telemetry
-        .observe_access_backlog(move || u64::try_from(pool.access_backlog()).unwrap_or(u64::MAX));
+    let app = linked(app, config)?;
+    observe(telemetry, &app);
     if !app.claims_database().await? {
         return Err(other_keys(config, database));
     }
@@ -183,6 +176,8 @@ async fn serve_on(
         },
         bounds(config),
     );
+    let telling = CancellationToken::new();
+    let deliverer = tokio::spawn(Arc::clone(&app).deliver(telling.clone()));
     let drained = tokio::select! {
         served = both(served, door) => served.context("serve calls"),
         scraped = telemetry.serve_scrape(scrape, serving) => {
@@ -190,6 +185,11 @@ async fn serve_on(
         }
         error = database.lost() => Err(error),
     };
+    // What is on its way to the core is noted before its connection goes; what waits is sent by whoever comes next.
+    telling.cancel();
+    if tokio::time::timeout(limits::CORE_CALL_MAX, deliverer).await.is_err() {
+        tracing::warn!("What was sent to the insurance core last is asked for at the next start");
+    }
     // What was answered is recorded, also that of the last moment.
     if !app.finish().await {
         tracing::error!("Some records of who looked at persons' data were not written in time");
@@ -206,6 +206,59 @@ fn services(app: &Arc<App>, callers: &Arc<Callers>, around: &impl Around) -> Ser
     services.add(grpc::access_service(app, callers));
     services.add(grpc::reconciliation_service(app, callers));
     services
+}
+
+/// With the link to the insurance core, where one is configured.
+fn linked(app: App, config: &Config) -> Result<App, anyhow::Error> {
+    Ok(match &config.core {
+        Some(core) => app.linked(link_of(core)?),
+        None => app,
+    })
+}
+
+/// What is seen of the shell and of the store, besides what each call counts.
+fn observe(telemetry: &Telemetry, app: &App) {
+    let delivery = Arc::clone(&app.delivery);
+    telemetry.observe_deliveries(move || delivery.read());
+    let pool = app.pool.clone();
+    telemetry.observe_round_trips(move || pool.round_trips());
+    let pool = app.pool.clone();
+    telemetry.observe_persons(move || {
+        let held = pool.persons_held();
+        [held.registered, held.recent, held.bytes].map(|number| u64::try_from(number).unwrap_or(0))
+    });
+    let pool = app.pool.clone();
+    telemetry
+        .observe_access_backlog(move || u64::try_from(pool.access_backlog()).unwrap_or(u64::MAX));
+}
+
+/// The link to the insurance core, with its certificates read.
+fn link_of(core: &config::Core) -> Result<CoreLink, anyhow::Error> {
+    let read = |file: &std::path::Path| {
+        std::fs::read(file).with_context(|| format!("read {}", file.display()))
+    };
+    let tls = match &core.files {
+        None => None,
+        Some(files) => {
+            let identity = match &files.identity {
+                Some((cert, key)) => Some((read(cert)?, read(key)?)),
+                None => None,
+            };
+            Some(CoreTls { ca: read(&files.ca)?, identity })
+        }
+    };
+    let decides = core
+        .decides
+        .iter()
+        .map(|(region, layer)| Decides { region: region.clone(), layer: layer.clone() });
+    let settings = CoreSettings {
+        address: core.address.clone(),
+        tls,
+        patience: core.patience,
+        decides: decides.collect(),
+        changes: core.changes,
+    };
+    CoreLink::new(settings).with_context(|| format!("link the core at {}", core.address))
 }
 
 /// Who may call, and what greets them where TLS is on.
@@ -409,7 +462,7 @@ fn admitted(published: &Publication) -> Result<(), (String, String)> {
 }
 
 /// Cancelled by SIGINT or SIGTERM.
-fn stop_on_signals() -> std::io::Result<CancellationToken> {
+pub(super) fn stop_on_signals() -> std::io::Result<CancellationToken> {
     let stop = CancellationToken::new();
     let (mut interrupt, mut terminate) =
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);

@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use super::Reader;
+
 /// What is at stake in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kept {
@@ -40,6 +42,21 @@ impl Kept {
                 format!("a file that others may not change (mode {mode:03o}); chmod o-w it"),
                 format!("他人不可修改的文件（当前权限 {mode:03o}），请执行 chmod o-w"),
             ),
+        }
+    }
+}
+
+impl Reader {
+    /// Can a file be read, and others do no more with it than they may?
+    pub(super) fn well_kept(&mut self, key: &str, file: &Path, kept: Kept) {
+        let opened = std::fs::File::open(file).and_then(|_| kept.open_mode(file));
+        match opened {
+            Ok(None) => {}
+            Ok(Some(mode)) => self.fault(key, kept.wanted(mode)),
+            Err(error) => {
+                let en = format!("a file that can be read ({error})");
+                self.fault(key, (en, format!("可读取的文件（{error}）")));
+            }
         }
     }
 }

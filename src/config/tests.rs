@@ -5,9 +5,9 @@ use super::*;
 /// What is at stake in the file of a key; nothing where the key names none.
 fn kept(key: &str) -> Option<Kept> {
     match key {
-        "tls.key" | "database.password_file" => Some(Kept::Secret),
+        "tls.key" | "core.key" | "database.password_file" => Some(Kept::Secret),
         "tls.cert" | "tls.client_ca" | "tls.crl" | "callers_file" | "oidc.jwks_file"
-        | "database.ca_file" => Some(Kept::Trusted),
+        | "database.ca_file" | "core.ca_file" | "core.cert" => Some(Kept::Trusted),
         // The folder of keys looks at its own files; packages are locked.
         "keys_dir" | "data_dir" | "rules_dir" => None,
         "listen"
@@ -26,6 +26,10 @@ fn kept(key: &str) -> Option<Kept> {
         | "oidc.issuer"
         | "oidc.audience"
         | "caller.name"
+        | "core.address"
+        | "core.changes"
+        | "core.decides"
+        | "core.patience_ms"
         | "connections.all"
         | "connections.per_address" => None,
         other => panic!("is the file of {other} a secret? say so here"),
@@ -45,7 +49,8 @@ fn no_file_is_taken_that_others_may_read_or_change_too_freely() {
     };
     let lines = files.iter().map(|(key, _)| format!("{key} = '{}'\n", path(key).display()));
     let text = lines.collect::<String>()
-        + "oidc.issuer = 'x'\noidc.audience = 'x'\ndatabase.url = 'postgres://u@h/d'\n";
+        + "oidc.issuer = 'x'\noidc.audience = 'x'\ndatabase.url = 'postgres://u@h/d'\n"
+        + "core.address = 'https://core.example:1'\n";
     files.iter().for_each(|(key, _)| set(key, 0o600));
     assert!(from_parts(Some(("t.toml", &text)), &outside(&[])).is_ok());
     for (key, kept) in &files {
