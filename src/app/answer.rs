@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::{App, AppError};
 use crate::domain::ids::{PackageHash, SettlementId};
 use crate::domain::ledger::Entry;
-use crate::domain::record::Record;
+use crate::domain::record::{Body, Record};
 use crate::domain::rules::Package;
 use crate::rulebook::parse::parse_canonical;
 use crate::store::{self, Recorded};
@@ -36,8 +36,14 @@ impl App {
     ) -> Result<Answer, AppError> {
         let Recorded { entry, reversed_by, now: _ } = recorded;
         let settlement = entry.settlement.clone();
-        let record = Record::from_bytes(&entry.record)
+        let mut record = Record::from_bytes(&entry.record)
             .map_err(|source| AppError::Record { settlement, source })?;
+        if let Body::Settled { outcome, .. } = &mut record.body
+            && !entry.state.is_provisional()
+        {
+            // It was trued up since, and stands.
+            outcome.provisional.clear();
+        }
         let package = self.package(&entry.package).await?;
         Ok(Answer { entry: Arc::new(entry), record, package, reversed_by, repeat })
     }

@@ -10,7 +10,7 @@ use super::answer::sha256;
 use super::settle::{Decided, Recording};
 use super::{AppError, Caller, Claim, Now, SettleRequest};
 use crate::domain::ids::SettlementId;
-use crate::domain::ledger::{Entry, LayerEntry, MovedEntry};
+use crate::domain::ledger::{Entry, EntryState, LayerEntry, MovedEntry};
 use crate::domain::record::{self, Body, Header, Record};
 use crate::domain::rules::{Bearer, Package};
 use crate::domain::verdict::{LayerPay, Moved, Outcome};
@@ -102,6 +102,8 @@ pub(super) fn settlement(
         request: request.request.clone(),
         body_sha256: *body_sha256,
         reverses: None,
+        supersedes: None,
+        state: state_of(outcome),
         hospital: bill.hospital.clone(),
         level: hospital.level,
         stay: bill.stay.clone(),
@@ -124,8 +126,7 @@ pub(super) fn settlement(
         fixed: layer_entries(&package, outcome, &outcome.fixed)?,
         moved: moved_entries(&package, &outcome.moved, year)?,
         identities_used: identities_used(&package, outcome),
-        assumed: package.advance_is_assumed(outcome)
-            || outcome.layers.iter().chain(&outcome.fixed).any(|pay| pay.assumed),
+        assumed: is_assumed(&package, outcome),
         package: package.hash,
         standing_version: decided.standing_version,
         ledger_version: decided.ledger_version,
@@ -133,6 +134,52 @@ pub(super) fn settlement(
         record: bytes,
         lines,
         lines_sha256,
+    };
+    Ok((entry, record))
+}
+
+/// Until trued up where somebody else who decides a layer did not answer.
+fn state_of(outcome: &Outcome) -> EntryState {
+    if outcome.provisional.is_empty() { EntryState::Final } else { EntryState::Provisional }
+}
+
+/// Does anything in it rest on an assumed figure?
+fn is_assumed(package: &Package, outcome: &Outcome) -> bool {
+    package.advance_is_assumed(outcome)
+        || outcome.layers.iter().chain(&outcome.fixed).any(|pay| pay.assumed)
+}
+
+/// The row of a settlement that takes the place of another one of the same stay, decided anew from what the first one saw.
+pub(super) fn in_place_of(
+    original: &Entry,
+    seen: &Record,
+    (package, body): (&Package, Body),
+    said: Entry,
+) -> Result<Recording, AppError> {
+    let header = Header {
+        settlement: said.settlement.clone(),
+        request: said.request.clone(),
+        standing_version: said.standing_version,
+        ledger_version: said.ledger_version,
+        settled_at: said.settled_at,
+        ..seen.header.clone()
+    };
+    let record = Record { header, body };
+    let bytes = record.to_bytes();
+    let outcome = record.outcome();
+    let entry = Entry {
+        reverses: None,
+        supersedes: Some(original.settlement.clone()),
+        state: EntryState::Final,
+        breakdown: outcome.breakdown,
+        layers: layer_entries(package, outcome, &outcome.layers)?,
+        fixed: layer_entries(package, outcome, &outcome.fixed)?,
+        moved: moved_entries(package, &outcome.moved, original.year)?,
+        identities_used: identities_used(package, outcome),
+        assumed: is_assumed(package, outcome),
+        record_sha256: sha256(&bytes),
+        record: bytes,
+        ..said
     };
     Ok((entry, record))
 }
@@ -173,6 +220,8 @@ pub(super) fn reversal(
     let bytes = record.to_bytes();
     let entry = Entry {
         reverses: Some(original.settlement.clone()),
+        supersedes: None,
+        state: EntryState::Final,
         breakdown,
         layers: negate(&original.layers).ok_or(AppError::Unbalanced)?,
         fixed: negate(&original.fixed).ok_or(AppError::Unbalanced)?,

@@ -78,6 +78,7 @@ impl App {
         tracing::debug!(caller.name = %caller.name, "Quote asked for");
         let now = self.now();
         claim.bill.check(now.day, limits::CHARGE_LINES_MAX).map_err(Refusal::Bill)?;
+        let asking = (None, self.patient_until(caller.deadline));
         // Only where nobody else writes is what is held in memory what is recorded.
         let remembered = if self.pool.is_alone() { self.remember(claim, None) } else { None };
         let remembered = match remembered {
@@ -85,7 +86,8 @@ impl App {
             None => self.recall(claim, None).await?,
         };
         if let Some(snapshot) = remembered.filter(|snapshot| snapshot.stay_in_force.is_none())
-            && let Decision::Decided(decided) = self.decide(claim, &snapshot, now.day)?
+            && let Decision::Decided(decided) =
+                self.decide(claim, &snapshot, now.day, asking).await?
         {
             self.note_access(caller, decided.person, (What::Quote, None)).await?;
             let seen = (snapshot.reference_sha256(), now.at);
@@ -96,7 +98,7 @@ impl App {
             self.note_access(caller, person, (What::Settlement, Some(&settlement))).await?;
             return Err(Refusal::StaySettled(Some(settlement)).into());
         }
-        match self.decide(claim, &snapshot, now.day)? {
+        match self.decide(claim, &snapshot, now.day, asking).await? {
             Decision::Declined(decline) => {
                 if let Some(person) = &snapshot.person {
                     let person = person.standing.person;

@@ -7,16 +7,17 @@ use jiff::civil::Date;
 use tracing::{Instrument as _, instrument};
 
 use super::entry::{self, bill_sha256};
+use super::layers::Asked;
 use super::quote::{Moved, Token};
 use super::turns::Turn;
 use super::{Act, Answer, App, AppError, Caller, Claim, Now, Of, Refusal};
-use crate::domain::cascade::{Inputs, Traced, decide};
+use crate::domain::cascade::Inputs;
 use crate::domain::ids::{ItemCode, PersonId, RequestId};
 use crate::domain::prepare::{Frozen, coverage_of, policy_year, prepare};
 use crate::domain::record::Record;
 use crate::domain::rules::Package;
 use crate::domain::standing::{Hospital, Scheme};
-use crate::domain::verdict::{self, Decline, Reason, Verdict};
+use crate::domain::verdict::{self, Decline, Reason};
 use crate::limits;
 use crate::store::{
     self, Committed, Earlier, Found as Stored, Key, ReadSnapshot, Seen, Snapshot, StoreError, What,
@@ -103,6 +104,7 @@ impl App {
             Some(self.read_token(&request.claim, &request.quote_token, now.at))
         };
         let mut look = false;
+        let until = self.patient_until(caller.deadline);
         for attempt in 1..=limits::DECIDE_ATTEMPTS_MAX {
             tracing::Span::current().record("attempts", attempt);
             // One at a time for each person, until what was decided is on its way: the next one is decided on what it leaves.
@@ -113,7 +115,8 @@ impl App {
             }
             let remembered =
                 if look { None } else { self.known(&request.claim, &request.request).await? };
-            match self.attempt(caller, request, token.as_ref(), (remembered, turn)).await? {
+            let seen = (remembered, turn, until);
+            match self.attempt(caller, request, token.as_ref(), seen).await? {
                 Attempt::Done(settled) => return Ok(settled),
                 Attempt::Again => {}
                 Attempt::Look => look = true,
@@ -128,7 +131,7 @@ impl App {
         caller: &Caller,
         request: &SettleRequest,
         token: Option<&Result<Token, Refusal>>,
-        (remembered, turn): (Option<Snapshot>, Turn<'_>),
+        (remembered, turn, until): (Option<Snapshot>, Turn<'_>, Option<Instant>),
     ) -> Result<Attempt, AppError> {
         let now = self.now();
         let claim = &request.claim;
@@ -148,7 +151,8 @@ impl App {
             self.note_access(caller, person, (What::Settlement, Some(&settlement))).await?;
             return Err(Refusal::StaySettled(Some(settlement)).into());
         }
-        let decided = match self.decide(claim, &snapshot, now.day)? {
+        let asking = (Some(&request.request), until);
+        let decided = match self.decide(claim, &snapshot, now.day, asking).await? {
             Decision::Declined(_) if !certain => return Ok(Attempt::Look),
             Decision::Declined(decline) => {
                 if let Some(person) = &snapshot.person {
@@ -258,15 +262,17 @@ impl App {
         recalled.map_err(AppError::store("read what a person has used"))
     }
 
-    /// Has the domain decide. Waits for nothing.
+    /// Has the domain decide. Waits for nothing but for an insurance core that decides a layer, and for that one no longer than a desk
+    /// has patience.
     #[instrument(name = "decide", skip_all)]
-    pub(super) fn decide(
+    pub(super) async fn decide(
         &self,
         claim: &Claim,
         snapshot: &Snapshot,
         today: Date,
+        asking: (Option<&RequestId>, Option<Instant>),
     ) -> Result<Decision, AppError> {
-        Ok(match self.decided(claim, snapshot, today) {
+        Ok(match self.decided(claim, snapshot, today, asking).await {
             Ok(decided) if decided.outcome.breakdown.adds_up() => {
                 Decision::Decided(Box::new(decided))
             }
@@ -275,7 +281,13 @@ impl App {
         })
     }
 
-    fn decided(&self, claim: &Claim, snapshot: &Snapshot, today: Date) -> Result<Decided, Decline> {
+    async fn decided(
+        &self,
+        claim: &Claim,
+        snapshot: &Snapshot,
+        today: Date,
+        (request, until): (Option<&RequestId>, Option<Instant>),
+    ) -> Result<Decided, Decline> {
         let bill = &claim.bill;
         let hospital = snapshot.hospital.as_ref();
         let hospital =
@@ -299,15 +311,15 @@ impl App {
             catalogue: &snapshot.catalogue,
             package: &package,
         };
-        let inputs = prepare(frozen)?;
-        let outcome = match decide(&package, &inputs, Traced::Yes) {
-            Verdict::Settled(outcome) => *outcome,
-            Verdict::Declined(decline) => return Err(decline),
-            Verdict::Needs { layer, .. } => {
-                let name = package.layer(layer).map_or(String::new(), |layer| layer.name.clone());
-                return Err(Decline::new(Reason::NobodyTells, name));
-            }
+        let mut inputs = prepare(frozen)?;
+        let asked = Asked {
+            hospital: &bill.hospital,
+            request,
+            person: person.standing.person,
+            discharge: bill.discharge,
+            until,
         };
+        let outcome = self.layers(&asked, &package, &mut inputs).await?;
         Ok(Decided {
             person: person.standing.person,
             standing_version: person.standing.version,
