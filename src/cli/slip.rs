@@ -141,6 +141,9 @@ fn title(subject: Subject<'_>, tongue: Tongue) -> &'static str {
             SettlementState::Reversal => {
                 tongue.say("医疗费用一站式结算撤销单", "REVERSAL OF A ONE-STOP SETTLEMENT")
             }
+            SettlementState::Provisional => {
+                tongue.say("医疗费用一站式结算单（暂定）", "ONE-STOP SETTLEMENT (provisional)")
+            }
             SettlementState::Unspecified
             | SettlementState::Settled
             | SettlementState::Tombstone => {
@@ -234,14 +237,15 @@ fn table_head(paper: &mut Paper, tongue: Tongue) {
 }
 
 fn row(paper: &mut Paper, layer: &LayerPay, tongue: Tongue) {
-    let mark = if layer.assumed { tongue.say("【假定】", " [assumed]") } else { "" };
+    let assumed = if layer.assumed { tongue.say("【假定】", " [assumed]") } else { "" };
+    let waits = if layer.provisional { tongue.say("【暂定】", " [provisional]") } else { "" };
     let kind = match layer.kind() {
         PayerKind::Unspecified | PayerKind::Fund => "",
         PayerKind::Other => tongue.say("（其他）", " (other)"),
         PayerKind::Hospital => tongue.say("（医院）", " (hospital)"),
         PayerKind::Account => tongue.say("（账户）", " (account)"),
     };
-    let name = format!("  {}{kind}{mark}", name(layer, tongue));
+    let name = format!("  {}{kind}{assumed}{waits}", name(layer, tongue));
     let mut pieces = paper::wrap(&name, NAME_WIDTH.saturating_sub(1));
     let last = pieces.pop().unwrap_or_default();
     pieces.iter().for_each(|piece| paper.line(piece));
@@ -269,10 +273,18 @@ fn owed(paper: &mut Paper, subject: Subject<'_>, breakdown: &Breakdown, tongue: 
             }
             SettlementState::Unspecified
             | SettlementState::Settled
+            | SettlementState::Provisional
             | SettlementState::Tombstone => tongue.say("患者现在应付现金", "THE PATIENT OWES NOW"),
         },
     };
     paper.boxed(label, breakdown.cash_pay_fen);
+    if breakdown.provisional {
+        paper.field("", 2, tongue.say(
+            "暂定：医保核心系统未应答，【暂定】各层先按本系统政策计算。核心恢复后核对，如有差额，医院将另行通知补收或退还。",
+            "Provisional: the insurance core did not answer, and what is marked [provisional] was decided by our own rules. \
+             It is compared once the core is back; the hospital will tell you of any difference to pay or to get back.",
+        ));
+    }
 }
 
 /// The same total, grouped twice: as the national interface does, and as the settlement list (结算清单) does, where other

@@ -19,6 +19,7 @@ fn layer(
         deductible_fen,
         pay_fen,
         assumed: layer == "tilted_aid",
+        provisional: false,
     }
 }
 
@@ -136,6 +137,23 @@ fn an_assumed_figure_shows_as_assumed() {
     let of = |lang| print(Subject::Settlement(&settlement, false), None, lang);
     assert_eq!(of(Lang::Zh).matches("【假定】").count(), 1);
     assert_eq!(of(Lang::En).matches("[assumed]").count(), 1);
+}
+
+#[test]
+fn a_provisional_settlement_says_so_in_both_languages_and_within_the_paper() {
+    let mut settlement = settlement();
+    settlement.set_state(SettlementState::Provisional);
+    let breakdown = settlement.breakdown.as_mut().unwrap();
+    breakdown.provisional = true;
+    breakdown.layers[0].provisional = true;
+    let slip = print(Subject::Settlement(&settlement, false), None, Lang::Both);
+    for said in ["（暂定）", "【暂定】", "(provisional)", "[provisional]", "hospital will tell you"]
+    {
+        assert!(slip.contains(said), "{said}");
+    }
+    for line in slip.lines() {
+        assert!(line.width() <= WIDTH, "{} columns: {line}", line.width());
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use self::message::Message;
 use super::super::wire::settlement::v1 as wire;
 use super::super::words;
-use crate::app::{Answer, AppError, Moved, Person, Quote, Tombstone, shanghai};
+use crate::app::{Answer, AppError, Moved, Person, Quote, Tombstone, TrueUp, shanghai};
 use crate::domain::ids::{HospitalCode, SettlementId};
 use crate::domain::rules::{Bearer, Grade, Package};
 use crate::domain::verdict::{self, Decline, LayerPay, Outcome, Step};
@@ -124,6 +124,23 @@ pub(super) fn standing(person: &Person) -> wire::GetStandingResponse {
     }
 }
 
+/// What was trued up of a hospital.
+pub(super) fn true_ups(listed: &[TrueUp]) -> wire::ListTrueUpsResponse {
+    let true_up = |TrueUp { person, corrected }: &TrueUp| wire::TrueUp {
+        settlement_id: corrected.original.to_string(),
+        reversal_settlement_id: corrected.reversal.to_string(),
+        new_settlement_id: corrected.new.to_string(),
+        because_of_settlement_id: corrected.because_of.to_string(),
+        stay_id: corrected.stay.to_string(),
+        discharge_date: corrected.discharge.to_string(),
+        person_number: person.to_string(),
+        patient_collect_fen: corrected.patient_collect.get(),
+        fund_more_fen: corrected.fund_more.get(),
+        corrected_at: time(corrected.corrected_at),
+    };
+    wire::ListTrueUpsResponse { true_ups: listed.iter().map(true_up).collect() }
+}
+
 fn with_room(outcome: &Outcome) -> Message {
     let steps = outcome.trace.len().saturating_add(outcome.layers.len());
     Message::with_room(steps.saturating_mul(STEP_BYTES).saturating_add(ANSWER_BYTES))
@@ -134,6 +151,7 @@ fn settlement(message: &mut Message, answer: &Answer) -> Result<(), AppError> {
     let state = match (&entry.reverses, reversed_by) {
         (Some(_), _) => wire::SettlementState::Reversal,
         (None, Some(_)) => wire::SettlementState::Reversed,
+        (None, None) if entry.state.is_provisional() => wire::SettlementState::Provisional,
         (None, None) => wire::SettlementState::Settled,
     };
     message.text(1, entry.settlement.as_str());
@@ -194,7 +212,8 @@ fn breakdown(
     for (pays, field) in [&outcome.layers, &outcome.fixed, &outcome.may_apply].into_iter().zip(21..)
     {
         for pay in pays {
-            message.within(field, |message| layer_pay(message, pay, package))?;
+            let provisional = outcome.provisional.contains(&pay.layer);
+            message.within(field, |message| layer_pay(message, pay, (package, provisional)))?;
         }
     }
     for taken in &outcome.trace {
@@ -205,10 +224,15 @@ fn breakdown(
         message.item(26, code.as_bytes());
     }
     message.flag(27, package.advance_is_assumed(outcome));
+    message.flag(28, !outcome.provisional.is_empty());
     Ok(())
 }
 
-fn layer_pay(message: &mut Message, pay: &LayerPay, package: &Package) -> Result<(), AppError> {
+fn layer_pay(
+    message: &mut Message,
+    pay: &LayerPay,
+    (package, provisional): (&Package, bool),
+) -> Result<(), AppError> {
     let LayerPay { layer, base, deductible, pay, assumed } = pay;
     let lost = || AppError::PackageLost(package.hash.to_string());
     let layer = package.layer(*layer).ok_or_else(lost)?;
@@ -229,6 +253,7 @@ fn layer_pay(message: &mut Message, pay: &LayerPay, package: &Package) -> Result
     message.signed(8, deductible.get());
     message.signed(9, pay.get());
     message.flag(10, *assumed);
+    message.flag(11, provisional);
     Ok(())
 }
 

@@ -114,6 +114,15 @@ pub(super) fn standing(
     Ok((credential(hash, ["credential", "credential.kind", "credential.number"], shown)?, on))
 }
 
+/// Reads whose true-ups are listed, and from which day on.
+pub(super) fn true_ups(
+    request: wire::ListTrueUpsRequest,
+) -> Result<(HospitalCode, Option<Date>), Invalid> {
+    let wire::ListTrueUpsRequest { hospital_code, from_date } = request;
+    let from = optional(&from_date, date).map_err(at(Place::Field("from_date")))?;
+    Ok((hospital_of("hospital_code", &hospital_code)?, from))
+}
+
 /// The date of a list.
 pub(super) fn begin_date(field: &'static str, text: &str) -> Result<Date, Invalid> {
     date(text).map_err(at(Place::Field(field)))

@@ -85,6 +85,18 @@ impl SettlementService for Settlement {
         })
         .await
     }
+
+    async fn list_true_ups(&self, request: Request<Bytes>) -> Result<Response<Vec<u8>>, Status> {
+        let app = Arc::clone(&self.app);
+        let method = "onestop.settlement.v1.SettlementService/ListTrueUps";
+        call::answer(method, request, async move |caller, message| {
+            let (hospital, from) = convert::true_ups(decoded(message)?)?;
+            call::is_of(&hospital, None);
+            let listed = app.true_ups(&caller, &hospital, from).await?;
+            Ok(answer::true_ups(&listed).encode_to_vec())
+        })
+        .await
+    }
 }
 
 /// What came of a call, in a word, and the encoded answer.

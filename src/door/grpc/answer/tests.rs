@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::bill::{Care, Referral};
 use crate::domain::ids::{PersonId, RegionCode, RequestId, StayId};
-use crate::domain::ledger::Entry;
+use crate::domain::ledger::{Entry, EntryState};
 use crate::domain::money::{Fen, Rate};
 use crate::domain::record::{Body, Header, Record};
 use crate::domain::verdict::{Action, COLUMNS, IdentityUsed};
@@ -21,6 +21,7 @@ mod generated {
         let state = match (&entry.reverses, reversed_by) {
             (Some(_), _) => wire::SettlementState::Reversal,
             (None, Some(_)) => wire::SettlementState::Reversed,
+            (None, None) if entry.state.is_provisional() => wire::SettlementState::Provisional,
             (None, None) => wire::SettlementState::Settled,
         };
         let text = |id: &Option<crate::domain::ids::SettlementId>| {
@@ -95,7 +96,8 @@ mod generated {
         // In the order of `Column::ALL`.
         let [basic, civil, enterprise, critical, large, soldier, aid, tilted, other] = paid;
         let layers = |pays: &[verdict::LayerPay]| -> Result<Vec<_>, AppError> {
-            pays.iter().map(|pay| layer_pay(pay, package)).collect()
+            let provisional = |pay: &verdict::LayerPay| outcome.provisional.contains(&pay.layer);
+            pays.iter().map(|pay| layer_pay(pay, package, provisional(pay))).collect()
         };
         let trace = outcome.trace.iter().map(|taken| step(taken, package));
         Ok(wire::Breakdown {
@@ -126,12 +128,14 @@ mod generated {
             package: Some(package_reference(package, policy_year)),
             identities_used: identities_used(outcome, package),
             advance_self_pay_assumed: package.advance_is_assumed(outcome),
+            provisional: !outcome.provisional.is_empty(),
         })
     }
 
     pub(super) fn layer_pay(
         pay: &verdict::LayerPay,
         package: &Package,
+        provisional: bool,
     ) -> Result<wire::LayerPay, AppError> {
         let verdict::LayerPay { layer, base, deductible, pay, assumed } = pay;
         let lost = || AppError::PackageLost(package.hash.to_string());
@@ -154,6 +158,7 @@ mod generated {
             deductible_fen: deductible.get(),
             pay_fen: pay.get(),
             assumed: *assumed,
+            provisional,
         })
     }
 
@@ -279,7 +284,19 @@ fn outcome() -> impl Strategy<Value = Outcome> {
             };
             let used = used.into_iter().map(|(layer, identity)| IdentityUsed { layer, identity });
             let (moved, identities_used) = (Vec::new(), used.collect());
-            Outcome { breakdown, layers, fixed, may_apply, moved, identities_used, trace }
+            // Some of them, some of the time.
+            let first = layers.first().map(|pay: &LayerPay| pay.layer);
+            let provisional = first.filter(|layer| layer % 2 == 1).into_iter().collect();
+            Outcome {
+                breakdown,
+                layers,
+                fixed,
+                may_apply,
+                moved,
+                identities_used,
+                trace,
+                provisional,
+            }
         },
     )
 }
@@ -314,6 +331,12 @@ fn answer(package: &std::sync::Arc<Package>, outcome: Outcome, flags: [bool; 3])
         request,
         body_sha256: [1; 32],
         reverses: reversal.then(|| id(2)),
+        supersedes: None,
+        state: if outcome.provisional.is_empty() {
+            EntryState::Final
+        } else {
+            EntryState::Provisional
+        },
         hospital,
         level: 3,
         stay,
