@@ -22,6 +22,8 @@ pub enum Role {
     Bureau(Arc<Reach>),
     /// Whoever runs the gateway: hospitals, the catalogue and the machine, and nobody's data.
     Administrator,
+    /// The insurance core that is linked: it tells who is insured, and sees nothing by this role.
+    Core,
     /// Somebody at the machine itself, who has its keys and its database: there they may ask who looked at a person's data.
     CommandLine,
 }
@@ -93,6 +95,7 @@ impl Role {
             Self::Insurer(_) => "insurer",
             Self::Bureau(_) => "bureau",
             Self::Administrator => "administrator",
+            Self::Core => "core",
             Self::CommandLine => "command_line",
         }
     }
@@ -104,6 +107,7 @@ impl Role {
             Self::Insurer(reach) => insurer_may(reach, act, of),
             Self::Bureau(reach) => bureau_may(reach, act, of),
             Self::Administrator => act == Act::ImportReference,
+            Self::Core => act == Act::ImportPersons,
             Self::CommandLine => {
                 matches!(act, Act::ReadAccesses | Act::Reconcile | Act::ReadReconciliation)
             }
@@ -199,7 +203,7 @@ impl Caller {
     pub(super) const fn sees_clinical_detail(&self) -> bool {
         match self.role {
             Role::Development | Role::Hospital(_) | Role::Insurer(_) => true,
-            Role::Bureau(_) | Role::Administrator | Role::CommandLine => false,
+            Role::Bureau(_) | Role::Administrator | Role::Core | Role::CommandLine => false,
         }
     }
 
@@ -207,7 +211,7 @@ impl Caller {
     pub fn may_list(&self, region: RegionCode) -> bool {
         match &self.role {
             Role::Insurer(reach) | Role::Bureau(reach) => reach.has_region(region),
-            Role::Development | Role::Administrator => true,
+            Role::Development | Role::Administrator | Role::Core => true,
             Role::Hospital(_) | Role::CommandLine => false,
         }
     }
@@ -323,6 +327,7 @@ mod tests {
         check(&bureau, (&h1, employee), "...+++++.+");
         check(&bureau, (&h1, away), "..........");
         check(&Role::Administrator, (&h1, resident), ".......+..");
+        check(&Role::Core, (&h1, away), "......+...");
         check(&Role::CommandLine, (&h1, away), ".....+..++");
     }
 
