@@ -347,7 +347,7 @@ async fn national_desk(address: SocketAddr) {
     ];
     let transactions = [
         "1101", "2401", "2402", "2301", "2302", "2303", "2304", "2305", "2601", "5203", "5204",
-        "5206", "9001", "9002",
+        "5206", "OS01", "9001", "9002",
     ];
     for text in texts {
         for transaction in transactions {

@@ -303,6 +303,7 @@ pub(super) const SHAPES: &[Shape] = &[
             ],
         )],
     },
+    Shape { transaction: "OS01", parts: &[one("data", &[optional("begndate", Kind::Day)])] },
 ];
 
 /// Looks at every field of an input, and names the first that does not fit.

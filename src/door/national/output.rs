@@ -7,12 +7,12 @@ use jiff::civil::Date;
 use rust_decimal::Decimal;
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::json::Yuan;
 use super::{care, person};
 use crate::app::national::{Dictionary, FundCode, Share};
-use crate::app::{AppError, shanghai};
+use crate::app::{AppError, Corrected, shanghai};
 use crate::domain::bill::Care;
 use crate::domain::ids::PersonNumber;
 use crate::domain::money::{Fen, RATE_ONE, Rate, Rounding, round_scaled};
@@ -44,6 +44,10 @@ pub(super) struct Head<'a> {
     pub(super) is_reversed: bool,
     /// The kind of what the patient showed, where it is known. [mdtrt_cert_type]
     pub(super) shown: Option<u8>,
+    /// What it takes the place of. [exp_content]
+    pub(super) supersedes: Option<&'a str>,
+    /// How it was trued up. [exp_content]
+    pub(super) corrected: Option<&'a Corrected>,
     /// How old the patient was, and what the personal account held before. Of a reversal that is told with what it reverses.
     pub(super) patient: Option<(Option<i64>, Fen)>,
 }
@@ -111,7 +115,7 @@ pub(super) fn settlement<'a>(
         computed: [
             ("age", age.to_string()),
             ("balc", balance),
-            ("exp_content", beside(outcome, package, dictionary)?),
+            ("exp_content", beside(head, (outcome, package), dictionary)?),
             ("pool_prop_selfpay", pool_ratio(amounts)),
         ],
         amounts: national(amounts).ok_or(AppError::Unbalanced)?,
@@ -205,10 +209,11 @@ fn pool_ratio(amounts: &Breakdown) -> String {
     share.map_or_else(|| "0".to_owned(), |share| Decimal::new(share.get(), 4).to_string())
 }
 
-/// What stands beside the bill, as compact JSON: fixed benefits, and aid that may be applied for. Empty where there is none.
+/// What stands beside the bill, as compact JSON: fixed benefits, aid that may be applied for, and how it stands with the insurance core.
+/// Empty where there is none.
 fn beside(
-    outcome: &Outcome,
-    package: &Package,
+    head: &Head<'_>,
+    (outcome, package): (&Outcome, &Package),
     dictionary: &Dictionary,
 ) -> Result<String, AppError> {
     let named = |pays: &[LayerPay]| -> Result<Vec<Value>, AppError> {
@@ -219,10 +224,38 @@ fn beside(
         pays.iter().map(line).collect()
     };
     let (fixed, may_apply) = (named(&outcome.fixed)?, named(&outcome.may_apply)?);
-    if fixed.is_empty() && may_apply.is_empty() {
-        return Ok(String::new());
+    let mut beside = Map::new();
+    if !fixed.is_empty() || !may_apply.is_empty() {
+        beside.insert("fixed_benefits".to_owned(), Value::Array(fixed));
+        beside.insert("may_apply_for".to_owned(), Value::Array(may_apply));
     }
-    Ok(json!({ "fixed_benefits": fixed, "may_apply_for": may_apply }).to_string())
+    if !outcome.provisional.is_empty() {
+        let layers = outcome.provisional.iter().filter_map(|layer| package.layer(*layer));
+        let names: Vec<&str> = layers.map(|layer| layer.name.as_str()).collect();
+        beside.insert("provisional".to_owned(), Value::from(names));
+    }
+    if let Some(superseded) = head.supersedes {
+        beside.insert("supersedes_setl_id".to_owned(), Value::from(superseded));
+    }
+    if let Some(corrected) = head.corrected {
+        beside.insert("trued_up".to_owned(), Value::Object(true_up(corrected)));
+    }
+    let is_empty = beside.is_empty();
+    Ok(if is_empty { String::new() } else { Value::Object(beside).to_string() })
+}
+
+/// What a hospital must know of a true-up: what took the settlement back and what took its place, and by how much they differ.
+pub(super) fn true_up(corrected: &Corrected) -> Map<String, Value> {
+    let texts = [
+        ("setl_id", corrected.original.to_string()),
+        ("reversal_setl_id", corrected.reversal.to_string()),
+        ("new_setl_id", corrected.new.to_string()),
+        ("because_of_setl_id", corrected.because_of.to_string()),
+        ("setl_time", time(corrected.corrected_at)),
+        ("psn_cash_pay", corrected.patient_collect.to_string()),
+        ("fund_pay_sumamt", corrected.fund_more.to_string()),
+    ];
+    texts.into_iter().map(|(name, text)| (name.to_owned(), Value::from(text))).collect()
 }
 
 /// A line of `setldetail`: what a layer paid, hospital and personal account included.

@@ -1,5 +1,5 @@
 //! What is recorded: a settlement, also by the hospital's own message; the charge lines of a stay; what a person has used.
-//! [5203, 5204, 5206]
+//! [5203, 5204, 5206, OS01]
 
 use serde_json::{Value, json};
 
@@ -7,9 +7,10 @@ use super::care;
 use super::fault::Fault;
 use super::field::InvalidReason;
 use super::input::part;
+use super::output;
 use super::settle;
 use super::transactions::{Call, Done};
-use crate::app::{Found, Refusal};
+use crate::app::{Found, Refusal, TrueUp};
 use crate::domain::ids::{PersonNumber, RequestId, SettlementId, StayId};
 
 /// A settlement by its id; beyond the standard also by the message that asked for it, since whoever got no answer has no id. [5203]
@@ -43,6 +44,20 @@ pub(super) async fn settlement(call: Call<'_>) -> Result<Done, Fault> {
         }
         Found::Tombstone(_) => Err(Refusal::RequestReversed.into()),
     }
+}
+
+/// What was trued up of the hospital's settlements, from a day on, the oldest first. Ours alone: the standard has none. [OS01]
+pub(super) async fn true_ups(call: Call<'_>) -> Result<Done, Fault> {
+    let from = part(&call.envelope.input, "data")?.day("begndate")?;
+    let listed = call.app.true_ups(call.caller, call.hospital(), from).await?;
+    let rows = listed.iter().map(|TrueUp { person, corrected }| {
+        let mut row = output::true_up(corrected);
+        row.insert("psn_no".to_owned(), Value::from(person.as_str()));
+        row.insert("mdtrt_id".to_owned(), Value::from(corrected.stay.as_str()));
+        row.insert("dscgTime".to_owned(), Value::from(corrected.discharge.to_string()));
+        Value::Object(row)
+    });
+    Done::with("trueups", rows.collect::<Vec<_>>())
 }
 
 /// The charge lines of a stay, with what the catalogue says of them. [5204]

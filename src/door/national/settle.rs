@@ -27,6 +27,10 @@ use crate::domain::standing::Scheme;
 /// Told where a settlement was not held to the quote before it.
 const UNBOUND: &str = "预结算后单据有变，本次按现时情况结算，未与预结算锁定 · the bill changed since its quote, so the quote did not bind";
 
+const PROVISIONAL: &str = "暂结：医保核心系统未及时答复，由网关按当地政策先行计算；恢复后自动核对，如有差额将更正，可按 setl_id 查询（5203）或查询更正清单（OS01） · provisional: the insurance core did not answer; it is trued up, ask 5203 or OS01";
+
+const TRUED_UP: &str = "本结算核对后已更正，新结算和差额见 exp_content 的 trued_up · trued up since: exp_content says by what and how much";
+
 /// What is asked to be quoted or settled.
 struct Asked {
     stay: StayId,
@@ -121,8 +125,12 @@ async fn settled(call: Call<'_>) -> Result<Done, Fault> {
         Settled::Answer(answer) => {
             let outcome = if answer.repeat { "repeat" } else { "settled" };
             let unbound = !bound && stay.quote.is_some();
-            let warning = if unbound { UNBOUND.to_owned() } else { String::new() };
-            Ok(Done { outcome, warning, ..of_answer(&call, &answer, Some(&stay)).await? })
+            let mut done = Done { outcome, ..of_answer(&call, &answer, Some(&stay)).await? };
+            if unbound {
+                let more = if done.warning.is_empty() { "" } else { "；" };
+                done.warning = format!("{UNBOUND}{more}{}", done.warning);
+            }
+            Ok(done)
         }
         Settled::Declined(decline) => Err(Fault::declined(&decline, &lines)),
         Settled::QuoteMoved(moved) => Err(Fault::QuoteMoved(moved)),
@@ -261,6 +269,8 @@ fn of_quote(call: &Call<'_>, quote: &Quote, (stay, claim): (&Stay, &Claim)) -> R
         request: "",
         is_reversal: false,
         is_reversed: false,
+        supersedes: None,
+        corrected: None,
         shown: Some(stay.admission.shown.kind),
         patient: Some((*age, *account_balance)),
     };
@@ -291,6 +301,7 @@ pub(super) async fn of_answer(
         None => call.app.person_number(entry.person)?,
     };
     let care_code = admission.map_or(care::care_code(entry.care), |of| of.care_code.as_str());
+    let corrected = call.app.correction_of(answer).await?;
     let head = Head {
         stay: entry.stay.as_str(),
         settlement: entry.settlement.as_str(),
@@ -301,6 +312,8 @@ pub(super) async fn of_answer(
         request: entry.request.as_str(),
         is_reversal: entry.reverses.is_some(),
         is_reversed: reversed_by.is_some(),
+        supersedes: entry.supersedes.as_ref().map(SettlementId::as_str),
+        corrected: corrected.as_ref(),
         shown: admission.map(|admission| admission.shown.kind),
         patient: match &record.body {
             Body::Settled { inputs, .. } => Some((inputs.facts.age, inputs.facts.account_balance)),
@@ -308,7 +321,13 @@ pub(super) async fn of_answer(
         },
     };
     let dictionary = call.app.dictionary(package.region);
-    Done::of(&output::settlement(&head, (record.outcome(), package), &dictionary)?)
+    let output = output::settlement(&head, (record.outcome(), package), &dictionary)?;
+    let warning = match corrected {
+        Some(_) => TRUED_UP,
+        None if reversed_by.is_none() && !record.outcome().provisional.is_empty() => PROVISIONAL,
+        None => "",
+    };
+    Ok(Done { warning: warning.to_owned(), ..Done::of(&output)? })
 }
 
 fn outcome_of(done: &Result<Done, Fault>) -> &'static str {

@@ -94,6 +94,7 @@ pub(super) async fn answer(call: Call<'_>, settings: &Settings) -> Result<Done, 
         "5203" => query::settlement(call).await,
         "5204" => query::fees(call).await,
         "5206" => query::cumulative(call).await,
+        "OS01" => query::true_ups(call).await,
         _ => Err(Fault::Plain(words::TRANSACTION_UNKNOWN)),
     }
 }
