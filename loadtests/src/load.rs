@@ -7,6 +7,7 @@ pub mod bench;
 pub mod bills;
 pub mod codec;
 pub mod copies;
+pub mod core_link;
 pub mod drive;
 pub mod echo;
 pub mod faults;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
@@ -15,7 +16,7 @@ use loadtests::load::machine::{Memory, sync_us};
 use loadtests::load::processor::Since;
 use loadtests::load::results::{self, Place, Run};
 use loadtests::load::scenario::Scenario;
-use loadtests::load::{echo, faults, populate, reconcile, run_name, sink};
+use loadtests::load::{core_link, echo, faults, populate, reconcile, run_name, sink};
 
 /// The product's allocator, so that client and echo are not slower for want of it.
 #[global_allocator]
@@ -117,6 +118,23 @@ enum What {
         #[arg(long, default_value_t = 200_000)]
         persons: u32,
     },
+    /// Tells a simulated insurance core what is settled, and how far it stays behind; then the core is away and comes back.
+    CoreLink {
+        /// A folder for the result.
+        #[arg(long)]
+        out: PathBuf,
+        #[arg(long, default_value_t = 200_000)]
+        persons: u32,
+        /// Settlements a second.
+        #[arg(long, default_value_t = 2_000)]
+        rate: u32,
+        /// How long with the core there.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// How long with the core away.
+        #[arg(long, default_value_t = 30)]
+        away_seconds: u64,
+    },
     /// Prints results as a Markdown document.
     Table {
         results: PathBuf,
@@ -178,6 +196,11 @@ fn main() -> Result<ExitCode, anyhow::Error> {
             write!(std::io::stdout(), "{}", found.text())?;
             keep(&found, &out.join("reconcile.json"))?;
         }
+        What::CoreLink { out, persons, rate: rate_per_second, seconds, away_seconds } => {
+            let (measured, away) =
+                (Duration::from_secs(seconds), Duration::from_secs(away_seconds));
+            return link(core_link::Plan { persons, rate_per_second, measured, away }, &out);
+        }
         What::Table { results, more, faults } => {
             let bench: Bench = results::read(&results)?;
             let mut told = std::io::stdout();
@@ -211,6 +234,13 @@ fn faults(length: Length, out: &Path) -> Result<ExitCode, anyhow::Error> {
     let found = until_ctrl_c(faults::run(length))?;
     write!(std::io::stdout(), "{}", found.markdown())?;
     keep(&found, &out.join("faults.json"))?;
+    Ok(if found.held() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn link(plan: core_link::Plan, out: &Path) -> Result<ExitCode, anyhow::Error> {
+    let found = until_ctrl_c(core_link::run(plan))?;
+    write!(std::io::stdout(), "{}", found.text())?;
+    keep(&found, &out.join("core-link.json"))?;
     Ok(if found.held() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -110,14 +110,14 @@ impl Run {
 }
 
 impl Step {
-    fn header() -> String {
+    pub(super) fn header() -> String {
         format!(
             "{:>14} {:<8} {:>9} {:>11} {:>11} {:>11} {:>11}  {:<18} foreign\n",
             "load", "asked", "a second", "p50", "p99", "p99.9", "most", "picture"
         )
     }
 
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         let load = match (self.clients, self.rate_per_second) {
             (Some(clients), _) => format!("{clients} client(s)"),
             (None, Some(rate)) => format!("{rate} a second"),

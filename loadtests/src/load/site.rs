@@ -230,6 +230,19 @@ impl Site {
         Ok(sink)
     }
 
+    /// A simulated insurance core, with a cluster of its own and the product's rules; started again it has what it had.
+    pub fn core_sim(&self, listen: &str) -> Result<Process, anyhow::Error> {
+        let data = self.folder.join("core-sim");
+        let mut command = Command::new(&self.onestop);
+        command.args(["core-sim", "serve", "--listen", listen, "--data-dir"]).arg(&data);
+        command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin");
+        command.env("ONESTOP_DATA_DIR", &data).env("ONESTOP_RULES_DIR", &self.rules);
+        let log = self.folder.join("core-sim.log");
+        let mut core = Process::start(command, "the simulated core", (&log, Signal::TERM))?;
+        core.wait_until_up(listen.parse().context("read an address")?, &log)?;
+        Ok(core)
+    }
+
     /// A bare server of the same messages, which answers these bytes.
     pub fn echo(&self, reply: &[u8]) -> Result<Process, anyhow::Error> {
         let (listen, file) = (free_address()?, self.folder.join("reply"));
