@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use jiff::civil::Date;
 
 use super::App;
+use super::quote::Promise;
 use crate::core_link::{CoreLink, Question};
 use crate::domain::cascade::{Inputs, Told, Traced, decide, decide_asking};
 use crate::domain::ids::{HospitalCode, PersonId, RequestId};
@@ -29,6 +30,8 @@ pub(super) struct Asked<'a> {
     pub(super) discharge: Date,
     /// Until when the core is waited for; nothing: not at all.
     pub(super) until: Option<Instant>,
+    /// What it said when the bill was quoted, which binds.
+    pub(super) promise: Option<&'a Promise>,
 }
 
 /// Who still decides what.
@@ -91,6 +94,10 @@ impl App {
             if !open.asked.contains(&layer) {
                 return Err(nobody_tells(package, layer));
             }
+            if of.promise.is_some_and(|promise| promise.provisional.contains(&layer)) {
+                open.leave(layer, inputs, true);
+                continue;
+            }
             match self.told(core, of, (package, inputs), (layer, base)).await {
                 Ok(Some(pay)) => inputs.told.push(Told { layer, base: Some(base), pay }),
                 Ok(None) => open.leave(layer, inputs, false),
@@ -113,6 +120,10 @@ impl App {
         (package, inputs): (&Package, &Inputs),
         (layer, base): (LayerId, Fen),
     ) -> Result<Option<Fen>, ()> {
+        let promised = of.promise.map_or(&[][..], |promise| &promise.told);
+        if let Some((_, _, pay)) = promised.iter().find(|told| (told.0, told.1) == (layer, base)) {
+            return Ok(Some(*pay));
+        }
         let person = self.person_number(of.person).map_err(|_| ())?;
         let question = Question {
             hospital: of.hospital,

@@ -11,7 +11,7 @@ use super::settle::{Decided, Decision};
 use super::{Act, App, AppError, Caller, Claim, Of, Outcome, Refusal};
 use crate::domain::ids::{PackageHash, PersonId};
 use crate::domain::money::Fen;
-use crate::domain::rules::Package;
+use crate::domain::rules::{LayerId, Package};
 use crate::domain::verdict;
 use crate::limits;
 use crate::store::What;
@@ -52,23 +52,40 @@ pub struct Moved {
     pub now: Box<Quote>,
 }
 
+/// A layer, its base and what it pays.
+type Said = (LayerId, Fen, Fen);
+
+/// What the insurance core said of its layers when a bill was quoted, and where it said nothing: a settlement that is bound by the quote
+/// goes by that, whatever the core says meanwhile or whether it is there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Promise {
+    /// By which package its layers are numbered.
+    pub(super) package: [u8; 32],
+    /// What it said.
+    pub(super) told: Vec<Said>,
+    /// Layers that were decided without it.
+    pub(super) provisional: Vec<LayerId>,
+}
+
 /// What a token says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Token {
     valid_until_s: i64,
     bill_sha256: [u8; 32],
     person: i64,
     standing_version: i64,
     ledger_version: i64,
-    package: [u8; 32],
     reference_sha256: [u8; 32],
     outcome_sha256: [u8; 32],
     patient_pay_fen: i64,
+    promise: Promise,
 }
 
-const TOKEN_VERSION: u8 = 1;
+/// Without layers of an insurance core, and with some.
+const TOKEN_VERSIONS: [u8; 2] = [1, 2];
+/// Of the first version; the second one says more behind it.
 pub(super) const SIGNED_BYTES: usize = 1 + 5 * 8 + 4 * 32;
-const TOKEN_BYTES: usize = SIGNED_BYTES + 32;
+const SIGNATURE_BYTES: usize = 32;
 
 impl App {
     /// Says what would be paid now. Records nothing but that it was asked.
@@ -78,7 +95,7 @@ impl App {
         tracing::debug!(caller.name = %caller.name, "Quote asked for");
         let now = self.now();
         claim.bill.check(now.day, limits::CHARGE_LINES_MAX).map_err(Refusal::Bill)?;
-        let asking = (None, self.patient_until(caller.deadline));
+        let asking = (None, self.patient_until(caller.deadline), None);
         // Only where nobody else writes is what is held in memory what is recorded.
         let remembered = if self.pool.is_alone() { self.remember(claim, None) } else { None };
         let remembered = match remembered {
@@ -145,7 +162,8 @@ impl App {
         bytes: &[u8],
         at: Timestamp,
     ) -> Result<Token, Refusal> {
-        let signed = bytes.split_at_checked(SIGNED_BYTES).filter(|_| bytes.len() == TOKEN_BYTES);
+        let length = bytes.len().checked_sub(SIGNATURE_BYTES);
+        let signed = length.and_then(|length| bytes.split_at_checked(length));
         let (signed, signature) = signed.ok_or(Refusal::TokenForged)?;
         if !self.keys.verify_token(signed, signature) {
             return Err(Refusal::TokenForged);
@@ -175,7 +193,7 @@ impl App {
         Some(Moved {
             standing: now.standing_version != token.standing_version || now.person != token.person,
             accumulators: now.ledger_version != token.ledger_version,
-            package: now.package != token.package,
+            package: now.promise.package != token.promise.package,
             catalogue: now.reference_sha256 != token.reference_sha256,
             quoted_patient_pay: Fen::new(token.patient_pay_fen),
             now: Box::new(self.bind(claim, decided.clone(), (reference_sha256, at))),
@@ -191,23 +209,36 @@ fn token_of(
 ) -> Token {
     let person: PersonId = decided.person;
     let package: PackageHash = decided.package.hash;
+    let told = decided.inputs.told.iter();
     Token {
         valid_until_s,
         bill_sha256: bill_sha256(claim),
         person: person.get(),
         standing_version: decided.standing_version,
         ledger_version: decided.ledger_version,
-        package: package.0,
         reference_sha256,
         outcome_sha256: sha256(&breakdown_of(decided)),
         patient_pay_fen: decided.outcome.breakdown.patient().unwrap_or_default().get(),
+        promise: Promise {
+            package: package.0,
+            told: told.filter_map(|told| Some((told.layer, told.base?, told.pay))).collect(),
+            provisional: decided.outcome.provisional.clone(),
+        },
     }
 }
 
 impl Token {
-    pub(super) fn to_bytes(self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(TOKEN_BYTES);
-        bytes.push(TOKEN_VERSION);
+    /// What the insurance core said, for who is bound by it.
+    pub(super) const fn promise(&self) -> &Promise {
+        &self.promise
+    }
+
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let Promise { package, told, provisional } = &self.promise;
+        let is_plain = told.is_empty() && provisional.is_empty();
+        let [plain, more] = TOKEN_VERSIONS;
+        let mut bytes = Vec::with_capacity(SIGNED_BYTES.saturating_add(SIGNATURE_BYTES));
+        bytes.push(if is_plain { plain } else { more });
         for number in [
             self.valid_until_s,
             self.person,
@@ -217,15 +248,25 @@ impl Token {
         ] {
             bytes.extend_from_slice(&number.to_be_bytes());
         }
-        for hash in [self.bill_sha256, self.package, self.reference_sha256, self.outcome_sha256] {
-            bytes.extend_from_slice(&hash);
+        for hash in [&self.bill_sha256, package, &self.reference_sha256, &self.outcome_sha256] {
+            bytes.extend_from_slice(hash);
+        }
+        if !is_plain {
+            // So few that each count is one byte: a bill has no more questions.
+            bytes.push(u8::try_from(told.len()).unwrap_or(u8::MAX));
+            for (layer, base, pay) in told {
+                bytes.extend_from_slice(&layer.to_be_bytes());
+                bytes.extend_from_slice(&base.get().to_be_bytes());
+                bytes.extend_from_slice(&pay.get().to_be_bytes());
+            }
+            provisional.iter().for_each(|layer| bytes.extend_from_slice(&layer.to_be_bytes()));
         }
         bytes
     }
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (version, mut rest) = bytes.split_first()?;
-        if *version != TOKEN_VERSION {
+        if !TOKEN_VERSIONS.contains(version) {
             return None;
         }
         let mut number = || {
@@ -242,16 +283,42 @@ impl Token {
         };
         let (bill_sha256, package) = (hash()?, hash()?);
         let (reference_sha256, outcome_sha256) = (hash()?, hash()?);
+        let (told, provisional) = match rest.split_first() {
+            None => (Vec::new(), Vec::new()),
+            Some((count, rest)) => promised(usize::from(*count), rest)?,
+        };
+        let is_plain = told.is_empty() && provisional.is_empty();
+        // One spelling for each.
+        if is_plain != (*version == TOKEN_VERSIONS[0]) || is_plain != rest.is_empty() {
+            return None;
+        }
+        let promise = Promise { package, told, provisional };
         Some(Self {
             valid_until_s,
             bill_sha256,
             person,
             standing_version,
             ledger_version,
-            package,
             reference_sha256,
             outcome_sha256,
             patient_pay_fen,
+            promise,
         })
     }
+}
+
+/// So many layers that were told, and then those that were not.
+fn promised(count: usize, mut rest: &[u8]) -> Option<(Vec<Said>, Vec<LayerId>)> {
+    let mut told = Vec::with_capacity(count);
+    for _ in 0..count {
+        let (layer, after) = rest.split_first_chunk::<2>()?;
+        let (base, after) = after.split_first_chunk::<8>()?;
+        let (pay, after) = after.split_first_chunk::<8>()?;
+        rest = after;
+        let fen = |bytes| Fen::new(i64::from_be_bytes(bytes));
+        told.push((LayerId::from_be_bytes(*layer), fen(*base), fen(*pay)));
+    }
+    let (pairs, left) = rest.as_chunks::<2>();
+    let provisional = pairs.iter().map(|pair| LayerId::from_be_bytes(*pair)).collect();
+    left.is_empty().then_some((told, provisional))
 }

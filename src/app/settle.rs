@@ -8,7 +8,7 @@ use tracing::{Instrument as _, instrument};
 
 use super::entry::{self, bill_sha256};
 use super::layers::Asked;
-use super::quote::{Moved, Token};
+use super::quote::{Moved, Promise, Token};
 use super::turns::Turn;
 use super::{Act, Answer, App, AppError, Caller, Claim, Now, Of, Refusal};
 use crate::domain::cascade::Inputs;
@@ -151,7 +151,9 @@ impl App {
             self.note_access(caller, person, (What::Settlement, Some(&settlement))).await?;
             return Err(Refusal::StaySettled(Some(settlement)).into());
         }
-        let asking = (Some(&request.request), until);
+        // What was quoted binds, also what the core said of it.
+        let promise = token.and_then(|token| token.as_ref().ok()).map(Token::promise);
+        let asking = (Some(&request.request), until, promise);
         let decided = match self.decide(claim, &snapshot, now.day, asking).await? {
             Decision::Declined(_) if !certain => return Ok(Attempt::Look),
             Decision::Declined(decline) => {
@@ -270,7 +272,7 @@ impl App {
         claim: &Claim,
         snapshot: &Snapshot,
         today: Date,
-        asking: (Option<&RequestId>, Option<Instant>),
+        asking: Asking<'_>,
     ) -> Result<Decision, AppError> {
         Ok(match self.decided(claim, snapshot, today, asking).await {
             Ok(decided) if decided.outcome.breakdown.adds_up() => {
@@ -286,7 +288,7 @@ impl App {
         claim: &Claim,
         snapshot: &Snapshot,
         today: Date,
-        (request, until): (Option<&RequestId>, Option<Instant>),
+        (request, until, promise): Asking<'_>,
     ) -> Result<Decided, Decline> {
         let bill = &claim.bill;
         let hospital = snapshot.hospital.as_ref();
@@ -318,6 +320,7 @@ impl App {
             person: person.standing.person,
             discharge: bill.discharge,
             until,
+            promise: promise.filter(|promise| promise.package == package.hash.0),
         };
         let outcome = self.layers(&asked, &package, &mut inputs).await?;
         Ok(Decided {
@@ -361,6 +364,9 @@ impl App {
         }
     }
 }
+
+/// For which request the insurance core is asked, until when it is waited for, and what it said when the bill was quoted.
+type Asking<'a> = (Option<&'a RequestId>, Option<Instant>, Option<&'a Promise>);
 
 /// The items of a bill and the day of each; every pair once.
 pub(super) fn items_of(claim: &Claim) -> Vec<(&ItemCode, Date)> {

@@ -254,6 +254,7 @@ impl App {
             person: original.person,
             discharge: original.discharge,
             until: Instant::now().checked_add(limits::CORE_CALL_MAX),
+            promise: None,
         };
         match self.layers(&asked, package, &mut inputs).await {
             Ok(outcome) if !outcome.provisional.is_empty() => Anew::Silent,

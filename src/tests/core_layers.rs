@@ -199,6 +199,36 @@ async fn a_difference_takes_back_and_settles_anew_with_all_that_depends_on_it() 
 }
 
 #[tokio::test]
+async fn a_quote_binds_also_what_the_core_said_or_did_not_say() {
+    let core = Core::start(&package("0.70")).await;
+    let gateway = gateway(&core).await;
+    let silent = Faults { fail: true, ..Faults::default() };
+    let theirs = OURS_FEN / 60 * 70;
+    // Quoted by the core, which is away when it comes to settle; and the other way round.
+    for (person, at_quote, at_settle, expected) in [
+        (0, Faults::default(), silent.clone(), (theirs, false)),
+        (1, silent, Faults::default(), (OURS_FEN, true)),
+    ] {
+        let bill = Some(bill(person, "stay", "2024-05-02"));
+        core.faults(at_quote).await;
+        let mut desk = gateway.desk.clone();
+        let quoted = desk.quote(wire::QuoteRequest { bill: bill.clone() }).await.unwrap();
+        let quoted = quoted.into_inner().outcome.unwrap();
+        let wire::quote_response::Outcome::Quoted(quoted) = quoted else { panic!("quoted") };
+        core.faults(at_settle).await;
+        let request_id = format!("request-{person}");
+        let quote_token = quoted.quote_token.clone();
+        let request = wire::SettleRequest { request_id, bill, quote_token };
+        let settled = desk.settle(request).await.unwrap().into_inner().outcome.unwrap();
+        let wire::settle_response::Outcome::Settlement(settled) = settled else {
+            panic!("{person} is not settled");
+        };
+        assert_eq!(pay_of(&settled, "critical"), expected);
+        assert_eq!(quoted.breakdown, settled.breakdown);
+    }
+}
+
+#[tokio::test]
 async fn what_the_hospital_took_back_itself_needs_no_true_up() {
     let core = Core::start(&package("0.70")).await;
     let gateway = gateway(&core).await;
