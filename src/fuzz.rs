@@ -52,8 +52,7 @@ const PACKAGES: [&str; 3] = [
 /// The transactions of the national door, as the first byte of an input chooses them.
 const TRANSACTIONS: [&str; 20] = [
     "9001", "9002", "1101", "2401", "2402", "2301", "2302", "2303", "2304", "2305", "2601", "5203",
-    "5204", "5206", "0000", "3201", "3202", "9101", "9102",
-    "OS01",
+    "5204", "5206", "0000", "3201", "3202", "9101", "9102", "OS01",
 ];
 
 /// A national door with nothing behind it.

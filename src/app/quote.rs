@@ -52,17 +52,14 @@ pub struct Moved {
     pub now: Box<Quote>,
 }
 
-/// A layer, its base and what it pays.
-type Said = (LayerId, Fen, Fen);
-
 /// What the insurance core said of its layers when a bill was quoted, and where it said nothing: a settlement that is bound by the quote
 /// goes by that, whatever the core says meanwhile or whether it is there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Promise {
     /// By which package its layers are numbered.
     pub(super) package: [u8; 32],
-    /// What it said.
-    pub(super) told: Vec<Said>,
+    /// Layer, base and pay.
+    pub(super) told: Vec<(LayerId, Fen, Fen)>,
     /// Layers that were decided without it.
     pub(super) provisional: Vec<LayerId>,
 }
@@ -307,8 +304,11 @@ impl Token {
     }
 }
 
+/// A layer that was told, what it was asked of, and what it pays.
+type ToldLayer = (LayerId, Fen, Fen);
+
 /// So many layers that were told, and then those that were not.
-fn promised(count: usize, mut rest: &[u8]) -> Option<(Vec<Said>, Vec<LayerId>)> {
+fn promised(count: usize, mut rest: &[u8]) -> Option<(Vec<ToldLayer>, Vec<LayerId>)> {
     let mut told = Vec::with_capacity(count);
     for _ in 0..count {
         let (layer, after) = rest.split_first_chunk::<2>()?;

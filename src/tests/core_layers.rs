@@ -209,7 +209,8 @@ async fn a_quote_binds_also_what_the_core_said_or_did_not_say() {
         (0, Faults::default(), silent.clone(), (theirs, false)),
         (1, silent, Faults::default(), (OURS_FEN, true)),
     ] {
-        let bill = Some(bill(person, "stay", "2024-05-02"));
+        let stay = format!("stay-{person}");
+        let bill = Some(bill(person, &stay, "2024-05-02"));
         core.faults(at_quote).await;
         let mut desk = gateway.desk.clone();
         let quoted = desk.quote(wire::QuoteRequest { bill: bill.clone() }).await.unwrap();

@@ -6,7 +6,7 @@ use tokio_postgres::NoTls;
 use crate::harness::{self, Database};
 use crate::ledger_fixture::{entry, furnish};
 
-const HISTORY: [&str; 29] = [
+const HISTORY: [&str; 28] = [
     "accounting_fence",
     "statement_file",
     "statement_row",

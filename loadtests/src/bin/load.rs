@@ -191,11 +191,7 @@ fn main() -> Result<ExitCode, anyhow::Error> {
             let length = if short { Length::short() } else { Length::long(persons) };
             return faults(length, &out);
         }
-        What::Reconcile { out, rows, persons } => {
-            let found = until_ctrl_c(reconcile::run(rows, persons))?;
-            write!(std::io::stdout(), "{}", found.text())?;
-            keep(&found, &out.join("reconcile.json"))?;
-        }
+        What::Reconcile { out, rows, persons } => reconciled(rows, persons, &out)?,
         What::CoreLink { out, persons, rate: rate_per_second, seconds, away_seconds } => {
             let (measured, away) =
                 (Duration::from_secs(seconds), Duration::from_secs(away_seconds));
@@ -220,6 +216,13 @@ fn main() -> Result<ExitCode, anyhow::Error> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A reconciliation, measured.
+fn reconciled(rows: u64, persons: u32, out: &Path) -> Result<(), anyhow::Error> {
+    let found = until_ctrl_c(reconcile::run(rows, persons))?;
+    write!(std::io::stdout(), "{}", found.text())?;
+    keep(&found, &out.join("reconcile.json"))
 }
 
 /// A quick run is too short to be judged.
