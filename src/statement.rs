@@ -26,15 +26,15 @@ pub use self::result::{COLUMNS, Format, ResultRow, Results};
 pub struct StatementRow {
     /// The line of the file.
     pub line: u64,
-    /// [setl_id]
+    /// `setl_id`
     pub settlement: SettlementId,
-    /// [mdtrt_id]
+    /// `mdtrt_id`
     pub stay: Option<StayId>,
-    /// [psn_no]
+    /// `psn_no`
     pub person_number: Option<PersonNumber>,
     /// [medfee_sumamt, fund_pay_sumamt, acct_pay]
     pub amounts: Amounts,
-    /// [refd_setl_flag]
+    /// `refd_setl_flag`
     pub refund: bool,
 }
 

@@ -56,7 +56,7 @@ pub enum Beside {
     Nothing,
     /// All of them.
     All(Sum),
-    /// Without what the account paid, as the national interface has it. [3202]
+    /// Without what the account paid, as the national interface has it. (`3202`)
     WithoutAccount(Sum),
 }
 
@@ -75,18 +75,18 @@ pub struct Reconciled {
     pub totals_agree: bool,
 }
 
-/// What we have of one group. [3201]
+/// What we have of one group. (`3201`)
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Total {
-    /// [fixmedins_code]
+    /// `fixmedins_code`
     pub hospital: HospitalCode,
-    /// [insutype]
+    /// `insutype`
     pub scheme: Scheme,
-    /// [clr_type]
+    /// `clr_type`
     pub clearing_type: String,
-    /// [setl_optins]
+    /// `setl_optins`
     pub clearing_agency: String,
-    /// [refd_setl_flag]
+    /// `refd_setl_flag`
     pub refund: bool,
     /// How many, and how much.
     pub sum: Sum,
@@ -255,7 +255,7 @@ impl<'a> Reconciling<'a> {
         Ok(totals)
     }
 
-    /// Compares what somebody says of a scope with what we have of it, in sum. [3201]
+    /// Compares what somebody says of a scope with what we have of it, in sum. (`3201`)
     pub async fn compare(&self, scope: &Scope, theirs: &Sum) -> Result<(Told, Sum), AppError> {
         let totals = self.totals(scope).await?;
         let all = totals.iter().try_fold(Sum::default(), |sum, total| sum.plus(&total.sum));

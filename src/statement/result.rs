@@ -12,19 +12,19 @@ use crate::domain::reconcile::Amounts;
 /// One row of a result.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ResultRow {
-    /// [psn_no], as they told it; empty where only we have the row.
+    /// `psn_no`, as they told it; empty where only we have the row.
     pub person_number: String,
-    /// [mdtrt_id]
+    /// `mdtrt_id`
     pub stay: String,
-    /// [setl_id]
+    /// `setl_id`
     pub settlement: String,
-    /// [msgid]; empty where we have no such settlement, so that there is nothing to reverse.
+    /// (`msgid`); empty where we have no such settlement, so that there is nothing to reverse.
     pub request: String,
-    /// [stmt_rslt], in the encoding asked for.
+    /// (`stmt_rslt`), in the encoding asked for.
     pub result: &'static str,
-    /// [refd_setl_flag]
+    /// `refd_setl_flag`
     pub refund: bool,
-    /// What people read. [memo]
+    /// What people read. (`memo`)
     pub memo: String,
     /// Ours, as the centre's; nothing where we have none.
     pub ours: Option<Amounts>,

@@ -70,7 +70,7 @@ pub struct Statement {
     pub closed: Option<(String, Timestamp)>,
 }
 
-/// What we have of one group of a day. [3201]
+/// What we have of one group of a day. (`3201`)
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupTotal {
     /// The hospital.

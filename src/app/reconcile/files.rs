@@ -9,7 +9,7 @@ use crate::domain::reconcile::Scope;
 use crate::store::reconcile as store;
 
 impl Reconciling<'_> {
-    /// Keeps a file of a hospital; the same file has the same number. [9101]
+    /// Keeps a file of a hospital; the same file has the same number. (`9101`)
     pub async fn keep_file(
         &self,
         hospital: &HospitalCode,
