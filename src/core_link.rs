@@ -207,19 +207,21 @@ impl CoreLink {
         answered.answers.into_iter().map(convert::held).collect()
     }
 
-    /// What a layer pays by the core, within `patience`; nothing where the core does not decide it.
+    /// What a layer pays by the core, and what it takes off first, within `patience`; nothing where the core does not decide it.
     pub async fn quote_layer(
         &self,
         question: &Question<'_>,
         patience: Duration,
-    ) -> Result<Option<Fen>, CoreLinkError> {
+    ) -> Result<Option<(Fen, Fen)>, CoreLinkError> {
         // Nobody waits in a line for a core that is too slow already.
         let Ok(_place) = self.quotes.try_acquire() else { return Err(CoreLinkError::Away) };
         let mut client = self.client();
         let quote = client.quote_layer(Request::new(convert::question(question)));
         let answered = self.called((&self.quoting, patience), quote).await?;
         match answered.outcome {
-            Some(core::quote_layer_response::Outcome::PayFen(fen)) => Ok(Some(Fen::new(fen))),
+            Some(core::quote_layer_response::Outcome::PayFen(fen)) => {
+                Ok(Some((Fen::new(fen), Fen::new(answered.deductible_fen))))
+            }
             Some(core::quote_layer_response::Outcome::NotDecided(_)) => Ok(None),
             None => Err(CoreLinkError::Unreadable("what a layer pays")),
         }

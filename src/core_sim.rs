@@ -86,13 +86,16 @@ impl CoreService for Simulator {
     ) -> Result<Response<core::QuoteLayerResponse>, Status> {
         let faults = self.faults.of_this_call().await?;
         let quoted = quote::pay(&self.rules, &request.into_inner(), faults.drift_fen);
-        let outcome = match quoted {
-            Ok(pay_fen) => core::quote_layer_response::Outcome::PayFen(pay_fen),
-            Err(code) => core::quote_layer_response::Outcome::NotDecided(code.to_owned()),
+        let (outcome, deductible_fen) = match quoted {
+            Ok((pay_fen, deductible_fen)) => {
+                (core::quote_layer_response::Outcome::PayFen(pay_fen), deductible_fen)
+            }
+            Err(code) => (core::quote_layer_response::Outcome::NotDecided(code.to_owned()), 0),
         };
         Ok(Response::new(core::QuoteLayerResponse {
             outcome: Some(outcome),
             reference: String::new(),
+            deductible_fen,
         }))
     }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use jiff::civil::Date;
 
 use super::App;
-use super::quote::Promise;
+use super::quote::{Promise, ToldLayer};
 use crate::core_link::{CoreLink, Question};
 use crate::domain::cascade::{Inputs, Told, Traced, decide, decide_asking};
 use crate::domain::ids::{HospitalCode, PersonId, RequestId};
@@ -99,7 +99,9 @@ impl App {
                 continue;
             }
             match self.told(core, of, (package, inputs), (layer, base)).await {
-                Ok(Some(pay)) => inputs.told.push(Told { layer, base: Some(base), pay }),
+                Ok(Some((pay, deductible))) => {
+                    inputs.told.push(Told { layer, base: Some(base), pay, deductible });
+                }
                 Ok(None) => open.leave(layer, inputs, false),
                 Err(()) => open.leave(layer, inputs, true),
             }
@@ -119,10 +121,11 @@ impl App {
         of: &Asked<'_>,
         (package, inputs): (&Package, &Inputs),
         (layer, base): (LayerId, Fen),
-    ) -> Result<Option<Fen>, ()> {
+    ) -> Result<Option<(Fen, Fen)>, ()> {
         let promised = of.promise.map_or(&[][..], |promise| &promise.told);
-        if let Some((_, _, pay)) = promised.iter().find(|told| (told.0, told.1) == (layer, base)) {
-            return Ok(Some(*pay));
+        let is_it = |told: &&ToldLayer| (told.layer, told.base) == (layer, base);
+        if let Some(told) = promised.iter().find(is_it) {
+            return Ok(Some((told.pay, told.deductible)));
         }
         let person = self.person_number(of.person).map_err(|_| ())?;
         let question = Question {

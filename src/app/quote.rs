@@ -9,6 +9,7 @@ use super::answer::sha256;
 use super::entry::{bill_sha256, breakdown_of};
 use super::settle::{Decided, Decision};
 use super::{Act, App, AppError, Caller, Claim, Of, Outcome, Refusal};
+use crate::domain::cascade::Told;
 use crate::domain::ids::{PackageHash, PersonId};
 use crate::domain::money::Fen;
 use crate::domain::rules::{LayerId, Package};
@@ -58,8 +59,8 @@ pub struct Moved {
 pub(super) struct Promise {
     /// By which package its layers are numbered.
     pub(super) package: [u8; 32],
-    /// Layer, base and pay.
-    pub(super) told: Vec<(LayerId, Fen, Fen)>,
+    /// The layers that it decided.
+    pub(super) told: Vec<ToldLayer>,
     /// Layers that were decided without it.
     pub(super) provisional: Vec<LayerId>,
 }
@@ -79,7 +80,7 @@ pub(super) struct Token {
 }
 
 /// Without layers of an insurance core, and with some.
-const TOKEN_VERSIONS: [u8; 2] = [1, 2];
+const TOKEN_VERSIONS: [u8; 2] = [1, 3];
 /// Of the first version; the second one says more behind it.
 pub(super) const SIGNED_BYTES: usize = 1 + 5 * 8 + 4 * 32;
 const SIGNATURE_BYTES: usize = 32;
@@ -218,7 +219,7 @@ fn token_of(
         patient_pay_fen: decided.outcome.breakdown.patient().unwrap_or_default().get(),
         promise: Promise {
             package: package.0,
-            told: told.filter_map(|told| Some((told.layer, told.base?, told.pay))).collect(),
+            told: told.filter_map(ToldLayer::of).collect(),
             provisional: decided.outcome.provisional.clone(),
         },
     }
@@ -251,10 +252,11 @@ impl Token {
         if !is_plain {
             // So few that each count is one byte: a bill has no more questions.
             bytes.push(u8::try_from(told.len()).unwrap_or(u8::MAX));
-            for (layer, base, pay) in told {
+            for ToldLayer { layer, base, pay, deductible } in told {
                 bytes.extend_from_slice(&layer.to_be_bytes());
-                bytes.extend_from_slice(&base.get().to_be_bytes());
-                bytes.extend_from_slice(&pay.get().to_be_bytes());
+                for fen in [base, pay, deductible] {
+                    bytes.extend_from_slice(&fen.get().to_be_bytes());
+                }
             }
             provisional.iter().for_each(|layer| bytes.extend_from_slice(&layer.to_be_bytes()));
         }
@@ -304,19 +306,35 @@ impl Token {
     }
 }
 
-/// A layer that was told, what it was asked of, and what it pays.
-type ToldLayer = (LayerId, Fen, Fen);
+/// A layer that was told for this base.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ToldLayer {
+    pub(super) layer: LayerId,
+    pub(super) base: Fen,
+    pub(super) pay: Fen,
+    pub(super) deductible: Fen,
+}
+
+impl ToldLayer {
+    fn of(told: &Told) -> Option<Self> {
+        let Told { layer, base, pay, deductible } = *told;
+        Some(Self { layer, base: base?, pay, deductible })
+    }
+}
 
 /// So many layers that were told, and then those that were not.
 fn promised(count: usize, mut rest: &[u8]) -> Option<(Vec<ToldLayer>, Vec<LayerId>)> {
     let mut told = Vec::with_capacity(count);
     for _ in 0..count {
-        let (layer, after) = rest.split_first_chunk::<2>()?;
-        let (base, after) = after.split_first_chunk::<8>()?;
-        let (pay, after) = after.split_first_chunk::<8>()?;
+        let (layer, mut after) = rest.split_first_chunk::<2>()?;
+        let mut fen = || {
+            let (fen, left) = after.split_first_chunk::<8>()?;
+            after = left;
+            Some(Fen::new(i64::from_be_bytes(*fen)))
+        };
+        let (base, pay, deductible) = (fen()?, fen()?, fen()?);
+        told.push(ToldLayer { layer: LayerId::from_be_bytes(*layer), base, pay, deductible });
         rest = after;
-        let fen = |bytes| Fen::new(i64::from_be_bytes(bytes));
-        told.push((LayerId::from_be_bytes(*layer), fen(*base), fen(*pay)));
     }
     let (pairs, left) = rest.as_chunks::<2>();
     let provisional = pairs.iter().map(|pair| LayerId::from_be_bytes(*pair)).collect();

@@ -251,6 +251,7 @@ pub(super) fn question(question: &Question<'_>) -> core::QuoteLayerRequest {
                 layer: layer_name(told.layer),
                 base_fen: told.base.unwrap_or_default().get(),
                 pay_fen: told.pay.get(),
+                deductible_fen: told.deductible.get(),
             })
             .collect(),
     }

@@ -14,12 +14,12 @@ use crate::domain::standing::Scheme;
 use crate::domain::verdict::Verdict;
 use crate::rulebook::RuleBook;
 
-/// What the layer pays for its base, or why that is not decided here. A drift is added where what comes of it can be paid.
+/// What the layer pays for its base and what it takes off it first, or why that is not decided here. A drift is added where what comes of it can be paid.
 pub(super) fn pay(
     rules: &RuleBook,
     asked: &core::QuoteLayerRequest,
     drift_fen: i64,
-) -> Result<i64, &'static str> {
+) -> Result<(i64, i64), &'static str> {
     let region = RegionCode::new(&asked.insured_region).ok_or("REGION_UNREADABLE")?;
     let scheme = Scheme::from_word(&asked.scheme).ok_or("SCHEME_UNREADABLE")?;
     let discharge: Date = asked.discharge_date.parse().map_err(|_| "DATE_UNREADABLE")?;
@@ -37,11 +37,12 @@ pub(super) fn pay(
             return None;
         };
         let paid = outcome.layers.iter().find(|pay| pay.layer == layer && pay.base == base)?;
-        Some(paid.pay.get())
+        Some((paid.pay.get(), paid.deductible.get()))
     });
-    let pay = pay.ok_or("BASE_DIFFERS")?;
+    let (pay, deductible) = pay.ok_or("BASE_DIFFERS")?;
     let drifted = pay.saturating_add(drift_fen);
-    Ok(if (0..=asked.base_fen).contains(&drifted) { drifted } else { pay })
+    let most = asked.base_fen.saturating_sub(deductible);
+    Ok((if (0..=most).contains(&drifted) { drifted } else { pay }, deductible))
 }
 
 fn layer_id(package: &Package, name: &str) -> Option<LayerId> {
@@ -75,6 +76,7 @@ fn inputs(
                     layer: layer_id(package, &told.layer)?,
                     base: Some(Fen::new(told.base_fen)),
                     pay: Fen::new(told.pay_fen),
+                    deductible: Fen::new(told.deductible_fen),
                 })
             })
             .collect(),

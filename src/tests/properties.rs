@@ -115,7 +115,9 @@ fn told_nothing(package: &Package) -> Vec<Told> {
         matches!(package.layers[usize::from(*layer)].formula, Formula::External(_))
     };
     let layers = (0_u16..).zip(&package.layers).filter(external);
-    layers.map(|(layer, _)| Told { layer, base: None, pay: Fen::ZERO }).collect()
+    layers
+        .map(|(layer, _)| Told { layer, base: None, pay: Fen::ZERO, deductible: Fen::ZERO })
+        .collect()
 }
 
 fn settled(package: &Package, inputs: &Inputs) -> Outcome {

@@ -8,10 +8,10 @@ use super::super::rules::{
     Target, Term,
 };
 use super::super::verdict::{Action, Step};
-use super::Halt;
 use super::curve::{Earlier, Resolved};
 use super::figures::View;
 use super::run::{Done, Run};
+use super::{Halt, Told};
 
 /// What a layer would do. Filled in place: to hand it on by value costs more than most layers do.
 #[derive(Clone, Debug)]
@@ -354,7 +354,7 @@ impl<'r> Worker<'_, 'r> {
     /// Takes what somebody else told, if anybody did or must.
     fn told(&mut self) -> Result<bool, Halt> {
         let (layer, base) = (self.out.layer, self.out.done.base);
-        let Some(pay) = self.run.told(layer, base) else {
+        let Some(&Told { pay, deductible, .. }) = self.run.told(layer, base) else {
             return if matches!(self.layer.formula, Formula::External(_)) {
                 Err(Halt::Needs(layer, base))
             } else {
@@ -364,7 +364,14 @@ impl<'r> Worker<'_, 'r> {
         if pay < Fen::ZERO || self.run.available(self.layer) < pay {
             return Err(Halt::ToldAboveLeft(layer));
         }
-        self.out.done = Done { base, entered: base, pay, excess: base, ..Done::default() };
+        let excess = base.checked_sub(deductible).ok_or(Halt::Overflow)?;
+        if deductible < Fen::ZERO || (deductible != Fen::ZERO && excess < pay) {
+            return Err(Halt::ToldAboveLeft(layer));
+        }
+        if deductible != Fen::ZERO {
+            self.step(Action::Deductible, self.layer.clause, Figures(base, None, deductible));
+        }
+        self.out.done = Done { base, entered: base, pay, deductible, excess, cut: Fen::ZERO };
         self.step(Action::Told, self.layer.clause, Figures(base, None, pay));
         Ok(true)
     }

@@ -71,6 +71,8 @@ pub struct Told {
     pub base: Option<Fen>,
     /// How much.
     pub pay: Fen,
+    /// What was taken off the base before; nothing where that is not told.
+    pub deductible: Fen,
 }
 
 /// Is a trace wanted?
@@ -93,7 +95,7 @@ enum Halt {
     AgeMissing,
     /// Somebody else must tell.
     Needs(LayerId, Fen),
-    /// What was told is negative or above what is left.
+    /// What was told is negative, or above what is left or what the layer looks at.
     ToldAboveLeft(LayerId),
 }
 

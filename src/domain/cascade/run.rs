@@ -14,7 +14,7 @@ use super::super::verdict::{
 };
 use super::figures::View;
 use super::layer::{Computed, Kind};
-use super::{Facts, Halt, Inputs, Traced};
+use super::{Facts, Halt, Inputs, Told, Traced};
 
 /// What a layer did, as later layers may refer to it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -418,11 +418,11 @@ impl<'a> Run<'a> {
     }
 
     /// What was told for a layer and a base.
-    pub(super) fn told(&self, layer: LayerId, base: Fen) -> Option<Fen> {
-        let told = self.inputs.told.iter().find(|told| {
-            told.layer == layer && told.base.is_none_or(|told_base| told_base == base)
-        });
-        told.map(|told| told.pay)
+    pub(super) fn told(&self, layer: LayerId, base: Fen) -> Option<&Told> {
+        self.inputs
+            .told
+            .iter()
+            .find(|told| told.layer == layer && told.base.is_none_or(|told_base| told_base == base))
     }
 
     /// Was it told? Where somebody else must tell it and has not, all stops. Of nothing nothing is paid, so that nobody is asked.

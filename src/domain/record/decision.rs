@@ -114,6 +114,10 @@ fn read_region(reader: &mut Reader<'_>) -> Option<RegionCode> {
 
 // === what the cascade looked at ===
 
+/// Bits of what was told of a layer: for which base, and what was taken off it.
+const BASE_TOLD: u64 = 1;
+const DEDUCTIBLE_TOLD: u64 = 2;
+
 pub(super) fn write_inputs(writer: &mut Writer, inputs: &Inputs) {
     let Inputs { amounts, facts, identities, before, told } = inputs;
     write_fens(writer, amounts);
@@ -122,11 +126,16 @@ pub(super) fn write_inputs(writer: &mut Writer, inputs: &Inputs) {
     identities.iter().for_each(|identity| writer.number(u64::from(*identity)));
     write_fens(writer, before);
     writer.length(told.len());
-    for Told { layer, base, pay } in told {
+    for Told { layer, base, pay, deductible } in told {
         writer.number(u64::from(*layer));
-        writer.number(u64::from(base.is_some()));
+        let known = if base.is_some() { BASE_TOLD } else { 0 };
+        let deducted = if *deductible == Fen::ZERO { 0 } else { DEDUCTIBLE_TOLD };
+        writer.number(known | deducted);
         writer.fen(base.unwrap_or_default());
         writer.fen(*pay);
+        if *deductible != Fen::ZERO {
+            writer.fen(*deductible);
+        }
     }
 }
 
@@ -138,9 +147,12 @@ pub(super) fn read_inputs(reader: &mut Reader<'_>) -> Option<Inputs> {
         before: reader.list(Reader::fen)?,
         told: reader.list(|reader| {
             let layer = reader.small()?;
-            let known = reader.number()?;
+            let says = reader.number()?;
             let base = reader.fen()?;
-            Some(Told { layer, base: (known == 1).then_some(base), pay: reader.fen()? })
+            let pay = reader.fen()?;
+            let deducted = says & DEDUCTIBLE_TOLD != 0;
+            let deductible = if deducted { reader.fen()? } else { Fen::ZERO };
+            Some(Told { layer, base: (says & BASE_TOLD != 0).then_some(base), pay, deductible })
         })?,
     })
 }

@@ -404,7 +404,10 @@ impl Reader<'_> {
         let package = self.package;
         let words: Vec<&str> = package.layers.iter().map(|layer| layer.name.as_str()).collect();
         let given = self.by_name(table, "given", ("layer", "支付层"), &words);
-        given.into_iter().map(|(layer, pay, _)| Told { layer, base: None, pay }).collect()
+        given
+            .into_iter()
+            .map(|(layer, pay, _)| Told { layer, base: None, pay, deductible: Fen::ZERO })
+            .collect()
     }
 
     // === what is expected ===
