@@ -52,7 +52,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Messages that may say who somebody is: they print themselves as `door::wire::shown` or `core_link::wire` has it.
-const REDACTED: [&str; 39] = [
+const REDACTED: [&str; 40] = [
     ".onestop.access.v1.ListAccessesRequest",
     ".onestop.access.v1.Access",
     ".onestop.settlement.v1.Bill",
@@ -80,6 +80,7 @@ const REDACTED: [&str; 39] = [
     ".onestop.reconciliation.v1.GetStatementRequest",
     ".onestop.reconciliation.v1.CloseStatementRequest",
     ".onestop.reconciliation.v1.ListDifferencesRequest",
+    ".onestop.reconciliation.v1.WriteResultRequest",
     ".onestop.reconciliation.v1.NoteDifferenceRequest",
     ".onestop.reconciliation.v1.Difference",
     ".onestop.core.v1.Entry",

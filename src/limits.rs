@@ -320,6 +320,9 @@ pub const RESEAL_BATCH_PERSONS: usize = 500;
 /// How often a batch is tried again that meets persons whom an import holds, [`RETRY_WHEN_BUSY`] apart.
 pub const RESEAL_ATTEMPTS_MAX: usize = 120;
 
+/// Bytes of a result file that go out at once.
+pub const RESULT_CHUNK_BYTES: usize = 64 * 1024;
+
 /// Answers of an import that wait for a slow reader; past this the import waits too.
 pub const IMPORT_ANSWERS_WAITING: usize = 256;
 

@@ -89,6 +89,29 @@ async fn a_statement_goes_over_grpc_from_its_totals_to_a_closed_day() {
     );
     assert_eq!((differs.result.as_str(), differs.explanation.as_str()), ("3", "not_explainable"));
 
+    let written = async |format: wire::ResultFormat| {
+        let asked = wire::WriteResultRequest {
+            statement_id: statement_id.clone(),
+            format: format.into(),
+            long_codes: true,
+        };
+        let mut chunks = client.clone().write_result(asked).await?.into_inner();
+        let mut file = Vec::new();
+        while let Some(part) = chunks.message().await? {
+            file.extend_from_slice(&part.chunk);
+        }
+        Ok::<_, tonic::Status>(file)
+    };
+    let csv = String::from_utf8(written(wire::ResultFormat::Csv).await.unwrap()).unwrap();
+    assert_eq!(csv.lines().count(), 1 + listed.len(), "{csv}");
+    assert!(csv.contains(first.as_str()) && csv.contains(&differs.result_long), "{csv}");
+    for format in [wire::ResultFormat::Zip, wire::ResultFormat::Xlsx] {
+        assert!(written(format).await.unwrap().starts_with(b"PK"), "{format:?}");
+    }
+    assert!(written(wire::ResultFormat::Parquet).await.unwrap().ends_with(b"PAR1"));
+    let none = refused(&written(wire::ResultFormat::Unspecified).await.unwrap_err());
+    assert_eq!((none.reason.as_str(), none.field.as_str()), ("FIELD_MISSING", "format"));
+
     let close = || wire::CloseStatementRequest { statement_id: statement_id.clone() };
     let open = refused(&client.close_statement(close()).await.unwrap_err());
     assert_eq!((open.code, open.reason.as_str()), (Code::FailedPrecondition, "DIFFERENCES_OPEN"));

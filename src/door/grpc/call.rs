@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use opentelemetry::propagation::Extractor;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::metadata::{KeyRef, MetadataMap};
 use tonic::service::Interceptor;
 use tonic::{Extensions, Request, Response, Status};
@@ -24,6 +26,7 @@ use crate::domain::ids::{HospitalCode, RequestId};
 use crate::door::budgets::{Exceeded, Within};
 use crate::door::callers::{Callers, Unknown};
 use crate::door::field::Invalid;
+use crate::limits;
 use crate::server::peer::Peer;
 use crate::telemetry::sampling;
 
@@ -253,6 +256,43 @@ where
         });
         answered.map(Response::new)
     }
+}
+
+/// Where the answers of a stream go. The reader's pace holds up the work, never memory.
+pub(super) type Answers<A> = mpsc::Sender<Result<A, Status>>;
+
+/// Answers one call by a stream; `done` is its verdict where all went well. It goes on to its end, also when nobody reads any more.
+pub(super) fn stream<Q, A, W>(
+    (method, done): (&'static str, &'static str),
+    request: Request<Q>,
+    work: impl FnOnce(Caller, Q, Answers<A>) -> W + Send + 'static,
+) -> Result<Response<ReceiverStream<Result<A, Status>>>, Status>
+where
+    Q: Send + 'static,
+    A: Send + 'static,
+    W: Future<Output = Result<(), Unanswered>> + Send,
+{
+    let (metadata, extensions, asked) = request.into_parts();
+    let known = Known::of(method, &metadata, extensions).shown(method);
+    let span = known.span.clone();
+    let (caller, within) =
+        known.admit().map_err(|unanswered| span.in_scope(|| to_status(&unanswered, method)))?;
+    let (answers, sent) = mpsc::channel(limits::IMPORT_ANSWERS_WAITING);
+    let running = async move {
+        let _within = within;
+        let verdict = match work(caller, asked, answers.clone()).await {
+            Ok(()) => done,
+            Err(unanswered) => {
+                let status = to_status(&unanswered, method);
+                // Nobody may be left to be told.
+                answers.send(Err(status)).await.ok();
+                unanswered.kind().word()
+            }
+        };
+        Span::current().record("verdict", verdict);
+    };
+    tokio::spawn(running.instrument(span));
+    Ok(Response::new(ReceiverStream::new(sent)))
 }
 
 /// Work that goes on by itself when nobody waits for it any more.

@@ -1,20 +1,18 @@
 //! Daily reconciliation: statement files come in as a stream, progress and the report go out beside them.
 
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{BufWriter, Read as _, Seek as _, Write as _};
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
-use tracing::{Instrument as _, Span};
 
 use super::super::wire::reconciliation::v1 as wire;
 use super::super::wire::reconciliation::v1::reconciliation_service_server::ReconciliationService;
 use super::super::words;
-use super::call::{self, Known};
+use super::call;
 use super::scopes;
-use super::status::{Unanswered, to_status};
+use super::status::Unanswered;
 use crate::app::{App, Caller, FileFault, Note, Progress};
 use crate::domain::money::{FEN_MAX, Fen};
 use crate::door::field::{self, Place, at};
@@ -27,8 +25,7 @@ pub struct Reconciliation {
     pub app: Arc<App>,
 }
 
-/// Where answers go.
-type Answers = mpsc::Sender<Result<wire::ReconcileResponse, Status>>;
+type Answers = call::Answers<wire::ReconcileResponse>;
 
 #[tonic::async_trait]
 impl ReconciliationService for Reconciliation {
@@ -59,28 +56,10 @@ impl ReconciliationService for Reconciliation {
         request: Request<Streaming<wire::ReconcileRequest>>,
     ) -> Result<Response<Self::ReconcileStream>, Status> {
         let method = "onestop.reconciliation.v1.ReconciliationService/Reconcile";
-        let (metadata, extensions, parts) = request.into_parts();
-        let known = Known::of(method, &metadata, extensions).shown(method);
-        let span = known.span.clone();
-        let (caller, within) =
-            known.admit().map_err(|unanswered| span.in_scope(|| to_status(&unanswered, method)))?;
-        let (answers, sent) = mpsc::channel(limits::IMPORT_ANSWERS_WAITING);
         let app = Arc::clone(&self.app);
-        let running = async move {
-            let _within = within;
-            let verdict = match reconcile(&app, &caller, parts, &answers).await {
-                Ok(()) => "reconciled",
-                Err(unanswered) => {
-                    let status = to_status(&unanswered, method);
-                    // Nobody may be left to be told.
-                    answers.send(Err(status)).await.ok();
-                    unanswered.kind().word()
-                }
-            };
-            Span::current().record("verdict", verdict);
-        };
-        tokio::spawn(running.instrument(span));
-        Ok(Response::new(ReceiverStream::new(sent)))
+        call::stream((method, "reconciled"), request, async move |caller, parts, answers| {
+            reconcile(&app, &caller, parts, &answers).await
+        })
     }
 
     async fn get_statement(
@@ -109,6 +88,24 @@ impl ReconciliationService for Reconciliation {
             Ok(wire::ListDifferencesResponse { differences })
         })
         .await
+    }
+
+    type WriteResultStream = ReceiverStream<Result<wire::WriteResultResponse, Status>>;
+
+    async fn write_result(
+        &self,
+        request: Request<wire::WriteResultRequest>,
+    ) -> Result<Response<Self::WriteResultStream>, Status> {
+        let app = Arc::clone(&self.app);
+        let method = "onestop.reconciliation.v1.ReconciliationService/WriteResult";
+        call::stream((method, "written"), request, async move |caller, message, answers| {
+            let key = scopes::key(&message.statement_id)?;
+            let wanted = scopes::result_of(&message)?;
+            let sink = BufWriter::new(nameless_beside().await?);
+            let sink = app.reconciling(&caller).results(key, wanted, sink).await?;
+            let file = sink.into_inner().map_err(|error| unwritten(error.into_error()))?;
+            sent(file, &answers).await
+        })
     }
 
     async fn note_difference(
@@ -188,10 +185,7 @@ async fn reconcile(
 /// Takes the file into a place on disk that has no name any more: it is gone with this call, however that ends.
 async fn spooled(parts: &mut Streaming<wire::ReconcileRequest>) -> Result<File, Unanswered> {
     let unread = |error| Unanswered::from(crate::app::AppError::from(FileFault::Read(error)));
-    let mut file = tokio::task::spawn_blocking(nameless)
-        .await
-        .map_err(|_| Unanswered::Panicked)?
-        .map_err(unread)?;
+    let mut file = nameless_beside().await?;
     let mut left = limits::STATEMENT_FILE_BYTES_MAX;
     loop {
         let chunk = match next(parts).await? {
@@ -207,6 +201,33 @@ async fn spooled(parts: &mut Streaming<wire::ReconcileRequest>) -> Result<File, 
         // A chunk goes into the page cache: as short as a copy in memory.
         file.write_all(&chunk).map_err(unread)?;
     }
+}
+
+/// Sends a file that was written, from its beginning.
+async fn sent(
+    mut file: File,
+    answers: &call::Answers<wire::WriteResultResponse>,
+) -> Result<(), Unanswered> {
+    file.rewind().map_err(unwritten)?;
+    loop {
+        let mut chunk = Vec::with_capacity(limits::RESULT_CHUNK_BYTES);
+        let most = u64::try_from(limits::RESULT_CHUNK_BYTES).unwrap_or(u64::MAX);
+        // Out of the page cache: as short as a copy in memory.
+        if (&file).take(most).read_to_end(&mut chunk).map_err(unwritten)? == 0 {
+            return Ok(());
+        }
+        let gone = |_| Unanswered::Import(words::STREAM_BROKEN, "chunk".to_owned());
+        answers.send(Ok(wire::WriteResultResponse { chunk })).await.map_err(gone)?;
+    }
+}
+
+fn unwritten(error: std::io::Error) -> Unanswered {
+    crate::app::AppError::from(FileFault::Write(error)).into()
+}
+
+async fn nameless_beside() -> Result<File, Unanswered> {
+    let made = tokio::task::spawn_blocking(nameless).await.map_err(|_| Unanswered::Panicked)?;
+    made.map_err(unwritten)
 }
 
 fn nameless() -> std::io::Result<File> {

@@ -4,17 +4,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use opentelemetry::KeyValue;
-use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Response, Status, Streaming};
-use tracing::{Instrument as _, Span};
 
 use super::super::wire::registry::v1 as wire;
 use super::super::wire::registry::v1::registry_service_server::RegistryService;
 use super::super::words;
-use super::call::Known;
+use super::call;
 use super::rows;
-use super::status::{Unanswered, to_status};
+use super::status::Unanswered;
 use crate::app::registry::{Begun, Closed, Refused, Rows, Taken};
 use crate::app::{App, Caller, Import};
 use crate::limits;
@@ -26,8 +24,7 @@ pub struct Registry {
     pub app: Arc<App>,
 }
 
-/// Where answers go. The reader's pace holds up the import, never memory.
-type Answers = mpsc::Sender<Result<wire::ImportResponse, Status>>;
+type Answers = call::Answers<wire::ImportResponse>;
 
 #[tonic::async_trait]
 impl RegistryService for Registry {
@@ -38,28 +35,10 @@ impl RegistryService for Registry {
         request: Request<Streaming<wire::ImportRequest>>,
     ) -> Result<Response<Self::ImportStream>, Status> {
         let method = "onestop.registry.v1.RegistryService/Import";
-        let (metadata, extensions, rows) = request.into_parts();
-        let known = Known::of(method, &metadata, extensions).shown(method);
-        let span = known.span.clone();
-        let (caller, within) =
-            known.admit().map_err(|unanswered| span.in_scope(|| to_status(&unanswered, method)))?;
-        let (answers, sent) = mpsc::channel(limits::IMPORT_ANSWERS_WAITING);
         let app = Arc::clone(&self.app);
-        let running = async move {
-            let _within = within;
-            let verdict = match import(&app, &caller, rows, &answers).await {
-                Ok(()) => "imported",
-                Err(unanswered) => {
-                    let status = to_status(&unanswered, method);
-                    // Nobody may be left to be told.
-                    answers.send(Err(status)).await.ok();
-                    unanswered.kind().word()
-                }
-            };
-            Span::current().record("verdict", verdict);
-        };
-        tokio::spawn(running.instrument(span));
-        Ok(Response::new(ReceiverStream::new(sent)))
+        call::stream((method, "imported"), request, async move |caller, rows, answers| {
+            import(&app, &caller, rows, &answers).await
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Reconciliation's messages: scopes and sums to what the shell takes, and what it says to messages.
 
 use super::super::wire::reconciliation::v1 as wire;
-use crate::app::{Difference, Progress, Reconciled, Step, Total};
+use crate::app::{Difference, Progress, Reconciled, ResultFormat, ResultOf, Step, Total};
 use crate::domain::ids::{HospitalCode, RegionCode};
 use crate::domain::money::Fen;
 use crate::domain::reconcile::{Amounts, Class, Encoding, Scope, Side, Sum, Told, told};
@@ -48,6 +48,21 @@ pub(super) fn scope(scope: Option<wire::Scope>) -> Result<Scope, Invalid> {
         first_day: first,
         last_day: last,
     })
+}
+
+/// As what a result is wanted.
+pub(super) fn result_of(message: &wire::WriteResultRequest) -> Result<ResultOf, Invalid> {
+    let format = match message.format() {
+        wire::ResultFormat::Zip => ResultFormat::Packed,
+        wire::ResultFormat::Csv => ResultFormat::Csv,
+        wire::ResultFormat::Xlsx => ResultFormat::Xlsx,
+        wire::ResultFormat::Parquet => ResultFormat::Parquet,
+        wire::ResultFormat::Unspecified => {
+            return Err(at(Place::Field("format"))(InvalidReason::Missing));
+        }
+    };
+    let encoding = if message.long_codes { Encoding::Long } else { Encoding::Short };
+    Ok(ResultOf { format, encoding })
 }
 
 /// The number of a statement.

@@ -49,6 +49,7 @@ redacted!(
     reconciliation::GetStatementRequest,
     reconciliation::CloseStatementRequest,
     reconciliation::ListDifferencesRequest,
+    reconciliation::WriteResultRequest,
     reconciliation::NoteDifferenceRequest,
     reconciliation::Difference,
 );
@@ -183,6 +184,9 @@ mod tests {
             ),
             check::<reconciliation::GetStatementRequest>(
                 ".onestop.reconciliation.v1.GetStatementRequest",
+            ),
+            check::<reconciliation::WriteResultRequest>(
+                ".onestop.reconciliation.v1.WriteResultRequest",
             ),
             check::<reconciliation::ListDifferencesRequest>(
                 ".onestop.reconciliation.v1.ListDifferencesRequest",
