@@ -58,7 +58,7 @@ pub use self::reseal::{KeyOf, ResealedBatch, Resealing, SealedUnder, is_kept_und
 pub use self::reverse::{Reversal, ReverseRequest, Target};
 pub use self::settle::{SettleRequest, Settled};
 pub use self::trail::{Days, Page, accesses, is_purpose};
-pub use self::trueup::{TRUE_UP, TrueUp};
+pub use self::trueup::{TRUE_UP, TrueUp, TrueUpPage, TrueUps};
 pub use crate::statement::{FileFault, Format as ResultFormat};
 pub use crate::store::import as registry;
 pub use crate::store::import::normalize_credential;

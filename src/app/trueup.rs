@@ -5,6 +5,7 @@
 //! ledger is never edited: the old entry, its reversal and the new one stand there, with the reason.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -88,28 +89,74 @@ pub struct TrueUp {
     pub corrected: Corrected,
 }
 
+/// True-ups, and behind which one more are to be asked for, if there are more.
+#[derive(Clone, Debug)]
+pub struct TrueUps {
+    /// The oldest first.
+    pub listed: Vec<TrueUp>,
+    /// Where the list goes on.
+    pub next: Option<TrueUpPage>,
+}
+
+/// From where on true-ups are listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrueUpPage {
+    at: Timestamp,
+    after: Option<SettlementId>,
+}
+
+impl TrueUpPage {
+    /// The most characters it has in writing.
+    pub const LENGTH_MAX: usize = 20 + 1 + SettlementId::LENGTH_MAX;
+
+    /// From a day on.
+    pub fn from_day(day: Option<Date>) -> Self {
+        let at = day.and_then(shanghai_day_start).unwrap_or(Timestamp::UNIX_EPOCH);
+        Self { at, after: None }
+    }
+
+    /// Reads what an earlier list said.
+    pub fn from_text(text: &str) -> Option<Self> {
+        let (at, after) = text.split_once('.')?;
+        let at = Timestamp::from_microsecond(at.parse().ok()?).ok()?;
+        Some(Self { at, after: Some(SettlementId::new(after)?) })
+    }
+}
+
+impl fmt::Display for TrueUpPage {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let after = self.after.as_ref().map_or("", SettlementId::as_str);
+        write!(formatter, "{}.{after}", self.at.as_microsecond())
+    }
+}
+
 impl App {
-    /// What was trued up of a hospital's settlements, from a day on, the oldest first.
+    /// A page of what was trued up of a hospital's settlements, the oldest first.
     #[instrument(name = "list true-ups", skip_all, fields(hospital.code = %hospital))]
     pub async fn true_ups(
         &self,
         caller: &Caller,
         hospital: &HospitalCode,
-        from: Option<Date>,
-    ) -> Result<Vec<TrueUp>, AppError> {
+        from: &TrueUpPage,
+    ) -> Result<TrueUps, AppError> {
         caller.allow(Act::ReadSettlement, Of::Hospital(hospital))?;
-        let from = from.and_then(shanghai_day_start).unwrap_or(Timestamp::UNIX_EPOCH);
-        let most = (from, limits::TRUE_UPS_LISTED_MAX);
-        let listed = corrections(&self.pool, Some(hospital), most).await;
+        let (from, most) = ((from.at, from.after.as_ref()), limits::TRUE_UPS_LISTED_MAX);
+        let listed = corrections(&self.pool, Some(hospital), from, most).await;
         let listed = listed.map_err(AppError::store("list what was trued up"))?;
-        let mut true_ups = Vec::with_capacity(listed.len());
-        for corrected in listed {
+        // Together: each waits for the group in which it is recorded.
+        let seen = listed.iter().map(|corrected| {
             let seen = (What::Settlement, Some(&corrected.original));
-            self.note_access(caller, corrected.person, seen).await?;
-            let person = self.person_number(corrected.person)?;
-            true_ups.push(TrueUp { person, corrected });
-        }
-        Ok(true_ups)
+            self.note_access(caller, corrected.person, seen)
+        });
+        futures_util::future::try_join_all(seen).await?;
+        let last = listed.last().filter(|_| most <= listed.len());
+        let next = last
+            .map(|last| TrueUpPage { at: last.corrected_at, after: Some(last.original.clone()) });
+        let shown = |corrected: Corrected| {
+            Ok(TrueUp { person: self.person_number(corrected.person)?, corrected })
+        };
+        let listed = listed.into_iter().map(shown).collect::<Result<_, AppError>>()?;
+        Ok(TrueUps { listed, next })
     }
 
     /// How what is answered was corrected since, if it was. Whoever sees the settlement may see this.
@@ -155,8 +202,8 @@ impl App {
         let next_at = if waits { self.later(now.at) } else { now.at };
         let written = write_true_ups(&self.pool, person, &trued_up, (now.at, next_at)).await;
         if !written.map_err(AppError::store("write what was trued up"))? {
-            // The person moved meanwhile: they are read again in a moment.
-            let again = postponed(&chain, TrueUpState::Pending, "PERSON_MOVED");
+            // The person moved meanwhile, or the day was fenced: they are read again in a moment.
+            let again = postponed(&chain, TrueUpState::Pending, "MOVED");
             let written =
                 write_true_ups(&self.pool, person, &again, (now.at, self.later(now.at))).await;
             written.map_err(AppError::store("put a true-up off"))?;
@@ -309,16 +356,20 @@ impl App {
     }
 }
 
-/// Does everybody pay the same? What the core tells has no deductible, so that it is not looked at.
-fn pays_same(one: &Outcome, other: &Outcome) -> bool {
-    let national = |outcome: &Outcome| Breakdown { deductible: Fen::ZERO, ..outcome.breakdown };
+/// Does everybody pay the same as before? A deductible counts where the core tells one.
+fn pays_same(was: &Outcome, is: &Outcome) -> bool {
+    let told = is.breakdown.deductible != Fen::ZERO;
+    let national = |outcome: &Outcome| {
+        let deductible = if told { outcome.breakdown.deductible } else { Fen::ZERO };
+        Breakdown { deductible, ..outcome.breakdown }
+    };
     let pays = |of: &[LayerPay]| -> Vec<(u16, Fen, Fen)> {
         of.iter().map(|pay| (pay.layer, pay.base, pay.pay)).collect()
     };
-    national(one) == national(other)
-        && pays(&one.layers) == pays(&other.layers)
-        && pays(&one.fixed) == pays(&other.fixed)
-        && pays(&one.may_apply) == pays(&other.may_apply)
+    national(was) == national(is)
+        && pays(&was.layers) == pays(&is.layers)
+        && pays(&was.fixed) == pays(&is.fixed)
+        && pays(&was.may_apply) == pays(&is.may_apply)
 }
 
 /// Nothing of a person is written as long as one of theirs can not be decided: a chain has no gap.

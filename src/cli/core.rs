@@ -96,7 +96,7 @@ pub(super) fn run(
             let from = from.and_then(app::shanghai_day_start).unwrap_or(Timestamp::UNIX_EPOCH);
             let most = limits::DEAD_LETTERS_LISTED_MAX;
             let corrected = super::block_on_database(on_database(&config, async |pool: &Pool| {
-                Ok(corrections(pool, hospital.as_ref(), (from, most)).await?)
+                Ok(corrections(pool, hospital.as_ref(), (from, None), most).await?)
             }))?;
             trued_up(&corrected, printed.format);
         }

@@ -240,17 +240,20 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// What was corrected, of a hospital or of all, from a moment on, the oldest first, at most so many.
+/// What was corrected, of a hospital or of all, from a moment on, behind a settlement of that moment where one is named, the oldest
+/// first, at most so many.
 pub async fn corrections(
     pool: &Pool,
     hospital: Option<&HospitalCode>,
-    (from, most): (Timestamp, usize),
+    (from, after): (Timestamp, Option<&SettlementId>),
+    most: usize,
 ) -> Result<Vec<Corrected>, StoreError> {
     let operation = Operation::TrueUp("list what was trued up");
     let connection = pool.take(&operation).await?;
     let most = i64::try_from(most).unwrap_or(i64::MAX);
     let hospital = hospital.map(HospitalCode::as_str);
-    let rows = connection.query(LIST, &[&hospital, &from, &most], &operation).await?;
+    let after = after.map_or("", SettlementId::as_str);
+    let rows = connection.query(LIST, &[&hospital, &from, &most, &after], &operation).await?;
     rows.iter().map(|row| corrected(&Reader { row, operation: &operation })).collect()
 }
 

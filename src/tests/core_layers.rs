@@ -2,13 +2,15 @@
 
 use onestop::core_link::wire::core_sim::v1::Faults;
 use onestop::domain::ids::SettlementId;
-use onestop::domain::record::{Record, Replay};
+use onestop::domain::money::Fen;
+use onestop::domain::record::{Body, Record, Replay};
 use onestop::door::wire::settlement::v1 as wire;
-use onestop::store::check_integrity;
 use onestop::store::trueup::{Corrected, corrections, true_up_counts};
+use onestop::store::{check_integrity, fence_day};
+use tonic::Code;
 
 use crate::core_fixture::{Core, Deliverer, all_confirmed, until};
-use crate::gateway::{Gateway, PACKAGE, bill};
+use crate::gateway::{Gateway, PACKAGE, bill, refused};
 
 /// A year's aid is soon used up, so that what one settlement takes of it another one lacks.
 fn package(critical_ratio: &str) -> String {
@@ -56,7 +58,7 @@ fn pay_of(settlement: &wire::Settlement, layer: &str) -> (i64, bool) {
 
 async fn all_corrections(gateway: &Gateway) -> Vec<Corrected> {
     let since = jiff::Timestamp::UNIX_EPOCH;
-    corrections(&gateway.database.pool, None, (since, 100)).await.unwrap()
+    corrections(&gateway.database.pool, None, (since, None), 100).await.unwrap()
 }
 
 async fn no_true_up_is_pending(gateway: &Gateway) {
@@ -93,6 +95,27 @@ async fn a_layer_of_the_core_pays_what_the_core_says_and_replays_so() {
     let owner = gateway.database.owner().await;
     let row = owner.query_one("SELECT record FROM settlement", &[]).await.unwrap();
     let record = Record::from_bytes(row.get(0)).unwrap();
+    let entry = gateway.app.rulebook.by_hash(record.header.package).unwrap();
+    assert_eq!(record.replay(&entry.package), Replay::Same);
+    is_whole(&gateway).await;
+}
+
+#[tokio::test]
+async fn what_the_core_takes_off_a_layer_first_is_shown_kept_and_replayed() {
+    let core = Core::start(&package("0.60")).await;
+    let gateway = Gateway::linked(&package("0.60"), core.link(&["basic"])).await;
+    gateway.furnish().await;
+    let settled = settle(&gateway, 0, 1).await;
+    let breakdown = settled.breakdown.as_ref().unwrap();
+    let basic = breakdown.layers.iter().find(|pay| pay.layer == "basic").unwrap();
+    assert_eq!(basic.deductible_fen, 40_000);
+    assert!(!basic.provisional);
+    let owner = gateway.database.owner().await;
+    let row = owner.query_one("SELECT record FROM settlement", &[]).await.unwrap();
+    let record = Record::from_bytes(row.get(0)).unwrap();
+    let Body::Settled { inputs, outcome } = &record.body else { panic!("settled") };
+    assert_eq!(outcome.breakdown.deductible, Fen::new(40_000));
+    assert_eq!(inputs.told.first().unwrap().deductible, Fen::new(40_000));
     let entry = gateway.app.rulebook.by_hash(record.header.package).unwrap();
     assert_eq!(record.replay(&entry.package), Replay::Same);
     is_whole(&gateway).await;
@@ -178,9 +201,11 @@ async fn a_difference_takes_back_and_settles_anew_with_all_that_depends_on_it() 
     let mut desk = gateway.desk.clone();
     let listed = desk.list_true_ups(wire::ListTrueUpsRequest {
         hospital_code: first.hospital_code.clone(),
-        from_date: String::new(),
+        ..wire::ListTrueUpsRequest::default()
     });
-    let listed = listed.await.unwrap().into_inner().true_ups;
+    let listed = listed.await.unwrap().into_inner();
+    assert_eq!(listed.next_page_token, "");
+    let listed = listed.true_ups;
     let told: Vec<_> = listed
         .iter()
         .map(|one| (one.settlement_id.as_str(), one.stay_id.as_str(), one.patient_collect_fen))
@@ -190,6 +215,21 @@ async fn a_difference_takes_back_and_settles_anew_with_all_that_depends_on_it() 
         .map(|one| (one.original.as_str(), one.stay.as_str(), one.patient_collect.get()))
         .collect();
     assert_eq!(told, stored);
+    // Both were corrected in one moment: a page goes on behind the first of them.
+    let at = corrected[0].corrected_at.as_microsecond();
+    let behind = desk.list_true_ups(wire::ListTrueUpsRequest {
+        hospital_code: first.hospital_code.clone(),
+        page_token: format!("{at}.{}", corrected[0].original),
+        ..wire::ListTrueUpsRequest::default()
+    });
+    assert_eq!(behind.await.unwrap().into_inner().true_ups, listed[1..]);
+    let unreadable = desk.list_true_ups(wire::ListTrueUpsRequest {
+        hospital_code: first.hospital_code.clone(),
+        page_token: "7".to_owned(),
+        ..wire::ListTrueUpsRequest::default()
+    });
+    let unreadable = refused(&unreadable.await.unwrap_err());
+    assert_eq!((unreadable.code, unreadable.field.as_str()), (Code::InvalidArgument, "page_token"));
     // A second look finds nothing more to do.
     let deliverer = Deliverer::of(&gateway);
     settle(&gateway, 1, 2).await;
@@ -227,6 +267,39 @@ async fn a_quote_binds_also_what_the_core_said_or_did_not_say() {
         assert_eq!(pay_of(&settled, "critical"), expected);
         assert_eq!(quoted.breakdown, settled.breakdown);
     }
+}
+
+#[tokio::test]
+async fn what_meets_a_fenced_day_is_put_off_whole_and_trued_up_later() {
+    let core = Core::start(&package("0.70")).await;
+    let gateway = gateway(&core).await;
+    core.faults(Faults { fail: true, ..Faults::default() }).await;
+    let settled = settle(&gateway, 0, 1).await;
+    assert_eq!(settled.state(), wire::SettlementState::Provisional);
+    let today = onestop::app::now().day;
+    fence_day(&gateway.database.pool, today.tomorrow().unwrap(), "insurer").await.unwrap();
+    core.faults(Faults::default()).await;
+    let deliverer = Deliverer::of(&gateway);
+    let owner = gateway.database.owner().await;
+    let tried = "SELECT state, last_code FROM trueup WHERE 0 < attempts";
+    until("it was tried", || async { !owner.query(tried, &[]).await.unwrap().is_empty() }).await;
+    let row = owner.query_one(tried, &[]).await.unwrap();
+    assert_eq!((row.get::<_, &str>(0), row.get::<_, &str>(1)), ("pending", "MOVED"));
+    let count = "SELECT count(*) FROM settlement";
+    assert_eq!(owner.query_one(count, &[]).await.unwrap().get::<_, i64>(0), 1);
+    // As on the day after, which nobody has fenced yet.
+    let next_day = "SET session_replication_role = replica; DELETE FROM accounting_fence;
+        UPDATE trueup SET next_at = now()";
+    owner.batch_execute(next_day).await.unwrap();
+    no_true_up_is_pending(&gateway).await;
+    all_confirmed(&gateway).await;
+    deliverer.end().await;
+    assert_eq!(all_corrections(&gateway).await.len(), 1);
+    assert_eq!(
+        find(&gateway, &settled.settlement_id).await.state(),
+        wire::SettlementState::Reversed
+    );
+    is_whole(&gateway).await;
 }
 
 #[tokio::test]

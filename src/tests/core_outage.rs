@@ -116,7 +116,7 @@ async fn an_outage_under_load_stops_no_desk_and_loses_and_doubles_nothing() {
     let faults = check_integrity(&gateway.database.pool).await.unwrap();
     assert!(faults.is_empty(), "{faults:?}");
     let since = jiff::Timestamp::UNIX_EPOCH;
-    let corrected = corrections(&gateway.database.pool, None, (since, 10_000)).await.unwrap();
+    let corrected = corrections(&gateway.database.pool, None, (since, None), 10_000).await.unwrap();
     assert!(provisional <= u32::try_from(corrected.len()).unwrap(), "each was ten points short");
     let counts = true_up_counts(&gateway.database.pool).await.unwrap();
     assert_eq!(counts, [("corrected".to_owned(), provisional.into())]);

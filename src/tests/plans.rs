@@ -23,7 +23,7 @@ const STATEMENTS: [(&str, usize, &str); 19] = [
     ("chain", 2, include_str!("../store/sql/trueup/chain.sql")),
     ("note_true_ups", 7, include_str!("../store/sql/trueup/note.sql")),
     ("reversed", 3, include_str!("../store/sql/trueup/reversed.sql")),
-    ("list", 3, include_str!("../store/sql/trueup/list.sql")),
+    ("list", 4, include_str!("../store/sql/trueup/list.sql")),
 ];
 
 /// As the pool sets them for every connection.

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use self::message::Message;
 use super::super::wire::settlement::v1 as wire;
 use super::super::words;
-use crate::app::{Answer, AppError, Moved, Person, Quote, Tombstone, TrueUp, shanghai};
+use crate::app::{Answer, AppError, Moved, Person, Quote, Tombstone, TrueUp, TrueUps, shanghai};
 use crate::domain::ids::{HospitalCode, SettlementId};
 use crate::domain::rules::{Bearer, Grade, Package};
 use crate::domain::verdict::{self, Decline, LayerPay, Outcome, Step};
@@ -125,7 +125,7 @@ pub(super) fn standing(person: &Person) -> wire::GetStandingResponse {
 }
 
 /// What was trued up of a hospital.
-pub(super) fn true_ups(listed: &[TrueUp]) -> wire::ListTrueUpsResponse {
+pub(super) fn true_ups(TrueUps { listed, next }: &TrueUps) -> wire::ListTrueUpsResponse {
     let true_up = |TrueUp { person, corrected }: &TrueUp| wire::TrueUp {
         settlement_id: corrected.original.to_string(),
         reversal_settlement_id: corrected.reversal.to_string(),
@@ -138,7 +138,10 @@ pub(super) fn true_ups(listed: &[TrueUp]) -> wire::ListTrueUpsResponse {
         fund_more_fen: corrected.fund_more.get(),
         corrected_at: time(corrected.corrected_at),
     };
-    wire::ListTrueUpsResponse { true_ups: listed.iter().map(true_up).collect() }
+    wire::ListTrueUpsResponse {
+        true_ups: listed.iter().map(true_up).collect(),
+        next_page_token: next.as_ref().map(ToString::to_string).unwrap_or_default(),
+    }
 }
 
 fn with_room(outcome: &Outcome) -> Message {

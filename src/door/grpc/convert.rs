@@ -11,7 +11,7 @@ use prost::Message as _;
 
 use super::super::field::{self, Place, at, credential_number, date, id, optional, plain_text};
 use super::super::wire::settlement::v1 as wire;
-use crate::app::{Claim, CredentialHash, ReverseRequest, SettleRequest, Target};
+use crate::app::{Claim, CredentialHash, ReverseRequest, SettleRequest, Target, TrueUpPage};
 use crate::domain::ids::{HospitalCode, OperatorId, RegionCode, RequestId, SettlementId};
 use crate::limits;
 
@@ -114,13 +114,17 @@ pub(super) fn standing(
     Ok((credential(hash, ["credential", "credential.kind", "credential.number"], shown)?, on))
 }
 
-/// Reads whose true-ups are listed, and from which day on.
+/// Reads whose true-ups are listed, and from where on.
 pub(super) fn true_ups(
     request: wire::ListTrueUpsRequest,
-) -> Result<(HospitalCode, Option<Date>), Invalid> {
-    let wire::ListTrueUpsRequest { hospital_code, from_date } = request;
+) -> Result<(HospitalCode, TrueUpPage), Invalid> {
+    let wire::ListTrueUpsRequest { hospital_code, from_date, page_token } = request;
+    let hospital = hospital_of("hospital_code", &hospital_code)?;
     let from = optional(&from_date, date).map_err(at(Place::Field("from_date")))?;
-    Ok((hospital_of("hospital_code", &hospital_code)?, from))
+    let page =
+        optional(&page_token, |text| id(text, TrueUpPage::LENGTH_MAX, TrueUpPage::from_text))
+            .map_err(at(Place::Field("page_token")))?;
+    Ok((hospital, page.unwrap_or_else(|| TrueUpPage::from_day(from))))
 }
 
 /// The date of a list.

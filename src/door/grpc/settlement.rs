@@ -90,9 +90,9 @@ impl SettlementService for Settlement {
         let app = Arc::clone(&self.app);
         let method = "onestop.settlement.v1.SettlementService/ListTrueUps";
         call::answer(method, request, async move |caller, message| {
-            let (hospital, from) = convert::true_ups(decoded(message)?)?;
+            let (hospital, page) = convert::true_ups(decoded(message)?)?;
             call::is_of(&hospital, None);
-            let listed = app.true_ups(&caller, &hospital, from).await?;
+            let listed = app.true_ups(&caller, &hospital, &page).await?;
             Ok(answer::true_ups(&listed).encode_to_vec())
         })
         .await

@@ -10,6 +10,7 @@ use super::input::{Node, parts};
 use super::json::Object;
 use super::query;
 use super::statements;
+use crate::app::TrueUpPage;
 use crate::domain::ids::{
     ItemCode, LineId, OperatorId, PersonNumber, RequestId, SettlementId, SignNumber, StayId,
 };
@@ -84,6 +85,7 @@ const fn optional(name: &'static str, kind: Kind) -> Field {
     Field { name, needed: false, kind }
 }
 
+const PAGE: Kind = Kind::Id(TrueUpPage::LENGTH_MAX);
 const PERSON: Kind = Kind::Id(PersonNumber::LENGTH_MAX);
 const STAY: Kind = Kind::Id(StayId::LENGTH_MAX);
 const LINE: Kind = Kind::Id(LineId::LENGTH_MAX);
@@ -303,7 +305,10 @@ pub(super) const SHAPES: &[Shape] = &[
             ],
         )],
     },
-    Shape { transaction: "OS01", parts: &[one("data", &[optional("begndate", Kind::Day)])] },
+    Shape {
+        transaction: "OS01",
+        parts: &[one("data", &[optional("begndate", Kind::Day), optional("page_token", PAGE)])],
+    },
 ];
 
 /// Looks at every field of an input, and names the first that does not fit.

@@ -10,7 +10,7 @@ use super::input::part;
 use super::output;
 use super::settle;
 use super::transactions::{Call, Done};
-use crate::app::{Found, Refusal, TrueUp};
+use crate::app::{Found, Refusal, TrueUp, TrueUpPage, TrueUps};
 use crate::domain::ids::{PersonNumber, RequestId, SettlementId, StayId};
 
 /// A settlement by its id; beyond the standard also by the message that asked for it, since whoever got no answer has no id. [5203]
@@ -48,8 +48,13 @@ pub(super) async fn settlement(call: Call<'_>) -> Result<Done, Fault> {
 
 /// What was trued up of the hospital's settlements, from a day on, the oldest first. Ours alone: the standard has none. [OS01]
 pub(super) async fn true_ups(call: Call<'_>) -> Result<Done, Fault> {
-    let from = part(&call.envelope.input, "data")?.day("begndate")?;
-    let listed = call.app.true_ups(call.caller, call.hospital(), from).await?;
+    let node = part(&call.envelope.input, "data")?;
+    let page = node.id("page_token", TrueUpPage::LENGTH_MAX, TrueUpPage::from_text)?;
+    let page = match page {
+        Some(page) => page,
+        None => TrueUpPage::from_day(node.day("begndate")?),
+    };
+    let TrueUps { listed, next } = call.app.true_ups(call.caller, call.hospital(), &page).await?;
     let rows = listed.iter().map(|TrueUp { person, corrected }| {
         let mut row = output::true_up(corrected);
         row.insert("psn_no".to_owned(), Value::from(person.as_str()));
@@ -57,7 +62,11 @@ pub(super) async fn true_ups(call: Call<'_>) -> Result<Done, Fault> {
         row.insert("dscgTime".to_owned(), Value::from(corrected.discharge.to_string()));
         Value::Object(row)
     });
-    Done::with("trueups", rows.collect::<Vec<_>>())
+    let rows = rows.collect::<Vec<_>>();
+    match next {
+        None => Done::with("trueups", rows),
+        Some(next) => Done::of(&json!({ "trueups": rows, "next_page_token": next.to_string() })),
+    }
 }
 
 /// The charge lines of a stay, with what the catalogue says of them. [5204]
