@@ -12,6 +12,16 @@ missing() {
     exit 3
 }
 
+# choose [discharge [PREFIX]]: which example to run, and what to give it.
+choose() {
+    example=first arguments=("${@:2}")
+    case ${1:-} in
+        '') ;;
+        discharge) example=discharge ;;
+        *) echo "usage: run, or run discharge [PREFIX of the request id, such as SBX-LOST-]" >&2; exit 64 ;;
+    esac
+}
+
 have() { command -v "$1" >/dev/null 2>&1; }
 
 # Where the sandbox is, as it told: `onestop sandbox` leaves this file.

@@ -12,7 +12,7 @@ import onestop.settlement.v1.SettlementOuterClass.*;
 import onestop.settlement.v1.SettlementServiceGrpc;
 import onestop.settlement.v1.SettlementServiceGrpc.SettlementServiceBlockingStub;
 
-/** A discharge over gRPC with a client certificate: quote, settle, look up, reverse. 出院结算：预结算、结算、查询、撤销。 */
+/** A discharge in full: quote, settle, look up, reverse. 完整的出院结算：预结算、结算、查询、撤销。Shorter: First.java 最短示例。 */
 public final class Discharge {
     private static final EnumSet<Status.Code> AGAIN = EnumSet.of(Status.Code.UNAVAILABLE, Status.Code.DEADLINE_EXCEEDED,
         Status.Code.RESOURCE_EXHAUSTED, Status.Code.CANCELLED, Status.Code.ABORTED, Status.Code.UNKNOWN);
@@ -20,19 +20,20 @@ public final class Discharge {
 
     /** Until there is an answer, the SAME request: no answer means an unknown outcome, never a failure. 无应答即结果未知，原样重发。 */
     private static <A> A surely(Function<SettlementServiceBlockingStub, A> call) throws InterruptedException {
+        String last = "";
         for (int attempt = 0; attempt < 5; attempt++) {
             try {
                 return call.apply(desk.withDeadlineAfter(3, TimeUnit.SECONDS)); // Always a deadline. 每次都设时限。
             } catch (StatusRuntimeException e) {
                 if (!AGAIN.contains(e.getStatus().getCode())) {
-                    throw e; // Refused: nothing was done, and the reason says what to mend. 拒绝：未办理。
+                    throw Refusal.exit(Refusal.why(e)); // Nothing was done, and the reason says what to mend. 拒绝：未办理。
                 }
+                last = Refusal.why(e);
                 System.err.println("no answer (" + e.getStatus().getCode() + "); sending it again, unchanged");
                 Thread.sleep(200L << attempt);
             }
         }
-        throw new IllegalStateException(
-            "still unknown: ask GetSettlement later by the same request id; do not settle under a new one");
+        throw Refusal.exit(last + "\nstill unknown: ask GetSettlement later by the same request id; do not settle under a new one");
     }
 
     public static void main(String[] arguments) throws Exception {
@@ -55,7 +56,7 @@ public final class Discharge {
 
         QuoteResponse quote = surely(d -> d.quote(QuoteRequest.newBuilder().setBill(bill).build()));
         if (quote.hasDeclined()) {
-            throw new IllegalStateException(quote.getDeclined().toString());
+            throw Refusal.exit(quote.getDeclined().toString());
         }
         var toSettle = SettleRequest.newBuilder().setRequestId(requestId).setBill(bill)
             .setQuoteToken(quote.getQuoted().getQuoteToken()).build();

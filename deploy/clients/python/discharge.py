@@ -1,8 +1,9 @@
-"""A discharge over gRPC with a client certificate: quote, settle, look up, reverse. 出院结算：预结算、结算、查询、撤销。"""
+"""A discharge in full: quote, settle, look up, reverse. 完整的出院结算：预结算、结算、查询、撤销。Shorter: first.py 最短示例。"""
 import os, sys, time, uuid
 
 import grpc
 from onestop.settlement.v1 import settlement_pb2 as pb, settlement_pb2_grpc
+from refusal import why
 
 AGAIN = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "CANCELLED", "ABORTED", "UNKNOWN")
 ca, key, cert = (open(os.environ[name], "rb").read() for name in ("SANDBOX_CA", "SANDBOX_KEY", "SANDBOX_CERT"))
@@ -17,10 +18,11 @@ def surely(call, request):
             return call(request, timeout=3)  # Always a deadline. 每次都设时限。
         except grpc.RpcError as error:
             if error.code().name not in AGAIN:
-                raise  # Refused: nothing was done, and the reason says what to mend. 拒绝：未办理。
+                sys.exit(why(error))  # Refused: nothing was done, and the reason says what to mend. 拒绝：未办理。
             print(f"no answer ({error.code().name}); sending it again, unchanged", file=sys.stderr)
+            last = why(error)
             time.sleep(0.2 * 2**attempt)
-    sys.exit("still unknown: ask GetSettlement later by the same request id; do not settle under a new one")
+    sys.exit(f"{last}\nstill unknown: ask GetSettlement later by the same request id; do not settle under a new one")
 
 
 def line(number, item, yuan):
