@@ -151,6 +151,42 @@ async fn a_silent_core_never_stops_a_desk_and_what_it_confirms_stands() {
     is_whole(&gateway).await;
 }
 
+/// The hospital is told all of them, page by page.
+async fn are_listed(gateway: &Gateway, hospital: &str, corrected: &[Corrected]) {
+    let mut desk = gateway.desk.clone();
+    let listed = desk.list_true_ups(wire::ListTrueUpsRequest {
+        hospital_code: hospital.to_owned(),
+        ..wire::ListTrueUpsRequest::default()
+    });
+    let listed = listed.await.unwrap().into_inner();
+    assert_eq!(listed.next_page_token, "");
+    let listed = listed.true_ups;
+    let told: Vec<_> = listed
+        .iter()
+        .map(|one| (one.settlement_id.as_str(), one.stay_id.as_str(), one.patient_collect_fen))
+        .collect();
+    let stored: Vec<_> = corrected
+        .iter()
+        .map(|one| (one.original.as_str(), one.stay.as_str(), one.patient_collect.get()))
+        .collect();
+    assert_eq!(told, stored);
+    // Both were corrected in one moment: a page goes on behind the first of them.
+    let at = corrected[0].corrected_at.as_microsecond();
+    let behind = desk.list_true_ups(wire::ListTrueUpsRequest {
+        hospital_code: hospital.to_owned(),
+        page_token: format!("{at}.{}", corrected[0].original),
+        ..wire::ListTrueUpsRequest::default()
+    });
+    assert_eq!(behind.await.unwrap().into_inner().true_ups, listed[1..]);
+    let unreadable = desk.list_true_ups(wire::ListTrueUpsRequest {
+        hospital_code: hospital.to_owned(),
+        page_token: "7".to_owned(),
+        ..wire::ListTrueUpsRequest::default()
+    });
+    let unreadable = refused(&unreadable.await.unwrap_err());
+    assert_eq!((unreadable.code, unreadable.field.as_str()), (Code::InvalidArgument, "page_token"));
+}
+
 #[tokio::test]
 async fn a_difference_takes_back_and_settles_anew_with_all_that_depends_on_it() {
     let core = Core::start(&package("0.70")).await;
@@ -198,38 +234,7 @@ async fn a_difference_takes_back_and_settles_anew_with_all_that_depends_on_it() 
     let place = |id: &SettlementId| booked.iter().position(|one| one == id.as_str()).unwrap();
     assert!(place(&of_first.original) < place(&of_first.reversal));
     assert!(place(&of_first.reversal) < place(&of_first.new));
-    let mut desk = gateway.desk.clone();
-    let listed = desk.list_true_ups(wire::ListTrueUpsRequest {
-        hospital_code: first.hospital_code.clone(),
-        ..wire::ListTrueUpsRequest::default()
-    });
-    let listed = listed.await.unwrap().into_inner();
-    assert_eq!(listed.next_page_token, "");
-    let listed = listed.true_ups;
-    let told: Vec<_> = listed
-        .iter()
-        .map(|one| (one.settlement_id.as_str(), one.stay_id.as_str(), one.patient_collect_fen))
-        .collect();
-    let stored: Vec<_> = corrected
-        .iter()
-        .map(|one| (one.original.as_str(), one.stay.as_str(), one.patient_collect.get()))
-        .collect();
-    assert_eq!(told, stored);
-    // Both were corrected in one moment: a page goes on behind the first of them.
-    let at = corrected[0].corrected_at.as_microsecond();
-    let behind = desk.list_true_ups(wire::ListTrueUpsRequest {
-        hospital_code: first.hospital_code.clone(),
-        page_token: format!("{at}.{}", corrected[0].original),
-        ..wire::ListTrueUpsRequest::default()
-    });
-    assert_eq!(behind.await.unwrap().into_inner().true_ups, listed[1..]);
-    let unreadable = desk.list_true_ups(wire::ListTrueUpsRequest {
-        hospital_code: first.hospital_code.clone(),
-        page_token: "7".to_owned(),
-        ..wire::ListTrueUpsRequest::default()
-    });
-    let unreadable = refused(&unreadable.await.unwrap_err());
-    assert_eq!((unreadable.code, unreadable.field.as_str()), (Code::InvalidArgument, "page_token"));
+    are_listed(&gateway, &first.hospital_code, &corrected).await;
     // A second look finds nothing more to do.
     let deliverer = Deliverer::of(&gateway);
     settle(&gateway, 1, 2).await;
