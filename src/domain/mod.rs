@@ -10,6 +10,7 @@
 
 pub mod bill;
 pub mod cascade;
+pub mod finance;
 pub mod ids;
 pub mod ledger;
 pub mod money;
