@@ -153,6 +153,8 @@ pub enum Operation {
     Deliver(&'static str),
     /// Truing up what was settled without the core: doing what.
     TrueUp(&'static str),
+    /// Keeping the books: doing what.
+    Finance(&'static str),
 }
 
 impl fmt::Display for Operation {
@@ -191,6 +193,7 @@ impl fmt::Display for Operation {
             Self::Fence(day) => write!(f, "fence {day}"),
             Self::Reconcile(what) => f.write_str(what),
             Self::Deliver(what) | Self::TrueUp(what) => f.write_str(what),
+            Self::Finance(what) => f.write_str(what),
         }
     }
 }

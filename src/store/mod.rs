@@ -11,6 +11,7 @@ mod credential_key;
 mod error;
 pub mod feed;
 mod fence;
+pub mod finance;
 mod find;
 pub mod import;
 mod migrate;

@@ -6,7 +6,7 @@ use tokio_postgres::NoTls;
 use crate::harness::{self, Database};
 use crate::ledger_fixture::{entry, furnish};
 
-const HISTORY: [&str; 28] = [
+const HISTORY: [&str; 35] = [
     "accounting_fence",
     "statement_file",
     "statement_row",
@@ -16,6 +16,13 @@ const HISTORY: [&str; 28] = [
     "difference_event",
     "core_feed_reject",
     "trueup_correction",
+    "posting",
+    "clearing_terms",
+    "clearing_event",
+    "payment_file",
+    "payment_line",
+    "payment_confirmation",
+    "budget_rule",
     "access_record",
     "settlement",
     "request_key",
