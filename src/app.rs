@@ -9,6 +9,7 @@ mod clinical;
 mod deliver;
 mod entry;
 mod error;
+pub mod finance;
 mod find;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
@@ -83,6 +84,7 @@ pub struct App {
     pub core: Option<Arc<CoreLink>>,
     /// What the core does not have yet.
     pub delivery: Arc<DeliveryGauges>,
+    budgets: finance::Budgets,
     turns: Turns,
     random: SystemRandom,
 }
@@ -157,7 +159,8 @@ impl App {
     pub fn new(pool: Pool, rulebook: Arc<RuleBook>, keys: Keys, metrics: Metrics) -> Self {
         let keys = Arc::new(keys);
         let (turns, random) = (Turns::new(), SystemRandom::new());
-        Self { pool, rulebook, keys, metrics, core: None, delivery: Arc::default(), turns, random }
+        let (core, delivery, budgets) = (None, Arc::default(), finance::Budgets::default());
+        Self { pool, rulebook, keys, metrics, core, delivery, budgets, turns, random }
     }
 
     /// The same, linked to an insurance core.

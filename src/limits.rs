@@ -403,6 +403,29 @@ pub const TRUE_UPS_LISTED_MAX: usize = 1_000;
 /// Dead letters that one list shows.
 pub const DEAD_LETTERS_LISTED_MAX: usize = 10_000;
 
+// === The books ===
+
+/// Statements and postings at once in a list.
+pub const CLEARING_PAGE_MAX: u32 = 500;
+
+/// Sums of a balance at once: a month of a province by hospital, or a day by entry.
+pub const BALANCE_ROWS_MAX: u32 = 20_000;
+
+/// Settlements of a claim at once, as the national interface has it.
+pub const CLAIMS_PAGE_MAX: u32 = 100;
+
+/// Payments of one file to a bank.
+pub const PAYMENT_LINES_MAX: u32 = 5_000;
+
+/// What a bank sends back at most: a row for each payment of a file.
+pub const BANK_FILE_BYTES_MAX: usize = 1_000_000;
+
+/// How often a gateway looks at what budgets have left.
+pub const BUDGET_LOOK_INTERVAL: Duration = Duration::from_secs(20);
+
+/// How old what it holds of them may become.
+pub const BUDGET_AGE_MAX: Duration = Duration::from_secs(60);
+
 // === Connections and stopping ===
 
 /// After this a client is asked to reconnect, so that load spreads over servers and no connection lives for ever.
@@ -515,5 +538,7 @@ const _: () = assert!(
     "who waited for the core in vain still commits in time",
 );
 const _: () = assert!(CORE_PATIENCE.as_millis() <= CORE_PATIENCE_MAX.as_millis());
+const _: () = assert!(2 * BUDGET_LOOK_INTERVAL.as_millis() < BUDGET_AGE_MAX.as_millis());
+const _: () = assert!(BANK_FILE_BYTES_MAX < MESSAGE_BYTES_MAX);
 const _: () = assert!(SPAN_BATCH_MAX < SPAN_QUEUE_MAX);
 const _: () = assert!(EXPORT_TIMEOUT.as_millis() < TELEMETRY_STOP_MAX.as_millis());

@@ -206,7 +206,8 @@ impl World {
         };
         let entry = Arc::new(self.entry(request, &record));
         let package = Arc::clone(package);
-        Ok(Answer { entry, record, package, reversed_by: None, repeat: false })
+        let (reversed_by, repeat, run_dry) = (None, false, Vec::new());
+        Ok(Answer { entry, record, package, reversed_by, repeat, run_dry })
     }
 
     /// The row, as far as an answer looks at it.

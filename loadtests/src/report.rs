@@ -251,6 +251,7 @@ mod tests {
         let answer = SettleResponse {
             outcome: Some(settle_response::Outcome::Settlement(settlement)),
             repeat: true,
+            notices: Vec::new(),
         };
         serde_json::json!({ "requestId": request_id, "answer": answer }).to_string()
     }

@@ -60,6 +60,12 @@ pub enum Act {
     Reconcile,
     /// Look at totals and at what came of a statement.
     ReadReconciliation,
+    /// Read what hospitals are owed and how late it is.
+    ReadClearing,
+    /// Read the books: postings, balances, budgets.
+    ReadBooks,
+    /// Make and approve statements, propose and agree to postings, pay, set budgets.
+    KeepBooks,
 }
 
 /// Whose data a call wants.
@@ -82,6 +88,15 @@ pub enum Of<'a> {
     Rows(Option<RegionCode>),
     /// All that a statement is of.
     Scope(&'a Scope),
+    /// Of the books of these regions; of a hospital's and a scheme's, where they are of one.
+    Books {
+        /// All of them are touched.
+        regions: &'a [RegionCode],
+        /// The hospital.
+        hospital: Option<&'a HospitalCode>,
+        /// The scheme.
+        scheme: Option<Scheme>,
+    },
     /// Not yet known whose: only what the role may do at all.
     Anybody,
 }
@@ -108,9 +123,16 @@ impl Role {
             Self::Bureau(reach) => bureau_may(reach, act, of),
             Self::Administrator => act == Act::ImportReference,
             Self::Core => act == Act::ImportPersons,
-            Self::CommandLine => {
-                matches!(act, Act::ReadAccesses | Act::Reconcile | Act::ReadReconciliation)
-            }
+            // Whoever is at the machine keeps its books as the person that the machine knows them by.
+            Self::CommandLine => matches!(
+                act,
+                Act::ReadAccesses
+                    | Act::Reconcile
+                    | Act::ReadReconciliation
+                    | Act::ReadClearing
+                    | Act::ReadBooks
+                    | Act::KeepBooks
+            ),
         }
     }
 }
@@ -120,36 +142,63 @@ fn hospital_may(own: &HospitalCode, act: Act, of: Of<'_>) -> bool {
         Act::Quote | Act::Settle | Act::Reverse | Act::ReadSettlement => match of {
             Of::Hospital(hospital) | Of::Settlement { hospital, .. } => hospital == own,
             Of::Anybody => true,
-            Of::Person(_) | Of::Rows(_) | Of::Scope(_) => false,
+            Of::Person(_) | Of::Rows(_) | Of::Scope(_) | Of::Books { .. } => false,
+        },
+        Act::ReadClearing => match of {
+            Of::Books { hospital, .. } => hospital == Some(own),
+            Of::Anybody => true,
+            Of::Hospital(_)
+            | Of::Settlement { .. }
+            | Of::Person(_)
+            | Of::Rows(_)
+            | Of::Scope(_) => false,
         },
         // What it settled itself, as a whole or by any part of it.
         Act::Reconcile | Act::ReadReconciliation => match of {
             Of::Scope(scope) => scope.hospital.as_ref() == Some(own),
             Of::Anybody => true,
-            Of::Hospital(_) | Of::Settlement { .. } | Of::Person(_) | Of::Rows(_) => false,
+            Of::Hospital(_)
+            | Of::Settlement { .. }
+            | Of::Person(_)
+            | Of::Rows(_)
+            | Of::Books { .. } => false,
         },
         // Whoever stands at its desk, by what they show.
         Act::ReadStanding => matches!(of, Of::Person(_) | Of::Anybody),
-        Act::ReadAccesses | Act::ImportPersons | Act::ImportReference => false,
+        Act::ReadAccesses
+        | Act::ImportPersons
+        | Act::ImportReference
+        | Act::ReadBooks
+        | Act::KeepBooks => false,
     }
 }
 
 fn insurer_may(reach: &Reach, act: Act, of: Of<'_>) -> bool {
     match act {
-        Act::ReadSettlement | Act::ReadStanding => reach.covers(of),
+        Act::ReadSettlement | Act::ReadStanding | Act::ReadClearing => reach.covers(of),
         Act::Reconcile | Act::ReadReconciliation => {
             matches!(of, Of::Scope(_) | Of::Anybody) && reach.covers(of)
         }
         Act::ImportPersons => matches!(of, Of::Rows(_) | Of::Anybody) && reach.covers(of),
-        Act::Quote | Act::Settle | Act::Reverse | Act::ReadAccesses | Act::ImportReference => false,
+        Act::Quote
+        | Act::Settle
+        | Act::Reverse
+        | Act::ReadAccesses
+        | Act::ImportReference
+        | Act::ReadBooks
+        | Act::KeepBooks => false,
     }
 }
 
 fn bureau_may(reach: &Reach, act: Act, of: Of<'_>) -> bool {
     match act {
-        Act::ReadSettlement | Act::ReadStanding | Act::ReadAccesses | Act::ReadReconciliation => {
-            reach.covers(of)
-        }
+        Act::ReadSettlement
+        | Act::ReadStanding
+        | Act::ReadAccesses
+        | Act::ReadReconciliation
+        | Act::ReadClearing
+        | Act::ReadBooks
+        | Act::KeepBooks => reach.covers(of),
         Act::ImportPersons | Act::ImportReference => {
             matches!(of, Of::Rows(_) | Of::Anybody) && reach.covers(of)
         }
@@ -183,11 +232,19 @@ impl Reach {
                 scope.region.is_some_and(|region| self.has_region(region))
                     && scope.scheme.map_or(self.schemes.is_empty(), |own| self.has_scheme(own))
             }
+            Of::Books { regions, scheme, .. } => {
+                scheme.is_none_or(|scheme| self.has_scheme(scheme))
+                    && regions.iter().all(|region| self.has_region(*region))
+            }
             Of::Anybody => true,
             Of::Hospital(_) => false,
         }
     }
 }
+
+/// The regions, the hospital and the schemes that a list is cut to; nothing: not by that.
+pub(super) type CutTo<'a> =
+    (Option<&'a [RegionCode]>, Option<&'a HospitalCode>, Option<&'a [Scheme]>);
 
 impl Caller {
     /// Lets through what this caller may do. Whose data a refused call wanted is not told.
@@ -197,6 +254,20 @@ impl Caller {
         } else {
             Err(Refusal::NotAllowed { role: self.role.word() })
         }
+    }
+
+    /// What a caller's lists of the books are cut to.
+    pub(super) fn reads_books(&self, act: Act) -> Result<CutTo<'_>, Refusal> {
+        self.allow(act, Of::Anybody)?;
+        Ok(match &self.role {
+            Role::Development | Role::CommandLine | Role::Administrator | Role::Core => {
+                (None, None, None)
+            }
+            Role::Hospital(own) => (None, Some(own), None),
+            Role::Insurer(reach) | Role::Bureau(reach) => {
+                (Some(&reach.regions), None, Some(&reach.schemes))
+            }
+        })
     }
 
     /// May this caller see what tells of somebody's illness? Who treats a patient or pays for the treatment may.
@@ -251,7 +322,7 @@ mod tests {
         }
     }
 
-    const ACTS: [Act; 10] = [
+    const ACTS: [Act; 13] = [
         Act::Quote,
         Act::Settle,
         Act::Reverse,
@@ -262,6 +333,9 @@ mod tests {
         Act::ImportReference,
         Act::Reconcile,
         Act::ReadReconciliation,
+        Act::ReadClearing,
+        Act::ReadBooks,
+        Act::KeepBooks,
     ];
 
     /// Every act by every role, on its own data and on another's: "+" allowed, "." denied, in the order of [`ACTS`].
@@ -306,6 +380,11 @@ mod tests {
                         Act::ReadSettlement => Of::Settlement { hospital, scheme, region },
                         Act::ReadStanding | Act::ReadAccesses => Of::Person(&of_whom),
                         Act::ImportPersons | Act::ImportReference => Of::Rows(Some(region)),
+                        Act::ReadClearing | Act::ReadBooks | Act::KeepBooks => Of::Books {
+                            regions: std::slice::from_ref(&region),
+                            hospital: Some(hospital),
+                            scheme: Some(scheme),
+                        },
                         Act::Reconcile | Act::ReadReconciliation => Of::Scope(&statement),
                     };
                     if caller.allow(act, of).is_ok() { '+' } else { '.' }
@@ -314,21 +393,21 @@ mod tests {
             assert_eq!(told, expected, "{role:?} of {hospital} {text} {}", scheme.word());
         };
         // Quote, settle, reverse, settlement, standing, accesses, persons, reference, reconcile, its results.
-        check(&Role::Development, (&h1, away), "++++++++++");
-        check(&Role::Hospital(h1.clone()), (&h1, resident), "+++++...++");
-        check(&Role::Hospital(h1.clone()), (&h1, away), "+++++...++");
-        check(&Role::Hospital(h1.clone()), (&h2, resident), "....+.....");
+        check(&Role::Development, (&h1, away), "+++++++++++++");
+        check(&Role::Hospital(h1.clone()), (&h1, resident), "+++++...+++..");
+        check(&Role::Hospital(h1.clone()), (&h1, away), "+++++...+++..");
+        check(&Role::Hospital(h1.clone()), (&h2, resident), "....+........");
         let insurer = Role::Insurer(reach(&[Scheme::Resident]));
-        check(&insurer, (&h1, resident), "...++.+.++");
-        check(&insurer, (&h1, employee), "......+...");
-        check(&insurer, (&h1, away), "..........");
+        check(&insurer, (&h1, resident), "...++.+.+++..");
+        check(&insurer, (&h1, employee), "......+......");
+        check(&insurer, (&h1, away), ".............");
         let bureau = Role::Bureau(reach(&[]));
-        check(&bureau, (&h1, resident), "...+++++.+");
-        check(&bureau, (&h1, employee), "...+++++.+");
-        check(&bureau, (&h1, away), "..........");
-        check(&Role::Administrator, (&h1, resident), ".......+..");
-        check(&Role::Core, (&h1, away), "......+...");
-        check(&Role::CommandLine, (&h1, away), ".....+..++");
+        check(&bureau, (&h1, resident), "...+++++.++++");
+        check(&bureau, (&h1, employee), "...+++++.++++");
+        check(&bureau, (&h1, away), ".............");
+        check(&Role::Administrator, (&h1, resident), ".......+.....");
+        check(&Role::Core, (&h1, away), "......+......");
+        check(&Role::CommandLine, (&h1, away), ".....+..+++++");
     }
 
     /// What is not named is all: nobody gets more by leaving a field away.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::{App, AppError};
+use crate::domain::finance::budget::RunDry;
 use crate::domain::ids::{PackageHash, SettlementId};
 use crate::domain::ledger::Entry;
 use crate::domain::record::{Body, Record};
@@ -25,6 +26,8 @@ pub struct Answer {
     pub reversed_by: Option<SettlementId>,
     /// Had this request been answered before?
     pub repeat: bool,
+    /// Funds that had not enough left for it. Said with the settlement alone: it is no part of what was decided, and not recorded.
+    pub run_dry: Vec<RunDry>,
 }
 
 impl App {
@@ -45,7 +48,8 @@ impl App {
             outcome.provisional.clear();
         }
         let package = self.package(&entry.package).await?;
-        Ok(Answer { entry: Arc::new(entry), record, package, reversed_by, repeat })
+        let (entry, run_dry) = (Arc::new(entry), Vec::new());
+        Ok(Answer { entry, record, package, reversed_by, repeat, run_dry })
     }
 
     /// A rule package by its hash: from memory, else as it was published.

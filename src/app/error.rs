@@ -1,5 +1,6 @@
 //! What can go wrong with a call, and who must act on it.
 
+use super::finance::FinanceRefusal;
 use super::reconcile::StatementRefusal;
 use crate::domain::bill::Faulty;
 use crate::domain::ids::{LineId, SettlementId};
@@ -107,6 +108,8 @@ pub enum Refusal {
     SignInUnknown,
     /// A statement, or what is to be done with one, can not be taken.
     Statement(StatementRefusal),
+    /// Something with the books.
+    Finance(FinanceRefusal),
 }
 
 /// Who must act. Also the label in metrics.
@@ -181,6 +184,7 @@ impl Refusal {
             Self::LineIdReused(_) => "LINE_ID_REUSED",
             Self::SignInUnknown => "SIGN_IN_UNKNOWN",
             Self::Statement(refusal) => refusal.code(),
+            Self::Finance(refusal) => refusal.code(),
         }
     }
 
@@ -205,6 +209,7 @@ impl Refusal {
             Self::LineIdReused(line) => line.as_str(),
             Self::SignInUnknown => "sign_number",
             Self::Statement(refusal) => refusal.field(),
+            Self::Finance(refusal) => refusal.field(),
         }
     }
 
@@ -231,7 +236,8 @@ impl Refusal {
             | Self::PersonDiffers
             | Self::LineIdReused(_)
             | Self::SignInUnknown
-            | Self::Statement(_) => None,
+            | Self::Statement(_)
+            | Self::Finance(_) => None,
         }
     }
 }

@@ -7,9 +7,11 @@ use tracing::instrument;
 
 use super::answer::sha256;
 use super::entry::{bill_sha256, breakdown_of};
+use super::finance::budgets;
 use super::settle::{Decided, Decision};
 use super::{Act, App, AppError, Caller, Claim, Of, Outcome, Refusal};
 use crate::domain::cascade::Told;
+use crate::domain::finance::budget::RunDry;
 use crate::domain::ids::{PackageHash, PersonId};
 use crate::domain::money::Fen;
 use crate::domain::rules::{LayerId, Package};
@@ -34,6 +36,8 @@ pub struct Quote {
     pub token: Vec<u8>,
     /// Until when it does.
     pub valid_until: Timestamp,
+    /// Funds that have not enough left for it.
+    pub run_dry: Vec<RunDry>,
 }
 
 /// What moved between a quote and its settlement.
@@ -103,10 +107,13 @@ impl App {
         if let Some(snapshot) = remembered.filter(|snapshot| snapshot.stay_in_force.is_none())
             && let Decision::Decided(decided) =
                 self.decide(claim, &snapshot, now.day, asking).await?
+            && let dry = self.run_dry(&decided, &now)
+            && budgets::declined(&dry).is_none()
         {
             self.note_access(caller, decided.person, (What::Quote, None)).await?;
             let seen = (snapshot.reference_sha256(), now.at);
-            return Ok(Outcome::Decided(self.bind(claim, *decided, seen)));
+            let quote = self.bind(claim, *decided, seen);
+            return Ok(Outcome::Decided(Quote { run_dry: budgets::flagged(dry), ..quote }));
         }
         let snapshot = self.read(claim, None).await?;
         if let Some((settlement, person)) = snapshot.stay_in_force {
@@ -122,9 +129,15 @@ impl App {
                 Ok(Outcome::Declined(decline))
             }
             Decision::Decided(decided) => {
+                let dry = self.run_dry(&decided, &now);
+                if let Some(decline) = budgets::declined(&dry) {
+                    self.note_access(caller, decided.person, (What::Decline, None)).await?;
+                    return Ok(Outcome::Declined(decline));
+                }
                 self.note_access(caller, decided.person, (What::Quote, None)).await?;
                 let seen = (snapshot.reference_sha256(), now.at);
-                Ok(Outcome::Decided(self.bind(claim, *decided, seen)))
+                let quote = self.bind(claim, *decided, seen);
+                Ok(Outcome::Decided(Quote { run_dry: budgets::flagged(dry), ..quote }))
             }
         }
     }
@@ -150,6 +163,7 @@ impl App {
             year: decided.year,
             token: bytes,
             valid_until: Timestamp::from_second(valid_until_s).unwrap_or(at),
+            run_dry: Vec::new(),
         }
     }
 

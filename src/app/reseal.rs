@@ -1,7 +1,8 @@
 //! Seals anew, under the newest key, what is sealed under an older one; and says what is under which.
 
 use super::AppError;
-use crate::domain::ids::PersonId;
+use super::finance::payments::bound_to;
+use crate::domain::ids::{HospitalCode, PersonId};
 use crate::keys::{Keys, sealed_by};
 use crate::limits;
 use crate::store::{self, Pool, Resealed, SEALED_COLUMNS, SealedColumn, StoreError};
@@ -16,6 +17,7 @@ pub struct Resealing<'a> {
     columns: std::slice::Iter<'static, SealedColumn>,
     column: Option<&'static SealedColumn>,
     after: Option<PersonId>,
+    are_accounts_done: bool,
 }
 
 /// What one batch came to.
@@ -27,6 +29,8 @@ pub struct ResealedBatch {
     pub resealed: usize,
     /// Whose value could not be opened. It stays as it is.
     pub unopened: Vec<PersonId>,
+    /// Hospitals of which an account could not be.
+    pub unopened_accounts: Vec<HospitalCode>,
 }
 
 /// How many values of a column are under a key.
@@ -57,7 +61,8 @@ impl<'a> Resealing<'a> {
         let mut columns = SEALED_COLUMNS.iter();
         let column = columns.next();
         let batch_persons = limits::RESEAL_BATCH_PERSONS;
-        Self { pool, keys, batch_persons, columns, column, after: None }
+        let (after, are_accounts_done) = (None, false);
+        Self { pool, keys, batch_persons, columns, column, after, are_accounts_done }
     }
 
     /// So many persons a batch.
@@ -91,7 +96,34 @@ impl<'a> Resealing<'a> {
             self.after = found.last;
             return Ok(Some(batch));
         }
-        Ok(None)
+        if std::mem::replace(&mut self.are_accounts_done, true) {
+            return Ok(None);
+        }
+        let batch = self.accounts().await?;
+        Ok((0 < batch.persons).then_some(batch))
+    }
+
+    /// Accounts of hospitals, which are few: all at once.
+    async fn accounts(&self) -> Result<ResealedBatch, AppError> {
+        let head = self.keys.newest_head();
+        let accounts = patiently(async || store::finance::sealed_accounts(self.pool).await).await;
+        let accounts = accounts.map_err(AppError::store("read sealed accounts"))?;
+        let mut batch = ResealedBatch { persons: accounts.len(), ..ResealedBatch::default() };
+        for (hospital, account) in accounts {
+            if account.sealed.starts_with(&head) {
+                continue;
+            }
+            let Ok(after) = self.keys.reseal(&account.sealed, &bound_to(&hospital)) else {
+                batch.unopened_accounts.push(hospital);
+                continue;
+            };
+            let put = patiently(async || {
+                store::finance::put_resealed_account(self.pool, &hospital, &account, &after).await
+            });
+            let put = put.await.map_err(AppError::store("write accounts sealed anew"))?;
+            batch.resealed = batch.resealed.saturating_add(usize::from(put));
+        }
+        Ok(batch)
     }
 }
 

@@ -176,7 +176,8 @@ impl App {
         match store::commit(&self.pool, Arc::clone(&entry), None, caller.deadline).await {
             Ok(Committed::Committed) => {
                 let package = Arc::clone(&package);
-                let answer = Answer { entry, record, package, reversed_by: None, repeat: false };
+                let (reversed_by, repeat, run_dry) = (None, false, Vec::new());
+                let answer = Answer { entry, record, package, reversed_by, repeat, run_dry };
                 Ok(Attempt::Done(Reversal::Answer(Box::new(answer))))
             }
             // Somebody else was faster; the next look says who.

@@ -7,11 +7,13 @@ use jiff::civil::Date;
 use tracing::{Instrument as _, instrument};
 
 use super::entry::{self, bill_sha256};
+use super::finance::budgets;
 use super::layers::Asked;
 use super::quote::{Moved, Promise, Token};
 use super::turns::Turn;
 use super::{Act, Answer, App, AppError, Caller, Claim, Now, Of, Refusal};
 use crate::domain::cascade::Inputs;
+use crate::domain::finance::budget::RunDry;
 use crate::domain::ids::{ItemCode, PersonId, RequestId};
 use crate::domain::prepare::{Frozen, coverage_of, policy_year, prepare};
 use crate::domain::record::Record;
@@ -165,6 +167,14 @@ impl App {
             }
             Decision::Decided(decided) => *decided,
         };
+        let dry = self.run_dry(&decided, &now);
+        if let Some(decline) = budgets::declined(&dry) {
+            if !certain {
+                return Ok(Attempt::Look);
+            }
+            self.note_access(caller, decided.person, (What::Decline, None)).await?;
+            return Ok(Attempt::Done(Settled::Declined(decline)));
+        }
         if let Some(token) = token {
             if !certain && token.is_err() {
                 return Ok(Attempt::Look);
@@ -181,7 +191,8 @@ impl App {
         }
         let Snapshot { person, changes, reference_version, .. } = snapshot;
         let seen = person.map(|person| Seen { person, changes, reference_version });
-        self.record(caller, request, (decided, seen, turn), &now).await
+        let flagged = budgets::flagged(dry);
+        self.record(caller, request, (decided, flagged, seen, turn), &now).await
     }
 
     /// Writes what was decided, once, if nothing moved. The turn ends as soon as it is on its way.
@@ -189,7 +200,7 @@ impl App {
         &self,
         caller: &Caller,
         request: &SettleRequest,
-        (decided, seen, turn): (Decided, Option<Seen>, Turn<'_>),
+        (decided, run_dry, seen, turn): (Decided, Vec<RunDry>, Option<Seen>, Turn<'_>),
         now: &Now,
     ) -> Result<Attempt, AppError> {
         let package = Arc::clone(&decided.package);
@@ -202,7 +213,8 @@ impl App {
         match queued.outcome().instrument(tracing::info_span!("commit")).await {
             Ok(Committed::Committed) => {
                 tracing::Span::current().record("settlement.id", entry.settlement.as_str());
-                let answer = Answer { entry, record, package, reversed_by: None, repeat: false };
+                let (reversed_by, repeat) = (None, false);
+                let answer = Answer { entry, record, package, reversed_by, repeat, run_dry };
                 Ok(Attempt::Done(Settled::Answer(Box::new(answer))))
             }
             // A day that was fenced meanwhile is over: the next try is of a later one.

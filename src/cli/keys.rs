@@ -219,6 +219,7 @@ async fn reseal_all(pool: &Pool, keys: &Keys) -> Result<Ended, anyhow::Error> {
         seen = seen.saturating_add(u64::try_from(batch.persons).unwrap_or(0));
         resealed = resealed.saturating_add(batch.resealed);
         unopened.extend(batch.unopened.iter().map(|person| person.get().to_string()));
+        unopened.extend(batch.unopened_accounts.iter().map(|of| format!("account of {of}")));
         progress.at(seen);
     }
     progress.clear();

@@ -68,6 +68,8 @@ pub enum Reason {
     ToldAboveLeft,
     /// An amount does not fit.
     Overflow,
+    /// A fund has not enough left of its budget, and its region wants such bills declined.
+    FundRunDry,
 }
 
 /// What everyone pays.
@@ -340,6 +342,7 @@ impl Reason {
             Self::NobodyTells => "NOBODY_TELLS",
             Self::ToldAboveLeft => "TOLD_ABOVE_LEFT",
             Self::Overflow => "OVERFLOW",
+            Self::FundRunDry => "FUND_RUN_DRY",
         }
     }
 
@@ -357,7 +360,8 @@ impl Reason {
             | Self::AmountUndeclared
             | Self::TransferUnknown
             | Self::NoRowMatches
-            | Self::ToldAboveLeft => true,
+            | Self::ToldAboveLeft
+            | Self::FundRunDry => true,
             // The same bill is declined again until a core is connected, which no desk can wait for.
             Self::NobodyTells => false,
             Self::SchemeAmbiguous

@@ -52,7 +52,7 @@ pub(in crate::door) const BODY_NOT_DECRYPTED: &str = "BODY_NOT_DECRYPTED";
 
 /// The words of a code.
 pub(crate) fn of(code: &str) -> Words {
-    let found = TABLE.iter().find(|(known, ..)| *known == code);
+    let found = rows().find(|(known, ..)| *known == code);
     // A test walks every code; this only keeps the clerk from an empty line.
     found.map_or(
         Words {
@@ -62,9 +62,24 @@ pub(crate) fn of(code: &str) -> Words {
     )
 }
 
+/// Said beside an answer: a fund has not enough left.
+pub(in crate::door) const FUND_SHORT: &str = "FUND_SHORT";
+
+/// Its words. The bill is settled, so that the desk need do nothing.
+pub(in crate::door) const fn fund_short() -> Words {
+    Words {
+        zh: "本年度预算余额不足，本次已照常办理，请医保经办机构留意。",
+        en: "not enough is left of this year's budget; the bill goes through all the same, and the agency should know.",
+    }
+}
+
 /// Every code, in the table's order.
 pub(in crate::door) fn all() -> impl Iterator<Item = &'static str> {
-    TABLE.iter().map(|(code, ..)| *code)
+    rows().map(|(code, ..)| *code)
+}
+
+fn rows() -> impl Iterator<Item = &'static (&'static str, &'static str, &'static str)> {
+    TABLE.iter().chain(books::TABLE)
 }
 
 /// Code, Chinese, English.
@@ -223,6 +238,11 @@ const TABLE: &[(&str, &str, &str)] = &[
         "An amount is larger than any we take, or negative where it cannot be; correct it.",
     ),
     // === Refusals: ids, tokens, state ===
+    (
+        "FUND_RUN_DRY",
+        "该基金本年度预算已用完，按当地规定暂不能即时结算，请按手工报销办理并联系经办机构。",
+        "The fund has used up this year's budget and its region settles no more at once; claim by hand and tell the agency.",
+    ),
     (
         "REQUEST_ID_REUSED",
         "该报文编号已用于另一笔业务，请使用新的编号。",
@@ -653,6 +673,7 @@ const TABLE: &[(&str, &str, &str)] = &[
 ];
 
 pub(in crate::door) mod advice;
+mod books;
 
 #[cfg(test)]
 mod tests;

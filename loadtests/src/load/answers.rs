@@ -167,7 +167,7 @@ mod tests {
         let settlement =
             wire::Settlement { settlement_id: "S1".to_owned(), ..wire::Settlement::default() };
         let outcome = Some(wire::settle_response::Outcome::Settlement(settlement));
-        wire::SettleResponse { outcome, repeat }.encode_to_vec().into()
+        wire::SettleResponse { outcome, repeat, notices: Vec::new() }.encode_to_vec().into()
     }
 
     fn check_word(ask: Ask, answer: &Result<Bytes, Status>, word: &str, expected: bool) {
@@ -202,7 +202,7 @@ mod tests {
         let settlement =
             wire::Settlement { breakdown: Some(breakdown), ..wire::Settlement::default() };
         let outcome = Some(wire::settle_response::Outcome::Settlement(settlement));
-        let bytes = wire::SettleResponse { outcome, repeat: false }.encode_to_vec();
+        let bytes = wire::SettleResponse { outcome, ..Default::default() }.encode_to_vec();
         assert!(check(Ask::Settle, &bytes).unwrap_err().contains("total ="));
         assert!(check(Ask::Settle, &settled(false)).unwrap_err().contains("no breakdown"));
     }

@@ -90,7 +90,7 @@ pub fn reply_of(bytes: usize) -> Bytes {
         message_en: "x".repeat(bytes),
         ..Declined::default()
     });
-    SettleResponse { outcome: Some(outcome), repeat: false }.encode_to_vec().into()
+    SettleResponse { outcome: Some(outcome), ..Default::default() }.encode_to_vec().into()
 }
 
 /// Serves until the process ends, with as many workers as the product has on this machine.

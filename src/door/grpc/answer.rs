@@ -10,6 +10,7 @@ use self::message::Message;
 use super::super::wire::settlement::v1 as wire;
 use super::super::words;
 use crate::app::{Answer, AppError, Moved, Person, Quote, Tombstone, TrueUp, TrueUps, shanghai};
+use crate::domain::finance::budget::RunDry;
 use crate::domain::ids::{HospitalCode, SettlementId};
 use crate::domain::rules::{Bearer, Grade, Package};
 use crate::domain::verdict::{self, Decline, LayerPay, Outcome, Step};
@@ -29,6 +30,10 @@ pub(super) fn settled([of_settlement, of_repeat]: [u32; 2], answer: &Answer) -> 
     message.within(of_settlement, |message| settlement(message, answer))?;
     if of_repeat != 0 {
         message.flag(of_repeat, answer.repeat);
+    }
+    // Only a settle's answer has room for what is said beside it.
+    if of_repeat == OF_SETTLE[1] {
+        notices(&mut message, 5, &answer.run_dry)?;
     }
     Ok(message.into_bytes())
 }
@@ -150,7 +155,7 @@ fn with_room(outcome: &Outcome) -> Message {
 }
 
 fn settlement(message: &mut Message, answer: &Answer) -> Result<(), AppError> {
-    let Answer { entry, record, package, reversed_by, repeat: _ } = answer;
+    let Answer { entry, record, package, reversed_by, repeat: _, run_dry: _ } = answer;
     let state = match (&entry.reverses, reversed_by) {
         (Some(_), _) => wire::SettlementState::Reversal,
         (None, Some(_)) => wire::SettlementState::Reversed,
@@ -179,10 +184,26 @@ fn id_or_none(id: Option<&SettlementId>) -> &str {
 }
 
 fn write_quote(message: &mut Message, quote: &Quote) -> Result<(), AppError> {
-    let Quote { outcome, age: _, account_balance: _, package, year, token, valid_until } = quote;
+    let Quote { outcome, age: _, account_balance: _, package, year, token, valid_until, run_dry } =
+        quote;
     message.within(1, |message| breakdown(message, outcome, (package, *year)))?;
     message.data(2, token);
     message.text(3, &time(*valid_until));
+    notices(message, 4, run_dry)
+}
+
+/// What is said beside an answer.
+fn notices(message: &mut Message, field: u32, run_dry: &[RunDry]) -> Result<(), AppError> {
+    for dry in run_dry {
+        let words = words::fund_short();
+        message.within(field, |message| {
+            message.text(1, words::FUND_SHORT);
+            message.text(2, dry.fund.word());
+            message.text(3, &format!("{}（{}）：{}", dry.fund.zh(), dry.region, words.zh));
+            message.text(4, &format!("{} of {}: {}", dry.fund.word(), dry.region, words.en));
+            Ok::<_, AppError>(())
+        })?;
+    }
     Ok(())
 }
 

@@ -128,7 +128,10 @@ async fn settle(app: &App, caller: &Caller, message: Bytes) -> Answered {
         }
         Settled::Declined(decline) => {
             let outcome = Some(Said::Declined(answer::declined(&decline)));
-            ("declined", wire::SettleResponse { outcome, repeat: false }.encode_to_vec())
+            (
+                "declined",
+                wire::SettleResponse { outcome, ..wire::SettleResponse::default() }.encode_to_vec(),
+            )
         }
         Settled::QuoteMoved(moved) => ("moved", answer::quote_moved(&moved)?),
     })

@@ -10,6 +10,7 @@ use super::super::field::Invalid;
 use super::super::outage::Outage;
 use super::super::words;
 use super::call::NotLetIn;
+use crate::app::finance::FinanceRefusal;
 use crate::app::{AppError, ErrorKind, Refusal, StatementRefusal};
 use crate::limits;
 
@@ -131,7 +132,7 @@ fn told(unanswered: &Unanswered) -> Told {
             ..plain(Code::InvalidArgument, invalid.reason.code())
         },
         Unanswered::App(AppError::Refused(refusal)) => Told {
-            field: Some(refusal.field().to_owned()),
+            field: Some(field_of(refusal)),
             settlement: refusal.settlement().map(ToString::to_string),
             ..plain(code_of(refusal), refusal.code())
         },
@@ -152,6 +153,16 @@ fn told(unanswered: &Unanswered) -> Told {
         }
         Unanswered::Malformed(_) | Unanswered::Panicked => plain(Code::Internal, words::INTERNAL),
     }
+}
+
+/// The field, and in a bank's file the line.
+fn field_of(refusal: &Refusal) -> String {
+    if let Refusal::Finance(finance) = refusal
+        && let Some(line) = finance.line()
+    {
+        return format!("{}[{line}]", finance.field());
+    }
+    refusal.field().to_owned()
 }
 
 fn failed(error: &AppError) -> Told {
@@ -210,6 +221,32 @@ fn code_of(refusal: &Refusal) -> Code {
             | StatementRefusal::FourEyes
             | StatementRefusal::DifferencesOpen(_) => Code::FailedPrecondition,
         },
+        Refusal::Finance(refusal) => code_of_books(refusal),
+    }
+}
+
+fn code_of_books(refusal: &FinanceRefusal) -> Code {
+    match refusal {
+        FinanceRefusal::Posting(_)
+        | FinanceRefusal::PostingMadeByUs
+        | FinanceRefusal::FileUnreadable(_)
+        | FinanceRefusal::NoBudget => Code::InvalidArgument,
+        FinanceRefusal::ProposalUnknown
+        | FinanceRefusal::StatementUnknown
+        | FinanceRefusal::AccountUnknown
+        | FinanceRefusal::PaymentUnknown => Code::NotFound,
+        FinanceRefusal::ConfirmedBefore | FinanceRefusal::ReferenceUsed => Code::AlreadyExists,
+        FinanceRefusal::PostingAhead
+        | FinanceRefusal::PostingDayClosed
+        | FinanceRefusal::SamePerson
+        | FinanceRefusal::DaysOpen
+        | FinanceRefusal::Overlaps
+        | FinanceRefusal::Moved
+        | FinanceRefusal::Overdrawn
+        | FinanceRefusal::NothingToPay
+        | FinanceRefusal::AccountSealed
+        | FinanceRefusal::OtherBank
+        | FinanceRefusal::PaymentAmount => Code::FailedPrecondition,
     }
 }
 

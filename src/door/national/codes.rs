@@ -90,6 +90,7 @@ const CODES: &[(&str, &str)] = &[
     ("NOBODY_TELLS", "OS-DEC-017"),
     ("TOLD_ABOVE_LEFT", "OS-DEC-018"),
     ("OVERFLOW", "OS-DEC-019"),
+    ("FUND_RUN_DRY", "OS-DEC-020"),
     ("REQUEST_ID_REUSED", "OS-REF-001"),
     ("REQUEST_REVERSED", "OS-REF-002"),
     ("ALREADY_BARRED", "OS-REF-003"),
@@ -170,6 +171,37 @@ mod tests {
             words::IMPORT_ELSEWHERE,
             words::STREAM_BROKEN,
         ];
+        // Of the books, which no hospital keeps.
+        let books = [
+            "POSTING_LINES",
+            "POSTING_AMOUNT",
+            "POSTING_UNBALANCED",
+            "POSTING_ACCOUNT",
+            "POSTING_HOSPITALS",
+            "POSTING_YEAR",
+            "POSTING_REFERENCE",
+            "POSTING_REASON",
+            "POSTING_MADE_BY_US",
+            "POSTING_DATED_AHEAD",
+            "POSTING_DAY_CLOSED",
+            "PROPOSAL_UNKNOWN",
+            "SECOND_PERSON_NEEDED",
+            "CLEARING_DAYS_OPEN",
+            "CLEARING_OVERLAPS",
+            "CLEARING_UNKNOWN",
+            "CLEARING_MOVED",
+            "ADVANCE_OVERDRAWN",
+            "NOTHING_TO_PAY",
+            "ACCOUNT_UNKNOWN",
+            "ACCOUNT_SEALED",
+            "PAYMENT_UNKNOWN",
+            "BANK_FILE_UNREADABLE",
+            "PAYMENT_CONFIRMED",
+            "BANK_REFERENCE_USED",
+            "PAYMENT_OF_ANOTHER_BANK",
+            "PAYMENT_AMOUNT",
+            "NO_BUDGET",
+        ];
         // Of one field: numbered by `number`.
         let fields = [
             "FIELD_MISSING",
@@ -187,7 +219,7 @@ mod tests {
             "DUPLICATE",
         ];
         let mut known: Vec<&str> = CODES.iter().map(|(word, _)| *word).collect();
-        known.extend(others.into_iter().chain(fields));
+        known.extend(others.into_iter().chain(books).chain(fields));
         known.sort_unstable();
         let mut all: Vec<&str> = words::all().collect();
         all.sort_unstable();

@@ -103,7 +103,11 @@ const TABLE: &[(Done, Again, &[&str])] = &[
     ),
     (Done::Partly, Again::Unchanged, &["STREAM_BROKEN"]),
     (Done::Unknown, Again::AskFirst, &["OUTCOME_UNKNOWN", "INTERNAL"]),
-    (Done::Before, Again::Needless, &["STAY_SETTLED", "ALREADY_REVERSED", "ALREADY_BARRED"]),
+    (
+        Done::Before,
+        Again::Needless,
+        &["STAY_SETTLED", "ALREADY_REVERSED", "ALREADY_BARRED", "PAYMENT_CONFIRMED"],
+    ),
     (Done::Nothing, Again::Needless, &["NOTHING_CHARGED"]),
     (
         Done::Nothing,
@@ -113,13 +117,22 @@ const TABLE: &[(Done, Again, &[&str])] = &[
     (
         Done::Nothing,
         Again::InVain,
-        &["NOBODY_TELLS", "STAY_LATE", "REVERSES_A_REVERSAL", "LIST_OLDER", "STATEMENT_DAY_CLOSED"],
+        &[
+            "NOBODY_TELLS",
+            "STAY_LATE",
+            "REVERSES_A_REVERSAL",
+            "LIST_OLDER",
+            "STATEMENT_DAY_CLOSED",
+            "POSTING_MADE_BY_US",
+            "NO_BUDGET",
+        ],
     ),
     (Done::Nothing, Again::OnceMended, DECLINES),
     (Done::Nothing, Again::OnceMended, BILLS),
     (Done::Nothing, Again::OnceMended, STATES),
     (Done::Nothing, Again::OnceMended, MESSAGES),
     (Done::Nothing, Again::OnceMended, STATEMENTS),
+    (Done::Nothing, Again::OnceMended, BOOKS),
 ];
 
 /// The bill can not be settled as things are.
@@ -141,6 +154,7 @@ const DECLINES: &[&str] = &[
     "NO_ROW_MATCHES",
     "TOLD_ABOVE_LEFT",
     "OVERFLOW",
+    "FUND_RUN_DRY",
 ];
 
 /// The bill contradicts itself.
@@ -233,6 +247,35 @@ const STATEMENTS: &[&str] = &[
     "DIFFERENCE_NOT_OPEN",
     "DIFFERENCES_OPEN",
     "FOUR_EYES",
+];
+
+/// The books: what is asked for, or the state it meets.
+const BOOKS: &[&str] = &[
+    "POSTING_LINES",
+    "POSTING_AMOUNT",
+    "POSTING_UNBALANCED",
+    "POSTING_ACCOUNT",
+    "POSTING_HOSPITALS",
+    "POSTING_YEAR",
+    "POSTING_REFERENCE",
+    "POSTING_REASON",
+    "POSTING_DATED_AHEAD",
+    "POSTING_DAY_CLOSED",
+    "PROPOSAL_UNKNOWN",
+    "SECOND_PERSON_NEEDED",
+    "CLEARING_DAYS_OPEN",
+    "CLEARING_OVERLAPS",
+    "CLEARING_UNKNOWN",
+    "CLEARING_MOVED",
+    "ADVANCE_OVERDRAWN",
+    "NOTHING_TO_PAY",
+    "ACCOUNT_UNKNOWN",
+    "ACCOUNT_SEALED",
+    "PAYMENT_UNKNOWN",
+    "BANK_FILE_UNREADABLE",
+    "BANK_REFERENCE_USED",
+    "PAYMENT_OF_ANOTHER_BANK",
+    "PAYMENT_AMOUNT",
 ];
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 use super::super::field::InvalidReason;
 use super::*;
+use crate::app::finance::FinanceRefusal;
 use crate::app::{Refusal, StatementRefusal};
 use crate::domain::bill::{BillFault, Faulty};
+use crate::domain::finance::PostingFault;
 use crate::domain::ids::{LineId, SettlementId};
 use crate::domain::verdict::Reason;
 
@@ -37,7 +39,8 @@ fn codes() -> Vec<&'static str> {
         NoRowMatches,
         NobodyTells,
         ToldAboveLeft,
-        Overflow
+        Overflow,
+        FundRunDry
     );
     let faults = walk!(
         BillFault,
@@ -142,7 +145,8 @@ fn refusals() -> Vec<Refusal> {
             | Refusal::PersonDiffers
             | Refusal::LineIdReused(_)
             | Refusal::SignInUnknown
-            | Refusal::Statement(_) => {}
+            | Refusal::Statement(_)
+            | Refusal::Finance(_) => {}
         }
     }
     [
@@ -169,17 +173,71 @@ fn refusals() -> Vec<Refusal> {
     ]
     .into_iter()
     .chain(StatementRefusal::all().into_iter().map(Refusal::Statement))
+    .chain(finance().into_iter().map(Refusal::Finance))
     .collect()
+}
+
+fn finance() -> Vec<FinanceRefusal> {
+    fn _every_variant(one: FinanceRefusal) {
+        match one {
+            FinanceRefusal::Posting(_)
+            | FinanceRefusal::PostingMadeByUs
+            | FinanceRefusal::PostingAhead
+            | FinanceRefusal::PostingDayClosed
+            | FinanceRefusal::ProposalUnknown
+            | FinanceRefusal::SamePerson
+            | FinanceRefusal::DaysOpen
+            | FinanceRefusal::Overlaps
+            | FinanceRefusal::StatementUnknown
+            | FinanceRefusal::Moved
+            | FinanceRefusal::Overdrawn
+            | FinanceRefusal::NothingToPay
+            | FinanceRefusal::AccountUnknown
+            | FinanceRefusal::AccountSealed
+            | FinanceRefusal::PaymentUnknown
+            | FinanceRefusal::FileUnreadable(_)
+            | FinanceRefusal::ConfirmedBefore
+            | FinanceRefusal::ReferenceUsed
+            | FinanceRefusal::OtherBank
+            | FinanceRefusal::PaymentAmount
+            | FinanceRefusal::NoBudget => {}
+        }
+    }
+    let postings =
+        walk!(PostingFault, Lines, Amount, Unbalanced, Account, Hospitals, Year, Reference, Reason);
+    let others = [
+        FinanceRefusal::PostingMadeByUs,
+        FinanceRefusal::PostingAhead,
+        FinanceRefusal::PostingDayClosed,
+        FinanceRefusal::ProposalUnknown,
+        FinanceRefusal::SamePerson,
+        FinanceRefusal::DaysOpen,
+        FinanceRefusal::Overlaps,
+        FinanceRefusal::StatementUnknown,
+        FinanceRefusal::Moved,
+        FinanceRefusal::Overdrawn,
+        FinanceRefusal::NothingToPay,
+        FinanceRefusal::AccountUnknown,
+        FinanceRefusal::AccountSealed,
+        FinanceRefusal::PaymentUnknown,
+        FinanceRefusal::FileUnreadable(1),
+        FinanceRefusal::ConfirmedBefore,
+        FinanceRefusal::ReferenceUsed,
+        FinanceRefusal::OtherBank,
+        FinanceRefusal::PaymentAmount,
+        FinanceRefusal::NoBudget,
+    ];
+    postings.into_iter().map(FinanceRefusal::Posting).chain(others).collect()
 }
 
 #[test]
 fn every_code_has_words_and_every_word_a_code() {
     let codes = codes();
     for code in &codes {
-        let found: Vec<_> = TABLE.iter().filter(|(known, ..)| known == code).collect();
+        let found: Vec<_> = rows().filter(|(known, ..)| known == code).collect();
         assert_eq!(found.len(), 1, "{code}");
     }
-    for (code, zh, en) in TABLE {
+    for (code, zh, en) in rows() {
         assert!(codes.contains(code), "{code} is never said");
         let han = |letter: char| ('\u{4e00}'..='\u{9fff}').contains(&letter);
         assert!(6 < zh.chars().filter(|letter| han(*letter)).count(), "{code}: {zh}");
@@ -191,7 +249,7 @@ fn every_code_has_words_and_every_word_a_code() {
 #[test]
 fn what_no_core_tells_is_settled_the_old_way() {
     assert!(!Reason::NobodyTells.transient());
-    let words = TABLE.iter().find(|(code, ..)| *code == Reason::NobodyTells.code());
+    let words = rows().find(|(code, ..)| *code == Reason::NobodyTells.code());
     let (_, zh, en) = words.unwrap();
     assert!(zh.contains("按原有方式结算") && !zh.contains("重试"), "{zh}");
     assert!(en.contains("settle it the old way") && !en.contains("again"), "{en}");

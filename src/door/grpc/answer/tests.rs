@@ -5,6 +5,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::bill::{Care, Referral};
+use crate::domain::finance::Fund;
+use crate::domain::finance::budget::WhenDry;
 use crate::domain::ids::{PersonId, RegionCode, RequestId, StayId};
 use crate::domain::ledger::{Entry, EntryState};
 use crate::domain::money::{Fen, Rate};
@@ -17,7 +19,7 @@ mod generated {
 
     /// A settlement or reversal as it was recorded.
     pub(super) fn settlement(answer: &Answer) -> Result<wire::Settlement, AppError> {
-        let Answer { entry, record, package, reversed_by, repeat: _ } = answer;
+        let Answer { entry, record, package, reversed_by, repeat: _, run_dry: _ } = answer;
         let state = match (&entry.reverses, reversed_by) {
             (Some(_), _) => wire::SettlementState::Reversal,
             (None, Some(_)) => wire::SettlementState::Reversed,
@@ -47,12 +49,25 @@ mod generated {
 
     /// What would be paid now.
     pub(super) fn quoted(quote: &Quote) -> Result<wire::Quoted, AppError> {
-        let Quote { outcome, package, year, token, valid_until, .. } = quote;
+        let Quote { outcome, package, year, token, valid_until, run_dry, .. } = quote;
         Ok(wire::Quoted {
             breakdown: Some(breakdown(outcome, package, *year)?),
             quote_token: token.clone(),
             valid_until: time(*valid_until),
+            notices: notices(run_dry),
         })
+    }
+
+    /// What is said beside an answer.
+    pub(super) fn notices(run_dry: &[RunDry]) -> Vec<wire::Notice> {
+        let words = words::fund_short();
+        let notices = run_dry.iter().map(|dry| wire::Notice {
+            code: "FUND_SHORT".to_owned(),
+            subject: dry.fund.word().to_owned(),
+            message_zh: format!("{}（{}）：{}", dry.fund.zh(), dry.region, words.zh),
+            message_en: format!("{} of {}: {}", dry.fund.word(), dry.region, words.en),
+        });
+        notices.collect()
     }
 
     /// What moved, and what it would be now.
@@ -370,9 +385,14 @@ fn answer(package: &std::sync::Arc<Package>, outcome: Outcome, flags: [bool; 3])
     };
     let (reverses, record_sha256) = (id(2), [4; 32]);
     let record = Record { header, body: Body::Reversed { reverses, record_sha256, outcome } };
-    let reversed_by = reversed.then(|| id(3));
-    let package = std::sync::Arc::clone(package);
-    Answer { entry: std::sync::Arc::new(entry), record, package, reversed_by, repeat }
+    let (reversed_by, package) = (reversed.then(|| id(3)), std::sync::Arc::clone(package));
+    let (entry, run_dry) = (std::sync::Arc::new(entry), run_dry());
+    Answer { entry, record, package, reversed_by, repeat, run_dry }
+}
+
+fn run_dry() -> Vec<RunDry> {
+    let region = RegionCode::new("520200").unwrap();
+    vec![RunDry { fund: Fund::MedicalAid, region, when_dry: WhenDry::SettleAndFlag }]
 }
 
 fn same<T: prost::Message>(written: Written, generated: Result<T, AppError>) {
@@ -398,7 +418,7 @@ proptest! {
         let settlement = || generated::settlement(&answer);
         same(settled(OF_SETTLE, &answer), settlement().map(|settlement| {
             let outcome = Some(wire::settle_response::Outcome::Settlement(settlement));
-            wire::SettleResponse { outcome, repeat }
+            wire::SettleResponse { outcome, repeat, notices: generated::notices(&answer.run_dry) }
         }));
         same(settled(OF_REVERSE, &answer), settlement().map(|settlement| {
             let outcome = Some(wire::reverse_response::Outcome::Reversal(settlement));
@@ -410,8 +430,9 @@ proptest! {
         }));
         let valid_until = answer.entry.settled_at;
         let (age, account_balance) = (None, Fen::ZERO);
+        let (year, run_dry) = (2024, answer.run_dry.clone());
         let quote =
-            Quote { outcome, age, account_balance, package, year: 2024, token, valid_until };
+            Quote { outcome, age, account_balance, package, year, token, valid_until, run_dry };
         same(quoted(&quote), generated::quoted(&quote).map(|quoted| {
             let outcome = Some(wire::quote_response::Outcome::Quoted(quoted));
             wire::QuoteResponse { outcome }
@@ -422,7 +443,7 @@ proptest! {
             Moved { standing, accumulators, package, catalogue, quoted_patient_pay: patient, now };
         same(quote_moved(&moved), generated::quote_moved(&moved).map(|moved| {
             let outcome = Some(wire::settle_response::Outcome::QuoteMoved(moved));
-            wire::SettleResponse { outcome, repeat: false }
+            wire::SettleResponse { outcome, ..wire::SettleResponse::default() }
         }));
     }
 
