@@ -52,9 +52,30 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Messages that may say who somebody is: they print themselves as `door::wire::shown` or `core_link::wire` has it.
-const REDACTED: [&str; 40] = [
+const REDACTED: [&str; 61] = [
     ".onestop.access.v1.ListAccessesRequest",
     ".onestop.access.v1.Access",
+    ".onestop.clearing.v1.MakeStatementsRequest",
+    ".onestop.clearing.v1.StatementKey",
+    ".onestop.clearing.v1.WithdrawStatementRequest",
+    ".onestop.clearing.v1.ListStatementsRequest",
+    ".onestop.clearing.v1.SetTermsRequest",
+    ".onestop.clearing.v1.SetAccountRequest",
+    ".onestop.clearing.v1.Account",
+    ".onestop.clearing.v1.MakePaymentFileRequest",
+    ".onestop.clearing.v1.PaymentFileKey",
+    ".onestop.clearing.v1.ConfirmPaymentsRequest",
+    ".onestop.clearing.v1.GetAgeingRequest",
+    ".onestop.clearing.v1.ListClaimsRequest",
+    ".onestop.clearing.v1.ProposePostingRequest",
+    ".onestop.clearing.v1.ProposalKey",
+    ".onestop.clearing.v1.ListProposalsRequest",
+    ".onestop.clearing.v1.ListPostingsRequest",
+    ".onestop.clearing.v1.GetBalanceRequest",
+    ".onestop.clearing.v1.ListBudgetsRequest",
+    ".onestop.clearing.v1.SetBudgetRuleRequest",
+    ".onestop.clearing.v1.PaymentFile",
+    ".onestop.clearing.v1.Line",
     ".onestop.settlement.v1.Bill",
     ".onestop.settlement.v1.ChargeLine",
     ".onestop.settlement.v1.Fact",

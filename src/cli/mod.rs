@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::{self, Config};
 
+mod clearing;
 pub mod client;
 pub mod codes;
 mod core;
@@ -72,6 +73,10 @@ enum Command {
     /// A simulated insurance core, for development and drills, on a private PostgreSQL cluster of its own. Never for production.
     #[command(subcommand)]
     CoreSim(core_sim::Command),
+    /// The books: what hospitals are owed, payments, postings, balances.
+    Clearing(clearing::Arguments),
+    /// What funds have left, and what a desk gets when they have not.
+    Budget(clearing::BudgetArguments),
     /// Rule packages: check, test, explain, lock.
     #[command(subcommand)]
     Rules(rules::RulesCommand),
@@ -120,6 +125,10 @@ pub fn run() -> ExitCode {
         Command::Reconcile(command) => reconcile::run(command, || configured(config.as_deref())),
         Command::Core(command) => core::run(command, || configured(config.as_deref())),
         Command::CoreSim(command) => core_sim::run(command, || configured(config.as_deref())),
+        Command::Clearing(arguments) => clearing::run(arguments, || configured(config.as_deref())),
+        Command::Budget(arguments) => {
+            clearing::run_budget(arguments, || configured(config.as_deref()))
+        }
         Command::Rules(command) => rules::run(command, || configured(config.as_deref())),
         // Takes nothing from outside: what is set for a production server must not reach it.
         Command::Sandbox(arguments) => sandbox::run(arguments),

@@ -143,6 +143,7 @@ async fn serve_on(
     let packages = app.rulebook.packages();
     let published = app::publish(&app.pool, &packages).await?;
     admitted(&published).map_err(|(en, zh)| anyhow!("{en}\n{zh}"))?;
+    tokio::spawn(Arc::clone(&app).watch_budgets());
     let _watching = watch_rules(&app).context("watch the rule packages")?;
     let _watching_keys = watch_keys(&app).context("watch the keys")?;
 
@@ -205,6 +206,7 @@ fn services(app: &Arc<App>, callers: &Arc<Callers>, around: &impl Around) -> Ser
     services.add(grpc::registry_service(app, callers));
     services.add(grpc::access_service(app, callers));
     services.add(grpc::reconciliation_service(app, callers));
+    services.add(grpc::clearing_service(app, callers));
     services
 }
 

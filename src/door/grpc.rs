@@ -5,6 +5,7 @@
 mod access;
 mod answer;
 mod call;
+mod clearing;
 mod convert;
 pub mod encoded;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -23,6 +24,7 @@ use tonic::service::interceptor::InterceptedService;
 
 use super::callers::Callers;
 use super::wire::access::v1::access_service_server::AccessServiceServer;
+use super::wire::clearing::v1::clearing_service_server::ClearingServiceServer;
 use super::wire::reconciliation::v1::reconciliation_service_server::ReconciliationServiceServer;
 use super::wire::registry::v1::registry_service_server::RegistryServiceServer;
 use super::wire::settlement::v1::served::settlement_service_server::SettlementServiceServer;
@@ -31,6 +33,7 @@ use crate::limits;
 
 pub use self::access::Access;
 pub use self::call::Arrival;
+pub use self::clearing::{Clearing, here as clearing_here};
 pub use self::reconciliation::Reconciliation;
 pub use self::registry::Registry;
 pub use self::settlement::Settlement;
@@ -81,6 +84,17 @@ pub fn reconciliation_service(
 ) -> Arriving<ReconciliationServiceServer<Reconciliation>> {
     let service = ReconciliationServiceServer::new(Reconciliation { app: Arc::clone(app) })
         .max_decoding_message_size(limits::STATEMENT_MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(limits::MESSAGE_BYTES_MAX);
+    InterceptedService::new(service, Arrival::new(callers))
+}
+
+/// What those call who keep the books, and those who read theirs.
+pub fn clearing_service(
+    app: &Arc<App>,
+    callers: &Arc<Callers>,
+) -> Arriving<ClearingServiceServer<Clearing>> {
+    let service = ClearingServiceServer::new(Clearing { app: Arc::clone(app) })
+        .max_decoding_message_size(limits::MESSAGE_BYTES_MAX)
         .max_encoding_message_size(limits::MESSAGE_BYTES_MAX);
     InterceptedService::new(service, Arrival::new(callers))
 }

@@ -57,6 +57,20 @@ pub mod reconciliation {
     }
 }
 
+/// Where every fen went.
+pub mod clearing {
+    #[expect(
+        clippy::allow_attributes,
+        clippy::allow_attributes_without_reason,
+        clippy::too_many_lines,
+        reason = "generated from proto/onestop/clearing/v1"
+    )]
+    pub mod v1 {
+        tonic::include_proto!("onestop.clearing.v1");
+        include!(concat!(env!("OUT_DIR"), "/onestop.clearing.v1.serde.rs"));
+    }
+}
+
 /// Who is who and what costs what.
 pub mod registry {
     #[expect(
@@ -102,6 +116,7 @@ mod tests {
             packages,
             [
                 "onestop.access.v1",
+                "onestop.clearing.v1",
                 "onestop.core.v1",
                 "onestop.core_sim.v1",
                 "onestop.reconciliation.v1",

@@ -5,6 +5,7 @@
 use std::fmt;
 
 use super::access::v1 as access;
+use super::clearing::v1 as clearing;
 use super::reconciliation::v1 as reconciliation;
 use super::registry::v1 as registry;
 use super::settlement::v1 as settlement;
@@ -23,6 +24,27 @@ macro_rules! redacted {
 redacted!(
     access::ListAccessesRequest,
     access::Access,
+    clearing::MakeStatementsRequest,
+    clearing::StatementKey,
+    clearing::WithdrawStatementRequest,
+    clearing::ListStatementsRequest,
+    clearing::SetTermsRequest,
+    clearing::SetAccountRequest,
+    clearing::Account,
+    clearing::MakePaymentFileRequest,
+    clearing::PaymentFileKey,
+    clearing::ConfirmPaymentsRequest,
+    clearing::GetAgeingRequest,
+    clearing::ListClaimsRequest,
+    clearing::ProposePostingRequest,
+    clearing::ProposalKey,
+    clearing::ListProposalsRequest,
+    clearing::ListPostingsRequest,
+    clearing::GetBalanceRequest,
+    clearing::ListBudgetsRequest,
+    clearing::SetBudgetRuleRequest,
+    clearing::PaymentFile,
+    clearing::Line,
     settlement::Bill,
     settlement::ChargeLine,
     settlement::Fact,
@@ -197,6 +219,31 @@ mod tests {
             check::<reconciliation::CloseStatementRequest>(
                 ".onestop.reconciliation.v1.CloseStatementRequest",
             ),
+            check::<clearing::MakeStatementsRequest>(".onestop.clearing.v1.MakeStatementsRequest"),
+            check::<clearing::StatementKey>(".onestop.clearing.v1.StatementKey"),
+            check::<clearing::WithdrawStatementRequest>(
+                ".onestop.clearing.v1.WithdrawStatementRequest",
+            ),
+            check::<clearing::ListStatementsRequest>(".onestop.clearing.v1.ListStatementsRequest"),
+            check::<clearing::SetTermsRequest>(".onestop.clearing.v1.SetTermsRequest"),
+            check::<clearing::SetAccountRequest>(".onestop.clearing.v1.SetAccountRequest"),
+            check::<clearing::Account>(".onestop.clearing.v1.Account"),
+            check::<clearing::MakePaymentFileRequest>(
+                ".onestop.clearing.v1.MakePaymentFileRequest",
+            ),
+            check::<clearing::PaymentFileKey>(".onestop.clearing.v1.PaymentFileKey"),
+            check::<clearing::ConfirmPaymentsRequest>(
+                ".onestop.clearing.v1.ConfirmPaymentsRequest",
+            ),
+            check::<clearing::GetAgeingRequest>(".onestop.clearing.v1.GetAgeingRequest"),
+            check::<clearing::ListClaimsRequest>(".onestop.clearing.v1.ListClaimsRequest"),
+            check::<clearing::ProposePostingRequest>(".onestop.clearing.v1.ProposePostingRequest"),
+            check::<clearing::ProposalKey>(".onestop.clearing.v1.ProposalKey"),
+            check::<clearing::ListProposalsRequest>(".onestop.clearing.v1.ListProposalsRequest"),
+            check::<clearing::ListPostingsRequest>(".onestop.clearing.v1.ListPostingsRequest"),
+            check::<clearing::GetBalanceRequest>(".onestop.clearing.v1.GetBalanceRequest"),
+            check::<clearing::ListBudgetsRequest>(".onestop.clearing.v1.ListBudgetsRequest"),
+            check::<clearing::SetBudgetRuleRequest>(".onestop.clearing.v1.SetBudgetRuleRequest"),
         ]);
         assert_eq!(checked, contract().1, "every call of the contract is looked at");
     }
