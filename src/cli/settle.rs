@@ -374,7 +374,7 @@ fn settled(
     let json = to_json(response)?;
     match &response.outcome {
         Some(settle_response::Outcome::Settlement(settlement)) => {
-            let subject = Subject::Settlement(settlement, response.repeat);
+            let subject = Subject::Settlement(settlement, response.repeat, &response.notices);
             Ok(Answer::Good { slip: slip::print(subject, bill, shared.lang), json })
         }
         Some(settle_response::Outcome::Declined(declined)) => {
@@ -420,7 +420,7 @@ async fn reverse(
             let json = to_json(&response)?;
             match &response.outcome {
                 Some(reverse_response::Outcome::Reversal(reversal)) => {
-                    let subject = Subject::Settlement(reversal, response.repeat);
+                    let subject = Subject::Settlement(reversal, response.repeat, &[]);
                     Answer::Good { slip: slip::print(subject, None, shared.lang), json }
                 }
                 Some(reverse_response::Outcome::Tombstone(left)) => {
@@ -459,7 +459,7 @@ async fn find(
             let json = to_json(&response)?;
             let slip = match &response.outcome {
                 Some(get_settlement_response::Outcome::Settlement(settlement)) => {
-                    slip::print(Subject::Settlement(settlement, false), None, shared.lang)
+                    slip::print(Subject::Settlement(settlement, false, &[]), None, shared.lang)
                 }
                 Some(get_settlement_response::Outcome::Tombstone(left)) => tombstone(left),
                 None => return Err(no_outcome(&what)),

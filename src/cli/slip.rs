@@ -2,7 +2,7 @@
 //!
 //! It shows figures and never computes any but the two groupings' sums. An assumed figure always shows as assumed.
 use crate::door::wire::settlement::v1::{
-    Bill, Breakdown, LayerPay, PackageReference, PayerKind, Quoted, Settlement, SettlementState,
+    Bill, Breakdown, LayerPay, Notice, PackageReference, PayerKind, Quoted, Settlement, SettlementState,
     Source, SourceGrade, Step,
 };
 
@@ -28,8 +28,8 @@ pub enum Lang {
 pub enum Subject<'a> {
     /// What would be paid now; nothing is recorded.
     Quoted(&'a Quoted),
-    /// What is recorded; the flag says that it is the answer to a repeated request.
-    Settlement(&'a Settlement, bool),
+    /// What is recorded; the flag says that it is the answer to a repeated request, and the notices are what is said beside it.
+    Settlement(&'a Settlement, bool, &'a [Notice]),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +67,7 @@ fn one(subject: Subject<'_>, bill: Option<&Bill>, tongue: Tongue) -> String {
     head(&mut paper, subject, bill, tongue);
     let breakdown = match subject {
         Subject::Quoted(quoted) => quoted.breakdown.as_ref(),
-        Subject::Settlement(settlement, _) => settlement.breakdown.as_ref(),
+        Subject::Settlement(settlement, ..) => settlement.breakdown.as_ref(),
     };
     if let Some(breakdown) = breakdown {
         package(&mut paper, breakdown.package.as_ref(), tongue);
@@ -75,6 +75,7 @@ fn one(subject: Subject<'_>, bill: Option<&Bill>, tongue: Tongue) -> String {
         amounts(&mut paper, breakdown, tongue);
         layers(&mut paper, breakdown, tongue);
         owed(&mut paper, subject, breakdown, tongue);
+        notices(&mut paper, subject, tongue);
         groupings(&mut paper, breakdown, tongue);
         clauses(&mut paper, breakdown, tongue);
     }
@@ -99,7 +100,7 @@ fn head(paper: &mut Paper, subject: Subject<'_>, bill: Option<&Bill>, tongue: To
             }
             field("报价有效至", "Quote valid until", &to_the_second(&quoted.valid_until));
         }
-        Subject::Settlement(settlement, repeat) => {
+        Subject::Settlement(settlement, repeat, _) => {
             field("医疗机构", "Hospital", &settlement.hospital_code);
             field("就诊号", "Stay", &stay(&settlement.stay_id, settlement.stay_part, tongue));
             field("结算号", "Settlement", &settlement.settlement_id);
@@ -120,7 +121,7 @@ fn head(paper: &mut Paper, subject: Subject<'_>, bill: Option<&Bill>, tongue: To
     // Of a settlement the record says it, so that whoever looks it up later prints the same paper.
     let days = match subject {
         Subject::Quoted(_) => bill.map(|bill| (&bill.admission_date, &bill.discharge_date)),
-        Subject::Settlement(settlement, _) => {
+        Subject::Settlement(settlement, ..) => {
             Some((&settlement.admission_date, &settlement.discharge_date))
         }
     };
@@ -134,7 +135,7 @@ fn title(subject: Subject<'_>, tongue: Tongue) -> &'static str {
         Subject::Quoted(_) => {
             tongue.say("医疗费用一站式预结算（未记账）", "ONE-STOP QUOTE (nothing is recorded)")
         }
-        Subject::Settlement(settlement, _) => match settlement.state() {
+        Subject::Settlement(settlement, ..) => match settlement.state() {
             SettlementState::Reversed => {
                 tongue.say("医疗费用一站式结算单（已撤销）", "ONE-STOP SETTLEMENT (reversed)")
             }
@@ -266,7 +267,7 @@ fn name(layer: &LayerPay, tongue: Tongue) -> &str {
 fn owed(paper: &mut Paper, subject: Subject<'_>, breakdown: &Breakdown, tongue: Tongue) {
     let label = match subject {
         Subject::Quoted(_) => tongue.say("患者将应付现金", "THE PATIENT WOULD OWE"),
-        Subject::Settlement(settlement, _) => match settlement.state() {
+        Subject::Settlement(settlement, ..) => match settlement.state() {
             SettlementState::Reversal => tongue.say("退还患者现金", "RETURNED TO THE PATIENT"),
             SettlementState::Reversed => {
                 tongue.say("患者应付现金（已撤销）", "THE PATIENT OWED (reversed)")
@@ -284,6 +285,18 @@ fn owed(paper: &mut Paper, subject: Subject<'_>, breakdown: &Breakdown, tongue: 
             "Provisional: the insurance core did not answer, and what is marked [provisional] was decided by our own rules. \
              It is compared once the core is back; the hospital will tell you of any difference to pay or to get back.",
         ));
+    }
+}
+
+/// What the server said beside the answer.
+fn notices(paper: &mut Paper, subject: Subject<'_>, tongue: Tongue) {
+    let notices = match subject {
+        Subject::Quoted(quoted) => quoted.notices.as_slice(),
+        Subject::Settlement(.., notices) => notices,
+    };
+    for notice in notices {
+        let label = tongue.say("提示", "Note");
+        paper.field(label, LABEL_WIDTH, tongue.say(&notice.message_zh, &notice.message_en));
     }
 }
 

@@ -15,6 +15,8 @@ use tonic::Code;
 use crate::finance::close;
 use crate::gateway::{Gateway, HOSPITAL, bill, refused};
 use crate::harness::Database;
+use crate::national::{Door, id};
+use crate::national_desk::Patient;
 use crate::server::onestop;
 
 fn somebody(name: &str) -> Caller {
@@ -112,6 +114,25 @@ async fn a_desk_is_told_of_a_fund_that_runs_dry_as_its_region_wants() {
     let granted: i64 = gateway.database.owner().await.query_one(row, &[]).await.unwrap().get(0);
     assert_eq!(budget.granted_fen, granted);
     assert_eq!((budget.runs_dry.as_str(), budget.when_dry.as_str()), ("", "decline"));
+}
+
+#[tokio::test]
+async fn a_hospital_is_told_of_a_fund_that_runs_short_by_the_national_door() {
+    let gateway = Gateway::start().await;
+    let door = Door::open(&gateway, false).await;
+    let patient = Patient::charged(&door, 0, 10).await;
+    appropriate(&gateway, Fund::MedicalAid, 100).await;
+    let ask = async |transaction, number| {
+        let answer = door.ask(transaction, &id(number), patient.to_settle("36000.00")).await;
+        assert_eq!(answer["infcode"], 0, "{answer}");
+        answer["warn_msg"].as_str().unwrap().to_owned()
+    };
+    let quoted = ask("2303", 20).await;
+    assert!(quoted.starts_with("医疗救助（520200）：本年度预算余额不足"), "{quoted}");
+    assert!(quoted.contains("medical_aid: not enough is left"), "{quoted}");
+    // Held to its quote, and said once more; sent again it is what was recorded, and nothing was of that.
+    assert_eq!(ask("2304", 21).await, quoted);
+    assert_eq!(ask("2304", 21).await, "");
 }
 
 /// Settlements of closed days are added up once, and the figure is the same.

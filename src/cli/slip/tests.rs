@@ -117,7 +117,7 @@ fn a_slip_in_both_languages() {
         discharge_date: "2024-06-30".to_owned(),
         ..Bill::default()
     };
-    let slip = print(Subject::Settlement(&settlement, true), Some(&bill), Lang::Both);
+    let slip = print(Subject::Settlement(&settlement, true, &[]), Some(&bill), Lang::Both);
     for line in slip.lines() {
         assert!(line.width() <= WIDTH, "{} columns: {line}", line.width());
     }
@@ -134,7 +134,7 @@ fn a_slip_in_both_languages() {
 #[test]
 fn an_assumed_figure_shows_as_assumed() {
     let settlement = settlement();
-    let of = |lang| print(Subject::Settlement(&settlement, false), None, lang);
+    let of = |lang| print(Subject::Settlement(&settlement, false, &[]), None, lang);
     assert_eq!(of(Lang::Zh).matches("【假定】").count(), 1);
     assert_eq!(of(Lang::En).matches("[assumed]").count(), 1);
 }
@@ -146,13 +146,39 @@ fn a_provisional_settlement_says_so_in_both_languages_and_within_the_paper() {
     let breakdown = settlement.breakdown.as_mut().unwrap();
     breakdown.provisional = true;
     breakdown.layers[0].provisional = true;
-    let slip = print(Subject::Settlement(&settlement, false), None, Lang::Both);
+    let slip = print(Subject::Settlement(&settlement, false, &[]), None, Lang::Both);
     for said in ["（暂定）", "【暂定】", "(provisional)", "[provisional]", "hospital will tell you"]
     {
         assert!(slip.contains(said), "{said}");
     }
     for line in slip.lines() {
         assert!(line.width() <= WIDTH, "{} columns: {line}", line.width());
+    }
+}
+
+#[test]
+fn what_is_said_beside_an_answer_stands_on_its_slip() {
+    let notice = Notice {
+        code: "FUND_SHORT".to_owned(),
+        subject: "medical_aid".to_owned(),
+        message_zh: "医疗救助（520200）：本年度预算余额不足，本次已照常办理，请医保经办机构留意。"
+            .to_owned(),
+        message_en: "medical_aid of 520200: not enough is left of this year's budget".to_owned(),
+    };
+    let settlement = settlement();
+    let quoted = Quoted {
+        breakdown: settlement.breakdown.clone(),
+        notices: vec![notice.clone()],
+        ..Quoted::default()
+    };
+    let notices = [notice];
+    for subject in [Subject::Quoted(&quoted), Subject::Settlement(&settlement, false, &notices)] {
+        let slip = print(subject, None, Lang::Both);
+        assert!(slip.contains("医疗救助（520200）：本年度预算余额不足"), "{slip}");
+        assert!(slip.contains("medical_aid of 520200: not enough"), "{slip}");
+        for line in slip.lines() {
+            assert!(line.width() <= WIDTH, "{} columns: {line}", line.width());
+        }
     }
 }
 

@@ -19,6 +19,7 @@ use crate::app::{
     ReverseRequest, Settled, Target,
 };
 use crate::domain::bill::{Bill, ChargeLine};
+use crate::domain::finance::budget::RunDry;
 use crate::domain::ids::{LineId, PersonNumber, RequestId, SettlementId, StayId};
 use crate::domain::money::Fen;
 use crate::domain::record::Body;
@@ -258,7 +259,7 @@ fn line_ids(claim: &Claim) -> Vec<LineId> {
 }
 
 fn of_quote(call: &Call<'_>, quote: &Quote, (stay, claim): (&Stay, &Claim)) -> Result<Done, Fault> {
-    let Quote { outcome, age, account_balance, package, .. } = quote;
+    let Quote { outcome, age, account_balance, package, run_dry, .. } = quote;
     let head = Head {
         stay: claim.bill.stay.as_str(),
         settlement: "",
@@ -275,7 +276,17 @@ fn of_quote(call: &Call<'_>, quote: &Quote, (stay, claim): (&Stay, &Claim)) -> R
         patient: Some((*age, *account_balance)),
     };
     let dictionary = call.app.dictionary(package.region);
-    Done::of(&output::settlement(&head, (outcome, package), &dictionary)?)
+    let done = Done::of(&output::settlement(&head, (outcome, package), &dictionary)?)?;
+    Ok(Done { warning: short(run_dry), ..done })
+}
+
+/// What is said of funds that have not enough left.
+fn short(run_dry: &[RunDry]) -> String {
+    let words = words::fund_short();
+    let said = run_dry.iter().map(|RunDry { fund, region, .. }| {
+        format!("{}（{region}）：{} · {}: {}", fund.zh(), words.zh, fund.word(), words.en)
+    });
+    said.collect::<Vec<_>>().join("；")
 }
 
 /// What is recorded, as it is told again and again.
@@ -284,7 +295,7 @@ pub(super) async fn of_answer(
     answer: &Answer,
     stay: Option<&Stay>,
 ) -> Result<Done, Fault> {
-    let Answer { entry, record, package, reversed_by, repeat: _, run_dry: _ } = answer;
+    let Answer { entry, record, package, reversed_by, repeat: _, run_dry } = answer;
     Span::current().record("settlement.id", entry.settlement.as_str());
     let found = match stay {
         Some(_) => None,
@@ -327,7 +338,9 @@ pub(super) async fn of_answer(
         None if reversed_by.is_none() && !record.outcome().provisional.is_empty() => PROVISIONAL,
         None => "",
     };
-    Ok(Done { warning: warning.to_owned(), ..Done::of(&output)? })
+    let said = [warning.to_owned(), short(run_dry)];
+    let said: Vec<_> = said.into_iter().filter(|said| !said.is_empty()).collect();
+    Ok(Done { warning: said.join("；"), ..Done::of(&output)? })
 }
 
 fn outcome_of(done: &Result<Done, Fault>) -> &'static str {
