@@ -28,7 +28,7 @@ use crate::server::peer::Certificate;
 pub type Target = fn(&[u8]);
 
 /// All of them, by the name of their folder in `loadtests/fuzz/seeds`.
-pub const TARGETS: [(&str, Target); 11] = [
+pub const TARGETS: [(&str, Target); 12] = [
     ("envelopes", envelopes),
     ("transactions", transactions),
     ("bills", crate::door::fuzz::bills),
@@ -40,6 +40,7 @@ pub const TARGETS: [(&str, Target); 11] = [
     ("records", records),
     ("imports", imports),
     ("statements", crate::statement::fuzz::file),
+    ("banks", app::finance::fuzz::bank_file),
 ];
 
 /// The packages by which records are decided again.

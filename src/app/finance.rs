@@ -6,6 +6,8 @@
 mod books;
 pub(super) mod budgets;
 mod files;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 pub(super) mod payments;
 mod postings;
 mod refusal;

@@ -2,8 +2,8 @@
 //!
 //! It shows figures and never computes any but the two groupings' sums. An assumed figure always shows as assumed.
 use crate::door::wire::settlement::v1::{
-    Bill, Breakdown, LayerPay, Notice, PackageReference, PayerKind, Quoted, Settlement, SettlementState,
-    Source, SourceGrade, Step,
+    Bill, Breakdown, LayerPay, Notice, PackageReference, PayerKind, Quoted, Settlement,
+    SettlementState, Source, SourceGrade, Step,
 };
 
 mod names;

@@ -16,6 +16,8 @@
 //! F…,ICBC,2,failed,0.00,20260702-0002,2026-07-02
 //! ```
 
+use std::collections::BTreeSet;
+
 use jiff::civil::Date;
 use sha2::{Digest as _, Sha256};
 
@@ -115,7 +117,7 @@ pub(super) fn read(content: &[u8]) -> Result<(String, String, Vec<Told>), Financ
         return Err(FinanceRefusal::FileUnreadable(1));
     }
     let mut of: Option<(String, String)> = None;
-    let mut told: Vec<Told> = Vec::new();
+    let (mut told, mut lines): (Vec<Told>, BTreeSet<i32>) = (Vec::new(), BTreeSet::new());
     for (number, row) in (2_usize..).zip(csv.records()) {
         let bad = FinanceRefusal::FileUnreadable(number);
         let row = row.map_err(|_| bad)?;
@@ -125,7 +127,7 @@ pub(super) fn read(content: &[u8]) -> Result<(String, String, Vec<Told>), Financ
             return Err(bad);
         }
         let one = row_of(cell).ok_or(bad)?;
-        if told.iter().any(|before| before.line == one.line) {
+        if !lines.insert(one.line) {
             return Err(FinanceRefusal::ConfirmedBefore);
         }
         told.push(one);
