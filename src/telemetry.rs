@@ -178,8 +178,8 @@ impl Telemetry {
             .build();
     }
 
-    /// Reports what the insurance core does not have yet, where this gateway tells it: entries, the age of the oldest, dead letters.
-    pub fn observe_deliveries(&self, read: impl Fn() -> [u64; 3] + Clone + Send + Sync + 'static) {
+    /// Reports what the insurance core does not have yet, where this gateway tells it, and what somebody must look at.
+    pub fn observe_deliveries(&self, read: impl Fn() -> [u64; 5] + Clone + Send + Sync + 'static) {
         let meter = self.meters.meter(SERVICE);
         let gauges = [
             ("onestop.core.delivery.open", "Entries that the insurance core does not have yet"),
@@ -188,6 +188,11 @@ impl Telemetry {
                 "How long ago the oldest of them was recorded",
             ),
             ("onestop.core.delivery.dead", "Entries that the insurance core refused"),
+            (
+                "onestop.core.delivery.booked_twice",
+                "Entries that the insurance core booked more than once",
+            ),
+            ("onestop.core.trueups.stuck", "True-ups that somebody must look at"),
         ];
         for (place, (name, description)) in gauges.into_iter().enumerate() {
             let read = read.clone();

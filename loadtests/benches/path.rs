@@ -207,7 +207,7 @@ impl World {
         let entry = Arc::new(self.entry(request, &record));
         let package = Arc::clone(package);
         let (reversed_by, repeat, run_dry) = (None, false, Vec::new());
-        Ok(Answer { entry, record, package, reversed_by, repeat, run_dry })
+        Ok(Answer { entry, record, package, reversed_by, replaced_by: None, repeat, run_dry })
     }
 
     /// The row, as far as an answer looks at it.

@@ -24,6 +24,8 @@ pub struct Answer {
     pub package: Arc<Package>,
     /// The reversal that undid it.
     pub reversed_by: Option<SettlementId>,
+    /// What took its place, where a true-up took it back. Told to whoever looks it up.
+    pub replaced_by: Option<SettlementId>,
     /// Had this request been answered before?
     pub repeat: bool,
     /// Funds that had not enough left for it. Said with the settlement alone: it is no part of what was decided, and not recorded.
@@ -48,8 +50,8 @@ impl App {
             outcome.provisional.clear();
         }
         let package = self.package(&entry.package).await?;
-        let (entry, run_dry) = (Arc::new(entry), Vec::new());
-        Ok(Answer { entry, record, package, reversed_by, repeat, run_dry })
+        let (entry, run_dry, replaced_by) = (Arc::new(entry), Vec::new(), None);
+        Ok(Answer { entry, record, package, reversed_by, replaced_by, repeat, run_dry })
     }
 
     /// A rule package by its hash: from memory, else as it was published.

@@ -21,7 +21,7 @@ use crate::domain::verdict::{Action, Outcome};
 impl Answer {
     /// The same without what tells of an illness. The one place where it is cut, for whichever door asks.
     pub(super) fn without_clinical_detail(self) -> Self {
-        let Self { entry, mut record, package, reversed_by, repeat, run_dry } = self;
+        let Self { entry, mut record, package, reversed_by, replaced_by, repeat, run_dry } = self;
         let mut entry = Arc::unwrap_or_clone(entry);
         entry.lines.clear();
         entry.record.clear();
@@ -37,7 +37,7 @@ impl Answer {
         };
         cut_steps(outcome);
         let package = Arc::new(without_names(Arc::unwrap_or_clone(package)));
-        Self { entry: Arc::new(entry), record, package, reversed_by, repeat, run_dry }
+        Self { entry: Arc::new(entry), record, package, reversed_by, replaced_by, repeat, run_dry }
     }
 }
 

@@ -20,7 +20,10 @@ use crate::domain::ledger::Entry;
 use crate::domain::record::{Body, Record};
 use crate::domain::rules::Package;
 use crate::limits;
-use crate::store::outbox::{Deliveries, DeliveryKey, DeliveryState, Note, Open, delivery_lag};
+use crate::store::outbox::{
+    BOOKED_TWICE, Deliveries, DeliveryKey, DeliveryState, Lag, Note, Open, delivery_lag,
+};
+use crate::store::trueup::stuck_true_up_count;
 
 mod plan;
 
@@ -33,12 +36,16 @@ pub struct DeliveryGauges {
     open: AtomicU64,
     oldest_s: AtomicU64,
     dead: AtomicU64,
+    twice: AtomicU64,
+    stuck: AtomicU64,
 }
 
 impl DeliveryGauges {
-    /// Entries that the core does not have yet; the age of the oldest in seconds; how many of them are dead letters.
-    pub fn read(&self) -> [u64; 3] {
-        [&self.open, &self.oldest_s, &self.dead].map(|gauge| gauge.load(Ordering::Relaxed))
+    /// Entries that the core does not have yet; the age of the oldest in seconds; how many of them are dead letters; entries that the
+    /// core booked more than once; true-ups that are stuck.
+    pub fn read(&self) -> [u64; 5] {
+        let gauges = [&self.open, &self.oldest_s, &self.dead, &self.twice, &self.stuck];
+        gauges.map(|gauge| gauge.load(Ordering::Relaxed))
     }
 }
 
@@ -319,12 +326,17 @@ impl App {
 
     async fn count_open(&self) -> Result<(), AppError> {
         let lag = delivery_lag(&self.pool).await.map_err(failed("count what is open"))?;
-        let open = lag.iter().map(|of| of.entries).fold(0, u64::saturating_add);
+        let (lag, twice): (Vec<Lag>, Vec<Lag>) = lag.into_iter().partition(Lag::is_open);
+        let count = |of: &[Lag]| of.iter().map(|of| of.entries).fold(0, u64::saturating_add);
         let dead = lag.iter().filter(|of| of.state == DeliveryState::Refused.word());
         let dead = dead.map(|of| of.entries).fold(0, u64::saturating_add);
         let oldest = lag.iter().filter_map(|of| of.oldest_at).min();
         let age = oldest.map_or(0, |oldest| now().at.duration_since(oldest).as_secs());
-        self.delivery.open.store(open, Ordering::Relaxed);
+        let stuck = stuck_true_up_count(&self.pool).await;
+        let stuck = stuck.map_err(failed("count true-ups that are stuck"))?;
+        self.delivery.open.store(count(&lag), Ordering::Relaxed);
+        self.delivery.twice.store(count(&twice), Ordering::Relaxed);
+        self.delivery.stuck.store(stuck, Ordering::Relaxed);
         self.delivery.dead.store(dead, Ordering::Relaxed);
         self.delivery.oldest_s.store(u64::try_from(age).unwrap_or(0), Ordering::Relaxed);
         Ok(())
@@ -386,7 +398,11 @@ fn note_of_held(open: &Open, entry: &Entry, held: Held, at: Timestamp) -> Note {
         let code = Some("CORE_HAS_ANOTHER".to_owned());
         return Note { code, reference, ..note(open, DeliveryState::Refused, at) };
     }
-    let code = (1 < times).then(|| "CORE_BOOKED_TWICE".to_owned());
+    if 1 < times {
+        let (hospital, settlement) = (&entry.hospital, &entry.settlement);
+        tracing::warn!(%hospital, %settlement, times, "The insurance core booked a settlement more than once");
+    }
+    let code = (1 < times).then(|| BOOKED_TWICE.to_owned());
     Note { code, reference, ..note(open, DeliveryState::Confirmed, at) }
 }
 

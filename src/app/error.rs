@@ -87,6 +87,8 @@ pub enum Refusal {
     ReversesAReversal,
     /// The settlement is reversed already.
     AlreadyReversed(SettlementId),
+    /// A true-up took the settlement back and settled it anew as this one, which is in force.
+    TruedUp(SettlementId),
     /// The person has a newer settlement, which must be reversed first.
     NotNewest(SettlementId),
     /// The credential is not known.
@@ -175,6 +177,7 @@ impl Refusal {
             Self::SettlementUnknown | Self::RequestUnknown => "SETTLEMENT_UNKNOWN",
             Self::ReversesAReversal => "REVERSES_A_REVERSAL",
             Self::AlreadyReversed(_) => "ALREADY_REVERSED",
+            Self::TruedUp(_) => "TRUED_UP",
             Self::NotNewest(_) => "NOT_NEWEST",
             Self::PersonUnknown => "PERSON_UNKNOWN",
             Self::NotAllowed { .. } => "NOT_ALLOWED",
@@ -199,6 +202,7 @@ impl Refusal {
             Self::SettlementUnknown
             | Self::ReversesAReversal
             | Self::AlreadyReversed(_)
+            | Self::TruedUp(_)
             | Self::NotNewest(_) => "settlement_id",
             Self::RequestUnknown => "request.request_id",
             Self::HospitalUnknown => "hospital_code",
@@ -217,7 +221,9 @@ impl Refusal {
     pub const fn settlement(&self) -> Option<&SettlementId> {
         match self {
             Self::StaySettled(settlement) => settlement.as_ref(),
-            Self::AlreadyReversed(settlement) | Self::NotNewest(settlement) => Some(settlement),
+            Self::AlreadyReversed(settlement)
+            | Self::TruedUp(settlement)
+            | Self::NotNewest(settlement) => Some(settlement),
             Self::Bill(_)
             | Self::RequestIdReused
             | Self::RequestReversed

@@ -60,6 +60,8 @@ impl App {
                 let seen = (What::Settlement, Some(&recorded.entry.settlement));
                 self.record_access(caller, recorded.entry.person, seen).await?;
                 let answer = self.answer(*recorded, false).await?;
+                let corrected = self.correction_of(&answer).await?;
+                let answer = Answer { replaced_by: corrected.map(|of| of.new), ..answer };
                 let whole = caller.sees_clinical_detail();
                 let answer = if whole { answer } else { answer.without_clinical_detail() };
                 Ok(Found::Answer(Box::new(answer)))

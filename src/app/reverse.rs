@@ -12,7 +12,9 @@ use crate::domain::ids::{HospitalCode, OperatorId, RequestId, SettlementId};
 use crate::domain::ledger::Entry;
 use crate::domain::record::Record;
 use crate::limits;
-use crate::store::{self, Committed, Found as Stored, Key, Left, Recorded, Tombstone, What};
+use crate::store::{
+    self, Committed, Found as Stored, Key, Left, Recorded, Tombstone, What, trueup,
+};
 
 /// What to reverse, and who says so.
 #[derive(Clone, Debug)]
@@ -95,7 +97,10 @@ impl App {
             }
         };
         let reversed = match (found, &request.target) {
-            (Some(Stored::Recorded(recorded)), _) => self.undo(caller, request, *recorded).await,
+            (Some(Stored::Recorded(recorded)), _) => {
+                let recorded = self.in_its_place(caller, request, *recorded).await?;
+                self.undo(caller, request, recorded).await
+            }
             (Some(Stored::Tombstone(tombstone)), Target::Request(original))
                 if tombstone.reversal == *original =>
             {
@@ -114,6 +119,37 @@ impl App {
             return self.repeat_reversal(caller, request, earlier).await.map(Attempt::Done);
         }
         reversed
+    }
+
+    /// What is to be undone, where a true-up took back what was asked for and settled it anew. Whoever names their own request means
+    /// what stands of it now; whoever names a settlement is told which one stands in its place.
+    async fn in_its_place(
+        &self,
+        caller: &Caller,
+        request: &ReverseRequest,
+        mut recorded: Recorded,
+    ) -> Result<Recorded, AppError> {
+        let mut place: Option<SettlementId> = None;
+        // Each took the place of the one before it: as many as there were true-ups.
+        while recorded.reversed_by.is_some() && recorded.entry.hospital == request.hospital {
+            let Entry { person, settlement, .. } = &recorded.entry;
+            let corrected = trueup::correction_of(&self.pool, *person, settlement).await;
+            let corrected = corrected.map_err(AppError::store("look for what was trued up"))?;
+            let Some(corrected) = corrected else { break };
+            match self.find(&Key::Settlement(&corrected.new)).await? {
+                Some(Stored::Recorded(anew)) => recorded = *anew,
+                Some(Stored::Tombstone(_)) | None => break,
+            }
+            place = Some(corrected.new);
+        }
+        match (&request.target, place) {
+            (Target::Settlement(_), Some(place)) if recorded.reversed_by.is_none() => {
+                let seen = (What::Settlement, Some(&place));
+                self.note_access(caller, recorded.entry.person, seen).await?;
+                Err(Refusal::TruedUp(place).into())
+            }
+            (Target::Settlement(_) | Target::Request(_), _) => Ok(recorded),
+        }
     }
 
     async fn find(&self, key: &Key<'_>) -> Result<Option<Stored>, AppError> {
@@ -177,7 +213,9 @@ impl App {
             Ok(Committed::Committed) => {
                 let package = Arc::clone(&package);
                 let (reversed_by, repeat, run_dry) = (None, false, Vec::new());
-                let answer = Answer { entry, record, package, reversed_by, repeat, run_dry };
+                let replaced_by = None;
+                let answer =
+                    Answer { entry, record, package, reversed_by, replaced_by, repeat, run_dry };
                 Ok(Attempt::Done(Reversal::Answer(Box::new(answer))))
             }
             // Somebody else was faster; the next look says who.

@@ -214,7 +214,9 @@ impl App {
             Ok(Committed::Committed) => {
                 tracing::Span::current().record("settlement.id", entry.settlement.as_str());
                 let (reversed_by, repeat) = (None, false);
-                let answer = Answer { entry, record, package, reversed_by, repeat, run_dry };
+                let replaced_by = None;
+                let answer =
+                    Answer { entry, record, package, reversed_by, replaced_by, repeat, run_dry };
                 Ok(Attempt::Done(Settled::Answer(Box::new(answer))))
             }
             // A day that was fenced meanwhile is over: the next try is of a later one.

@@ -14,22 +14,27 @@ use crate::limits;
 use crate::store::Pool;
 use crate::store::feed::{Feed, feed};
 use crate::store::outbox::{DeadLetter, Lag, dead_letters, delivery_lag, replay_dead};
-use crate::store::trueup::{Corrected, corrections, true_up_counts};
+use crate::store::trueup::{
+    Corrected, StuckTrueUp, corrections, retry_stuck_true_ups, stuck_true_ups, true_up_counts,
+};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Says how much the core does not have yet, and since when.
     Status(Printed),
-    /// Lists what the core refused, and how much waits behind each.
+    /// Lists what the core refused, with how much waits behind each, and what it booked more than once.
     Dead(Printed),
     /// Has what the core refused sent again, once its cause is mended: one settlement, or all.
     Replay {
         /// The settlement.
-        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        #[arg(required_unless_present_any = ["all", "trueups"], conflicts_with_all = ["all", "trueups"])]
         settlement: Option<String>,
         /// All of them.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "trueups")]
         all: bool,
+        /// Not those, but true-ups that are stuck.
+        #[arg(long)]
+        trueups: bool,
     },
     /// Lists what was trued up: what a hospital has to collect or pay back, and for which stay.
     Trueups {
@@ -37,8 +42,11 @@ pub(super) enum Command {
         #[arg(long, value_name = "CODE")]
         hospital: Option<String>,
         /// From this day on, such as 2024-06-30.
-        #[arg(long, value_name = "DATE")]
+        #[arg(long, value_name = "DATE", conflicts_with = "stuck")]
         from: Option<Date>,
+        /// Not those, but what can not be trued up until somebody looks at it.
+        #[arg(long, conflicts_with = "hospital")]
+        stuck: bool,
         #[command(flatten)]
         printed: Printed,
     },
@@ -76,8 +84,15 @@ pub(super) fn run(
                 Ok(dead_letters(pool, most).await?)
             }))?;
             dead(&letters, printed.format);
+            more(letters.len());
         }
-        Command::Replay { settlement, all: _ } => {
+        Command::Replay { trueups: true, .. } => {
+            let again = super::block_on_database(on_database(&config, async |pool: &Pool| {
+                Ok(retry_stuck_true_ups(pool, app::now().at).await?)
+            }))?;
+            out::line(&format!("{again} 笔将重新核对 will be trued up again"));
+        }
+        Command::Replay { settlement, .. } => {
             let unfit = || Failure::Usage("not a settlement id 不是结算编号".to_owned());
             let settlement =
                 settlement.map(|id| SettlementId::new(&id).ok_or_else(unfit)).transpose()?;
@@ -89,7 +104,15 @@ pub(super) fn run(
                 return Err(Failure::Answered(super::EXIT_FAILED));
             }
         }
-        Command::Trueups { hospital, from, printed } => {
+        Command::Trueups { stuck: true, printed, .. } => {
+            let most = limits::DEAD_LETTERS_LISTED_MAX;
+            let listed = super::block_on_database(on_database(&config, async |pool: &Pool| {
+                Ok(stuck_true_ups(pool, most).await?)
+            }))?;
+            stuck(&listed, printed.format);
+            more(listed.len());
+        }
+        Command::Trueups { hospital, from, stuck: _, printed } => {
             let unfit = || Failure::Usage("not a hospital code 不是定点医药机构编号".to_owned());
             let hospital =
                 hospital.map(|code| HospitalCode::new(&code).ok_or_else(unfit)).transpose()?;
@@ -99,6 +122,7 @@ pub(super) fn run(
                 Ok(corrections(pool, hospital.as_ref(), (from, None), most).await?)
             }))?;
             trued_up(&corrected, printed.format);
+            more(corrected.len());
         }
     }
     Ok(())
@@ -158,6 +182,34 @@ fn dead(letters: &[DeadLetter], format: Format) {
                     "settlementId": settlement.as_str(), "hospitalCode": hospital.as_str(),
                     "requestId": request.as_str(), "code": code, "attempts": attempts,
                     "refusedAt": at, "held": held,
+                })
+                .to_string(),
+            ),
+        }
+    }
+}
+
+/// Says on the error stream that a list was cut.
+fn more(listed: usize) {
+    if limits::DEAD_LETTERS_LISTED_MAX <= listed {
+        out::error(&format!("只列出前 {listed} 条 only the first {listed} are listed"));
+    }
+}
+
+fn stuck(listed: &[StuckTrueUp], format: Format) {
+    if format == Format::Text {
+        out::line("结算编号 settlement\t医院 hospital\t就诊 stay\t原因 code\t时间 since");
+    }
+    for StuckTrueUp { settlement, hospital, stay, code, since } in listed {
+        let since = time(*since);
+        match format {
+            Format::Text => {
+                out::line(&format!("{settlement}\t{hospital}\t{stay}\t{code}\t{since}"));
+            }
+            Format::Json => out::line(
+                &json!({
+                    "settlementId": settlement.as_str(), "hospitalCode": hospital.as_str(),
+                    "stayId": stay.as_str(), "code": code, "since": since,
                 })
                 .to_string(),
             ),

@@ -109,6 +109,8 @@ fn head(paper: &mut Paper, subject: Subject<'_>, bill: Option<&Bill>, tongue: To
             field("结算日", "Accounting day", &settlement.accounting_day);
             field("撤销的结算", "Reverses", &settlement.reverses_settlement_id);
             field("已被撤销", "Reversed by", &settlement.reversed_by_settlement_id);
+            field("更正自", "In place of", &settlement.supersedes_settlement_id);
+            field("已更正为", "Settled anew as", &settlement.replaced_by_settlement_id);
             if repeat {
                 let said = tongue.say(
                     "重复请求：以下为已记录的结果，未重复结算",
@@ -279,7 +281,9 @@ fn owed(paper: &mut Paper, subject: Subject<'_>, breakdown: &Breakdown, tongue: 
         },
     };
     paper.boxed(label, breakdown.cash_pay_fen);
-    if breakdown.provisional {
+    let is_over = matches!(subject, Subject::Settlement(settlement, ..)
+        if !settlement.reversed_by_settlement_id.is_empty());
+    if breakdown.provisional && !is_over {
         paper.field("", 2, tongue.say(
             "暂定：医保核心系统未应答，【暂定】各层先按本系统政策计算。核心恢复后核对，如有差额，医院将另行通知补收或退还。",
             "Provisional: the insurance core did not answer, and what is marked [provisional] was decided by our own rules. \

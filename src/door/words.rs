@@ -299,6 +299,11 @@ const TABLE: &[(&str, &str, &str)] = &[
         "The settlement is reversed already; nothing is left to do.",
     ),
     (
+        "TRUED_UP",
+        "该结算已由核对更正：原结算撤销，并以新编号重新结算；需撤销请用新编号（见信息），或用原请求号。",
+        "A true-up took it back and settled it anew; to reverse it name the new settlement, which is told, or your own request id.",
+    ),
+    (
         "NOT_NEWEST",
         "该人员之后还有一笔结算，请先撤销较新的一笔。",
         "The person has a newer settlement; reverse that one first.",

@@ -125,6 +125,16 @@ pub struct Lag {
     pub oldest_at: Option<Timestamp>,
 }
 
+impl Lag {
+    /// Does the core not have these yet? What it booked more than once it has.
+    pub fn is_open(&self) -> bool {
+        self.state != BOOKED_TWICE_STATE
+    }
+}
+
+/// How entries are counted that the core has, and booked more than once.
+pub const BOOKED_TWICE_STATE: &str = "booked_twice";
+
 /// An entry that the core refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetter {
@@ -299,7 +309,10 @@ pub async fn delivery_lag(pool: &Pool) -> Result<Vec<Lag>, StoreError> {
     rows.iter().map(lag).collect()
 }
 
-/// The dead letters, oldest first, at most so many.
+/// The code of an entry that the core has, and booked more than once.
+pub const BOOKED_TWICE: &str = "CORE_BOOKED_TWICE";
+
+/// The dead letters and what was booked more than once, oldest first, at most so many.
 pub async fn dead_letters(pool: &Pool, most: usize) -> Result<Vec<DeadLetter>, StoreError> {
     let operation = Operation::Deliver("list dead letters");
     let connection = pool.take(&operation).await?;

@@ -24,6 +24,9 @@ const REVERSED: &str = include_str!("sql/trueup/reversed.sql");
 const CORRECT: &str = include_str!("sql/trueup/correct.sql");
 const LIST: &str = include_str!("sql/trueup/list.sql");
 const CORRECTION_OF: &str = include_str!("sql/trueup/correction_of.sql");
+const STUCK: &str = include_str!("sql/trueup/stuck.sql");
+const AGAIN: &str = include_str!("sql/trueup/again.sql");
+const COUNT_STUCK: &str = "SELECT count(*) AS stuck FROM trueup WHERE state = 'stuck'";
 const COUNTS: &str = include_str!("sql/trueup/counts.sql");
 
 /// How a true-up stands.
@@ -255,6 +258,63 @@ pub async fn corrections(
     let after = after.map_or("", SettlementId::as_str);
     let rows = connection.query(LIST, &[&hospital, &from, &most, &after], &operation).await?;
     rows.iter().map(|row| corrected(&Reader { row, operation: &operation })).collect()
+}
+
+/// A true-up that somebody must look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StuckTrueUp {
+    /// The provisional settlement.
+    pub settlement: SettlementId,
+    /// The hospital.
+    pub hospital: HospitalCode,
+    /// The stay.
+    pub stay: StayId,
+    /// Why.
+    pub code: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// True-ups that somebody must look at, the oldest first, at most so many.
+pub async fn stuck_true_ups(pool: &Pool, most: usize) -> Result<Vec<StuckTrueUp>, StoreError> {
+    let operation = Operation::TrueUp("list true-ups that are stuck");
+    let connection = pool.take(&operation).await?;
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let rows = connection.query(STUCK, &[&most], &operation).await?;
+    let stuck = |row| {
+        let reader = Reader { row, operation: &operation };
+        Ok(StuckTrueUp {
+            settlement: reader.text("settlement_id", SettlementId::new)?,
+            hospital: reader.text("hospital_code", HospitalCode::new)?,
+            stay: reader.text("stay_id", StayId::new)?,
+            code: reader.get::<Option<String>>("last_code")?.unwrap_or_default(),
+            since: reader.get("changed_at")?,
+        })
+    };
+    rows.iter().map(stuck).collect()
+}
+
+/// How many true-ups somebody must look at.
+pub async fn stuck_true_up_count(pool: &Pool) -> Result<u64, StoreError> {
+    counted(pool, "count true-ups that are stuck", (COUNT_STUCK, &[]), "stuck").await
+}
+
+/// Has true-ups that are stuck tried again, once their cause is mended. Says how many.
+pub async fn retry_stuck_true_ups(pool: &Pool, now: Timestamp) -> Result<u64, StoreError> {
+    counted(pool, "try true-ups again that are stuck", (AGAIN, &[&now]), "again").await
+}
+
+async fn counted(
+    pool: &Pool,
+    what: &'static str,
+    (sql, params): (&'static str, &[&(dyn ToSql + Sync)]),
+    column: &'static str,
+) -> Result<u64, StoreError> {
+    let operation = Operation::TrueUp(what);
+    let connection = pool.take(&operation).await?;
+    let rows = connection.query(sql, params, &operation).await?;
+    let count = |row| Reader { row, operation: &operation }.get::<i64>(column);
+    Ok(u64::try_from(rows.first().map_or(Ok(0), count)?).unwrap_or(0))
 }
 
 /// How a settlement of a person was corrected, if it was.

@@ -5,8 +5,12 @@ use onestop::domain::ids::SettlementId;
 use onestop::domain::money::Fen;
 use onestop::domain::record::{Body, Record, Replay};
 use onestop::door::wire::settlement::v1 as wire;
-use onestop::store::trueup::{Corrected, corrections, true_up_counts};
-use onestop::store::{check_integrity, fence_day};
+use onestop::door::wire::settlement::v1::reverse_request::Target;
+use onestop::store::check_integrity;
+use onestop::store::trueup::{
+    Corrected, corrections, retry_stuck_true_ups, stuck_true_up_count, stuck_true_ups,
+    true_up_counts,
+};
 use tonic::Code;
 
 use crate::core_fixture::{Core, Deliverer, all_confirmed, until};
@@ -275,17 +279,68 @@ async fn a_quote_binds_also_what_the_core_said_or_did_not_say() {
 }
 
 #[tokio::test]
+async fn whoever_reverses_what_was_trued_up_reverses_what_stands_of_it() {
+    let core = Core::start(&package("0.70")).await;
+    let gateway = gateway(&core).await;
+    core.faults(Faults { fail: true, ..Faults::default() }).await;
+    let settled = settle(&gateway, 0, 1).await;
+    // Somebody must look at it, and does.
+    let owner = gateway.database.owner().await;
+    owner.batch_execute("UPDATE trueup SET state = 'stuck', last_code = 'NO_ROW'").await.unwrap();
+    let stuck = stuck_true_ups(&gateway.database.pool, 10).await.unwrap();
+    assert_eq!(
+        (stuck[0].settlement.as_str(), stuck[0].code.as_str()),
+        (settled.settlement_id.as_str(), "NO_ROW")
+    );
+    assert_eq!(stuck_true_up_count(&gateway.database.pool).await.unwrap(), 1);
+    let again = retry_stuck_true_ups(&gateway.database.pool, onestop::app::now().at).await.unwrap();
+    assert_eq!(again, 1);
+    core.faults(Faults::default()).await;
+    let deliverer = Deliverer::of(&gateway);
+    no_true_up_is_pending(&gateway).await;
+    let new = all_corrections(&gateway).await[0].new.to_string();
+    let was = find(&gateway, &settled.settlement_id).await;
+    assert_eq!(was.replaced_by_settlement_id, new);
+    assert_eq!(find(&gateway, &new).await.supersedes_settlement_id, settled.settlement_id);
+
+    let mut desk = gateway.desk.clone();
+    let reversal = |target| wire::ReverseRequest {
+        request_id: "undo-1".to_owned(),
+        hospital_code: settled.hospital_code.clone(),
+        target: Some(target),
+        ..wire::ReverseRequest::default()
+    };
+    let by_id = Target::SettlementId(settled.settlement_id.clone());
+    let told = refused(&desk.reverse(reversal(by_id)).await.unwrap_err());
+    assert_eq!((told.reason.as_str(), told.settlement.as_str()), ("TRUED_UP", new.as_str()));
+    let by_request = || reversal(Target::OriginalRequestId(settled.request_id.clone()));
+    let undone = desk.reverse(by_request()).await.unwrap().into_inner().outcome.unwrap();
+    let wire::reverse_response::Outcome::Reversal(undone) = undone else { panic!("{undone:?}") };
+    assert_eq!(undone.reverses_settlement_id, new);
+    // Nothing of it stands any more: the same again tells the same, another is told so.
+    let same = desk.reverse(by_request()).await.unwrap().into_inner().outcome.unwrap();
+    assert_eq!(same, wire::reverse_response::Outcome::Reversal(undone));
+    let late = wire::ReverseRequest { request_id: "undo-2".to_owned(), ..by_request() };
+    let late = refused(&desk.reverse(late).await.unwrap_err());
+    assert_eq!(late.reason, "ALREADY_REVERSED");
+    deliverer.end().await;
+    is_whole(&gateway).await;
+}
+
+#[tokio::test]
 async fn what_meets_a_fenced_day_is_put_off_whole_and_trued_up_later() {
     let core = Core::start(&package("0.70")).await;
     let gateway = gateway(&core).await;
     core.faults(Faults { fail: true, ..Faults::default() }).await;
     let settled = settle(&gateway, 0, 1).await;
     assert_eq!(settled.state(), wire::SettlementState::Provisional);
-    let today = onestop::app::now().day;
-    fence_day(&gateway.database.pool, today.tomorrow().unwrap(), "insurer").await.unwrap();
+    // As where it was decided before midnight and is written after the fence.
+    let owner = gateway.database.owner().await;
+    let fence =
+        "INSERT INTO accounting_fence (day, fenced_by) VALUES (current_date + 1, 'insurer')";
+    owner.batch_execute(fence).await.unwrap();
     core.faults(Faults::default()).await;
     let deliverer = Deliverer::of(&gateway);
-    let owner = gateway.database.owner().await;
     let tried = "SELECT state, last_code FROM trueup WHERE 0 < attempts";
     until("it was tried", || async { !owner.query(tried, &[]).await.unwrap().is_empty() }).await;
     let row = owner.query_one(tried, &[]).await.unwrap();

@@ -105,7 +105,7 @@ async fn what_fails_is_sent_again_in_order() {
 async fn a_core_that_books_twice_is_found_out_when_it_is_asked() {
     let core = Core::start(&package()).await;
     let gateway = linked(&core).await;
-    settle(&gateway, 0, 1).await;
+    let settled = settle(&gateway, 0, 1).await;
     core.faults(Faults { lose_answers: true, apply_twice: true, calls: 1, ..Faults::default() })
         .await;
     let deliverer = Deliverer::of(&gateway);
@@ -114,6 +114,10 @@ async fn a_core_that_books_twice_is_found_out_when_it_is_asked() {
     let owner = gateway.database.owner().await;
     let row = owner.query_one("SELECT state, last_code FROM delivery", &[]).await.unwrap();
     assert_eq!((row.get(0), row.get(1)), ("confirmed", "CORE_BOOKED_TWICE"));
+    assert_eq!(open(&gateway, "booked_twice").await, 1);
+    let listed = dead_letters(&gateway.database.pool, 10).await.unwrap();
+    let listed: Vec<_> = listed.iter().map(|of| (of.key.settlement.as_str(), of.held)).collect();
+    assert_eq!(listed, [(settled.as_str(), 0)]);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@
 use crate::harness::{Database, connect};
 use crate::ledger_fixture::furnish;
 
-const STATEMENTS: [(&str, usize, &str); 19] = [
+const STATEMENTS: &[(&str, usize, &str)] = &[
     ("commit_chain", 2, include_str!("../store/sql/commit_chain.sql")),
     ("commit", 2, include_str!("../store/sql/commit.sql")),
     ("commit_lean", 2, include_str!("../store/sql/commit_lean.sql")),
@@ -42,7 +42,7 @@ async fn a_plan_made_before_the_first_settlement_never_walks_through_a_table() {
             furnish(&database, &(1..=500).collect::<Vec<_>>()).await;
             client.batch_execute("VACUUM ANALYZE").await.unwrap();
         }
-        for (name, parameters, sql) in STATEMENTS {
+        for &(name, parameters, sql) in STATEMENTS {
             client.batch_execute(&format!("PREPARE {name} AS {sql}")).await.unwrap();
             let nothing = vec!["NULL"; parameters].join(", ");
             let explain = format!("EXPLAIN (COSTS off) EXECUTE {name}({nothing})");

@@ -155,7 +155,7 @@ fn with_room(outcome: &Outcome) -> Message {
 }
 
 fn settlement(message: &mut Message, answer: &Answer) -> Result<(), AppError> {
-    let Answer { entry, record, package, reversed_by, repeat: _, run_dry: _ } = answer;
+    let Answer { entry, record, package, reversed_by, replaced_by, repeat: _, run_dry: _ } = answer;
     let state = match (&entry.reverses, reversed_by) {
         (Some(_), _) => wire::SettlementState::Reversal,
         (None, Some(_)) => wire::SettlementState::Reversed,
@@ -176,6 +176,8 @@ fn settlement(message: &mut Message, answer: &Answer) -> Result<(), AppError> {
     message.data(12, &entry.record_sha256);
     message.shown(13, entry.admission);
     message.shown(14, entry.discharge);
+    message.text(15, id_or_none(entry.supersedes.as_ref()));
+    message.text(16, id_or_none(replaced_by.as_ref()));
     Ok(())
 }
 

@@ -201,6 +201,7 @@ fn code_of(refusal: &Refusal) -> Code {
         | Refusal::TokenStale
         | Refusal::ReversesAReversal
         | Refusal::AlreadyReversed(_)
+        | Refusal::TruedUp(_)
         | Refusal::NotNewest(_)
         | Refusal::StayCancelled
         | Refusal::PersonDiffers => Code::FailedPrecondition,

@@ -109,6 +109,7 @@ const CODES: &[(&str, &str)] = &[
     ("PERSON_DIFFERS", "OS-REF-016"),
     ("LINE_ID_REUSED", "OS-REF-017"),
     ("SIGN_IN_UNKNOWN", "OS-REF-018"),
+    ("TRUED_UP", "OS-REF-019"),
     ("FILE_UNREADABLE", "OS-REC-001"),
     ("FILE_DAMAGED", "OS-REC-002"),
     ("FILE_NOT_ALONE", "OS-REC-003"),

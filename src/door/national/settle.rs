@@ -295,7 +295,7 @@ pub(super) async fn of_answer(
     answer: &Answer,
     stay: Option<&Stay>,
 ) -> Result<Done, Fault> {
-    let Answer { entry, record, package, reversed_by, repeat: _, run_dry } = answer;
+    let Answer { entry, record, package, reversed_by, run_dry, .. } = answer;
     Span::current().record("settlement.id", entry.settlement.as_str());
     let found = match stay {
         Some(_) => None,

@@ -121,6 +121,7 @@ const TABLE: &[(Done, Again, &[&str])] = &[
             "NOBODY_TELLS",
             "STAY_LATE",
             "REVERSES_A_REVERSAL",
+            "TRUED_UP",
             "LIST_OLDER",
             "STATEMENT_DAY_CLOSED",
             "POSTING_MADE_BY_US",

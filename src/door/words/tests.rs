@@ -137,6 +137,7 @@ fn refusals() -> Vec<Refusal> {
             | Refusal::RequestUnknown
             | Refusal::ReversesAReversal
             | Refusal::AlreadyReversed(_)
+            | Refusal::TruedUp(_)
             | Refusal::NotNewest(_)
             | Refusal::PersonUnknown
             | Refusal::NotAllowed { .. }
@@ -162,6 +163,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::RequestUnknown,
         Refusal::ReversesAReversal,
         Refusal::AlreadyReversed(settlement.clone()),
+        Refusal::TruedUp(settlement.clone()),
         Refusal::NotNewest(settlement),
         Refusal::PersonUnknown,
         Refusal::NotAllowed { role: "hospital" },

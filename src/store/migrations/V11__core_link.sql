@@ -34,6 +34,9 @@ CREATE TABLE delivery (
 CREATE INDEX delivery_open ON delivery (bucket, person_id, ledger_version) WHERE state <> 'confirmed';
 -- What may be sent next.
 CREATE INDEX delivery_due ON delivery (next_at) WHERE state IN ('waiting', 'unknown');
+-- What somebody must look at.
+CREATE INDEX delivery_refused ON delivery (changed_at) WHERE state = 'refused';
+CREATE INDEX delivery_booked_twice ON delivery (changed_at) WHERE last_code = 'CORE_BOOKED_TWICE';
 COMMENT ON TABLE delivery IS
     'How far a settlement or reversal has come on its way to the insurance core: waiting; sent, and the answer is still to come; unknown, '
     'so that the core is asked before it is sent again; confirmed; refused, where somebody must look (the dead letters); held behind a '
@@ -58,6 +61,7 @@ CREATE TABLE trueup (
         AND 0 <= attempts AND length(last_code) <= 64)
 );
 CREATE INDEX trueup_due ON trueup (next_at) WHERE state = 'pending';
+CREATE INDEX trueup_stuck ON trueup (changed_at) WHERE state = 'stuck';
 COMMENT ON TABLE trueup IS
     'Settlements that our own rules decided because the core did not answer: pending; confirmed, where the core says the same; corrected, '
     'by a reversal and a new settlement; reversed before that by the hospital; stuck, where somebody must look. Current state.';

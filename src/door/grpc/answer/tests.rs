@@ -19,7 +19,7 @@ mod generated {
 
     /// A settlement or reversal as it was recorded.
     pub(super) fn settlement(answer: &Answer) -> Result<wire::Settlement, AppError> {
-        let Answer { entry, record, package, reversed_by, repeat: _, run_dry: _ } = answer;
+        let Answer { entry, record, package, reversed_by, replaced_by, .. } = answer;
         let state = match (&entry.reverses, reversed_by) {
             (Some(_), _) => wire::SettlementState::Reversal,
             (None, Some(_)) => wire::SettlementState::Reversed,
@@ -44,6 +44,8 @@ mod generated {
             record_sha256: entry.record_sha256.to_vec(),
             admission_date: entry.admission.to_string(),
             discharge_date: entry.discharge.to_string(),
+            supersedes_settlement_id: text(&entry.supersedes),
+            replaced_by_settlement_id: text(replaced_by),
         })
     }
 
@@ -316,6 +318,10 @@ fn outcome() -> impl Strategy<Value = Outcome> {
     )
 }
 
+fn state_of(outcome: &Outcome) -> EntryState {
+    if outcome.provisional.is_empty() { EntryState::Final } else { EntryState::Provisional }
+}
+
 /// A reversal's record, since that holds nothing but an outcome. An answer looks at the entry for the rest.
 fn answer(package: &std::sync::Arc<Package>, outcome: Outcome, flags: [bool; 3]) -> Answer {
     let [reversal, reversed, repeat] = flags;
@@ -346,12 +352,8 @@ fn answer(package: &std::sync::Arc<Package>, outcome: Outcome, flags: [bool; 3])
         request,
         body_sha256: [1; 32],
         reverses: reversal.then(|| id(2)),
-        supersedes: None,
-        state: if outcome.provisional.is_empty() {
-            EntryState::Final
-        } else {
-            EntryState::Provisional
-        },
+        supersedes: reversed.then(|| id(4)),
+        state: state_of(&outcome),
         hospital,
         level: 3,
         stay,
@@ -385,9 +387,10 @@ fn answer(package: &std::sync::Arc<Package>, outcome: Outcome, flags: [bool; 3])
     };
     let (reverses, record_sha256) = (id(2), [4; 32]);
     let record = Record { header, body: Body::Reversed { reverses, record_sha256, outcome } };
-    let (reversed_by, package) = (reversed.then(|| id(3)), std::sync::Arc::clone(package));
-    let (entry, run_dry) = (std::sync::Arc::new(entry), run_dry());
-    Answer { entry, record, package, reversed_by, repeat, run_dry }
+    let [reversed_by, replaced_by] = [3, 5].map(|number| reversed.then(|| id(number)));
+    let (entry, package) = (std::sync::Arc::new(entry), std::sync::Arc::clone(package));
+    let run_dry = run_dry();
+    Answer { entry, record, package, reversed_by, replaced_by, repeat, run_dry }
 }
 
 fn run_dry() -> Vec<RunDry> {
