@@ -12,11 +12,17 @@ use super::pool::Pool;
 use super::row::Reader;
 use crate::limits;
 
-/// Fences a day and all before it, and waits until nothing that began before can still write. Fencing it again waits again.
-pub async fn fence_day(pool: &Pool, day: Date, by: &str) -> Result<(), StoreError> {
+/// Fences a day and all before it, and waits until nothing that began before can still write. Fencing it again waits again. False
+/// where the day is not over by the database's clock: then nothing is fenced.
+pub async fn fence_day(pool: &Pool, day: Date, by: &str) -> Result<bool, StoreError> {
     let operation = Operation::Fence(day);
     let connection = pool.take(&operation).await?;
-    connection.query(include_str!("sql/reconcile/fence.sql"), &[&day, &by], &operation).await?;
+    let sql = include_str!("sql/reconcile/fence.sql");
+    let rows = connection.query(sql, &[&day, &by], &operation).await?;
+    let is_over = |row| Reader { row, operation: &operation }.get::<bool>("is_over");
+    if !rows.first().map_or(Ok(false), is_over)? {
+        return Ok(false);
+    }
     let mut before: Option<Vec<String>> = None;
     let mut waited = std::time::Duration::ZERO;
     loop {
@@ -27,7 +33,7 @@ pub async fn fence_day(pool: &Pool, day: Date, by: &str) -> Result<(), StoreErro
             writers.push(Reader { row, operation: &operation }.get::<String>("writer")?);
         }
         if writers.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
         if limits::FENCE_WAIT_MAX <= waited {
             return Err(StoreError::StillUnderWay { operation });

@@ -91,8 +91,11 @@ async fn a_fenced_day_takes_nothing_more_by_any_statement() {
     let database = Database::new().await;
     furnish(&database, &[7, 8, 9]).await;
     put(&database, entry(7, "S1", "R1", (1, 1))).await;
-    fence_day(&database.pool, DAY, "insurer").await.unwrap();
-    fence_day(&database.pool, DAY, "another").await.unwrap();
+    let today = onestop::app::now().day;
+    assert!(!fence_day(&database.pool, today, "insurer").await.unwrap(), "it is not over");
+    assert_eq!(newest_fence(&database.pool).await.unwrap(), None);
+    assert!(fence_day(&database.pool, DAY, "insurer").await.unwrap());
+    assert!(fence_day(&database.pool, DAY, "another").await.unwrap());
     assert_eq!(newest_fence(&database.pool).await.unwrap(), Some(DAY));
 
     // With care, lean, and as a chain.

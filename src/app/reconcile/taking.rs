@@ -46,7 +46,9 @@ impl Reconciling<'_> {
         }
         // What is compared must stand still first.
         let fenced = edge::fence_day(self.pool, scope.last_day, &self.caller.name).await;
-        fenced.map_err(AppError::store("fence a day"))?;
+        if !fenced.map_err(AppError::store("fence a day"))? {
+            return Err(StatementRefusal::DayNotOver.into());
+        }
         self.go_on(key, tell).await
     }
 

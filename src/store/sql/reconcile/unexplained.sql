@@ -1,6 +1,8 @@
 -- The next differences that nobody looked at, with what explains them. $1 statement, $2 after this one, $3 how many.
 SELECT d.difference_no, d.class, d.refund, d.has_theirs, d.their_total_fen, d.their_fund_fen, d.their_account_fen,
-    s.record, s.package_hash, s.settled_at, s.state = 'provisional' AS provisional, s.insured_region, s.scheme,
+    s.record, s.package_hash, s.settled_at, 
+    EXISTS (SELECT FROM trueup t WHERE t.bucket = s.bucket AND t.person_id = s.person_id AND t.settlement_id = s.settlement_id
+        AND t.state IN ('pending', 'stuck') OFFSET 0) AS provisional, s.insured_region, s.scheme,
     EXISTS (SELECT FROM settlement r WHERE r.bucket = s.bucket AND r.person_id = s.person_id
         AND r.reverses_settlement_id = s.settlement_id OFFSET 0) AS reversed,
     EXISTS (SELECT FROM registry_change c WHERE c.bucket = s.bucket AND c.person_id = s.person_id AND c.kind = 'identity'
