@@ -8,6 +8,7 @@
     clippy::as_conversions
 )]
 
+pub mod audit;
 pub mod bill;
 pub mod cascade;
 pub mod finance;
