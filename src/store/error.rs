@@ -153,6 +153,8 @@ pub enum Operation {
     Deliver(&'static str),
     /// Truing up what was settled without the core: doing what.
     TrueUp(&'static str),
+    /// Looking at a month: doing what.
+    Audit(&'static str),
     /// Keeping the books: doing what.
     Finance(&'static str),
 }
@@ -193,7 +195,7 @@ impl fmt::Display for Operation {
             Self::Fence(day) => write!(f, "fence {day}"),
             Self::Reconcile(what) => f.write_str(what),
             Self::Deliver(what) | Self::TrueUp(what) => f.write_str(what),
-            Self::Finance(what) => f.write_str(what),
+            Self::Finance(what) | Self::Audit(what) => f.write_str(what),
         }
     }
 }

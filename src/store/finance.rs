@@ -92,7 +92,7 @@ impl Broken {
 }
 
 /// A statement of ours and its parameters.
-type Asked<'a> = (&'static str, &'a [&'a (dyn ToSql + Sync)]);
+pub(super) type Asked<'a> = (&'static str, &'a [&'a (dyn ToSql + Sync)]);
 
 /// One transaction of some statements; a refusal by name ends it, and nothing of it stays.
 struct Work<'a> {
@@ -167,7 +167,7 @@ async fn together<T>(
 }
 
 /// Reads with as much time and by whatever plan it takes: reports look at whole tables.
-async fn report(
+pub(super) async fn report(
     pool: &Pool,
     operation: &Operation,
     (sql, params): Asked<'_>,
@@ -185,25 +185,25 @@ async fn report(
 }
 
 impl Reader<'_> {
-    fn fund(&self, field: &'static str) -> Result<Fund, StoreError> {
+    pub(super) fn fund(&self, field: &'static str) -> Result<Fund, StoreError> {
         self.text(field, Fund::from_word)
     }
 
-    fn fen(&self, field: &'static str) -> Result<Fen, StoreError> {
+    pub(super) fn fen(&self, field: &'static str) -> Result<Fen, StoreError> {
         self.get(field).map(Fen::new)
     }
 
-    fn fens(&self, field: &'static str) -> Result<Vec<Fen>, StoreError> {
+    pub(super) fn fens(&self, field: &'static str) -> Result<Vec<Fen>, StoreError> {
         Ok(self.list::<i64>(field)?.into_iter().map(Fen::new).collect())
     }
 
-    fn count(&self, field: &'static str) -> Result<u64, StoreError> {
+    pub(super) fn count(&self, field: &'static str) -> Result<u64, StoreError> {
         let count: i64 = self.get(field)?;
         self.parse(field, u64::try_from(count).ok())
     }
 }
 
 /// Regions as a parameter; none given: all.
-fn regions(of: Option<&[crate::domain::ids::RegionCode]>) -> Option<Vec<String>> {
+pub(super) fn regions(of: Option<&[crate::domain::ids::RegionCode]>) -> Option<Vec<String>> {
     of.map(|regions| regions.iter().map(ToString::to_string).collect())
 }

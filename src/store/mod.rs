@@ -5,6 +5,7 @@
 //! domain types and rows, never a wire format, and decides nothing.
 
 mod accumulators;
+pub mod audit;
 pub mod cluster;
 mod commit;
 mod credential_key;
