@@ -4,6 +4,7 @@
 
 mod access;
 mod answer;
+pub mod audit;
 mod changes;
 mod clinical;
 mod deliver;

@@ -411,6 +411,21 @@ pub const CLEARING_PAGE_MAX: u32 = 500;
 /// Sums of a balance at once: a month of a province by hospital, or a day by entry.
 pub const BALANCE_ROWS_MAX: u32 = 20_000;
 
+/// Groups of a month that an audit adds up: a province by county, hospital, scheme, class and kind of care.
+pub const AUDIT_GROUPS_MAX: u32 = 40_000;
+
+/// Lines of a fund flow in one answer.
+pub const AUDIT_LINES_MAX: usize = 9_000;
+
+/// What a line takes at most: its amounts below zero, its names as long as they may be.
+const AUDIT_LINE_BYTES_MAX: usize = 400;
+
+/// Alarms in one answer, the worst first; it says how many more there are.
+pub const AUDIT_ALARMS_MAX: usize = 1_000;
+
+/// Entries of a month at once in a list; each leaves a record of the look.
+pub const AUDIT_PAGE_MAX: u32 = 500;
+
 /// Settlements of a claim at once, as the national interface has it.
 pub const CLAIMS_PAGE_MAX: u32 = 100;
 
@@ -540,5 +555,9 @@ const _: () = assert!(
 const _: () = assert!(CORE_PATIENCE.as_millis() <= CORE_PATIENCE_MAX.as_millis());
 const _: () = assert!(2 * BUDGET_LOOK_INTERVAL.as_millis() < BUDGET_AGE_MAX.as_millis());
 const _: () = assert!(BANK_FILE_BYTES_MAX < MESSAGE_BYTES_MAX);
+const _: () = assert!(
+    AUDIT_LINES_MAX * AUDIT_LINE_BYTES_MAX + 500_000 < MESSAGE_BYTES_MAX,
+    "a fund flow fits in a message, its alarms too",
+);
 const _: () = assert!(SPAN_BATCH_MAX < SPAN_QUEUE_MAX);
 const _: () = assert!(EXPORT_TIMEOUT.as_millis() < TELEMETRY_STOP_MAX.as_millis());

@@ -64,6 +64,8 @@ pub enum Act {
     ReadClearing,
     /// Read the books: postings, balances, budgets.
     ReadBooks,
+    /// Look at a month: where the money went, and what is unusual.
+    ReadAudit,
     /// Make and approve statements, propose and agree to postings, pay, set budgets.
     KeepBooks,
 }
@@ -131,6 +133,7 @@ impl Role {
                     | Act::ReadReconciliation
                     | Act::ReadClearing
                     | Act::ReadBooks
+                    | Act::ReadAudit
                     | Act::KeepBooks
             ),
         }
@@ -169,6 +172,7 @@ fn hospital_may(own: &HospitalCode, act: Act, of: Of<'_>) -> bool {
         | Act::ImportPersons
         | Act::ImportReference
         | Act::ReadBooks
+        | Act::ReadAudit
         | Act::KeepBooks => false,
     }
 }
@@ -186,6 +190,7 @@ fn insurer_may(reach: &Reach, act: Act, of: Of<'_>) -> bool {
         | Act::ReadAccesses
         | Act::ImportReference
         | Act::ReadBooks
+        | Act::ReadAudit
         | Act::KeepBooks => false,
     }
 }
@@ -198,6 +203,7 @@ fn bureau_may(reach: &Reach, act: Act, of: Of<'_>) -> bool {
         | Act::ReadReconciliation
         | Act::ReadClearing
         | Act::ReadBooks
+        | Act::ReadAudit
         | Act::KeepBooks => reach.covers(of),
         Act::ImportPersons | Act::ImportReference => {
             matches!(of, Of::Rows(_) | Of::Anybody) && reach.covers(of)
@@ -322,7 +328,7 @@ mod tests {
         }
     }
 
-    const ACTS: [Act; 13] = [
+    const ACTS: [Act; 14] = [
         Act::Quote,
         Act::Settle,
         Act::Reverse,
@@ -336,6 +342,7 @@ mod tests {
         Act::ReadClearing,
         Act::ReadBooks,
         Act::KeepBooks,
+        Act::ReadAudit,
     ];
 
     /// Every act by every role, on its own data and on another's: "+" allowed, "." denied, in the order of [`ACTS`].
@@ -380,11 +387,13 @@ mod tests {
                         Act::ReadSettlement => Of::Settlement { hospital, scheme, region },
                         Act::ReadStanding | Act::ReadAccesses => Of::Person(&of_whom),
                         Act::ImportPersons | Act::ImportReference => Of::Rows(Some(region)),
-                        Act::ReadClearing | Act::ReadBooks | Act::KeepBooks => Of::Books {
-                            regions: std::slice::from_ref(&region),
-                            hospital: Some(hospital),
-                            scheme: Some(scheme),
-                        },
+                        Act::ReadClearing | Act::ReadBooks | Act::KeepBooks | Act::ReadAudit => {
+                            Of::Books {
+                                regions: std::slice::from_ref(&region),
+                                hospital: Some(hospital),
+                                scheme: Some(scheme),
+                            }
+                        }
                         Act::Reconcile | Act::ReadReconciliation => Of::Scope(&statement),
                     };
                     if caller.allow(act, of).is_ok() { '+' } else { '.' }
@@ -393,21 +402,21 @@ mod tests {
             assert_eq!(told, expected, "{role:?} of {hospital} {text} {}", scheme.word());
         };
         // Quote, settle, reverse, settlement, standing, accesses, persons, reference, reconcile, its results.
-        check(&Role::Development, (&h1, away), "+++++++++++++");
-        check(&Role::Hospital(h1.clone()), (&h1, resident), "+++++...+++..");
-        check(&Role::Hospital(h1.clone()), (&h1, away), "+++++...+++..");
-        check(&Role::Hospital(h1.clone()), (&h2, resident), "....+........");
+        check(&Role::Development, (&h1, away), "++++++++++++++");
+        check(&Role::Hospital(h1.clone()), (&h1, resident), "+++++...+++...");
+        check(&Role::Hospital(h1.clone()), (&h1, away), "+++++...+++...");
+        check(&Role::Hospital(h1.clone()), (&h2, resident), "....+.........");
         let insurer = Role::Insurer(reach(&[Scheme::Resident]));
-        check(&insurer, (&h1, resident), "...++.+.+++..");
-        check(&insurer, (&h1, employee), "......+......");
-        check(&insurer, (&h1, away), ".............");
+        check(&insurer, (&h1, resident), "...++.+.+++...");
+        check(&insurer, (&h1, employee), "......+.......");
+        check(&insurer, (&h1, away), "..............");
         let bureau = Role::Bureau(reach(&[]));
-        check(&bureau, (&h1, resident), "...+++++.++++");
-        check(&bureau, (&h1, employee), "...+++++.++++");
-        check(&bureau, (&h1, away), ".............");
-        check(&Role::Administrator, (&h1, resident), ".......+.....");
-        check(&Role::Core, (&h1, away), "......+......");
-        check(&Role::CommandLine, (&h1, away), ".....+..+++++");
+        check(&bureau, (&h1, resident), "...+++++.+++++");
+        check(&bureau, (&h1, employee), "...+++++.+++++");
+        check(&bureau, (&h1, away), "..............");
+        check(&Role::Administrator, (&h1, resident), ".......+......");
+        check(&Role::Core, (&h1, away), "......+.......");
+        check(&Role::CommandLine, (&h1, away), ".....+..++++++");
     }
 
     /// What is not named is all: nobody gets more by leaving a field away.

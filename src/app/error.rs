@@ -1,5 +1,6 @@
 //! What can go wrong with a call, and who must act on it.
 
+use super::audit::AuditRefusal;
 use super::finance::FinanceRefusal;
 use super::reconcile::StatementRefusal;
 use crate::domain::bill::Faulty;
@@ -112,6 +113,8 @@ pub enum Refusal {
     Statement(StatementRefusal),
     /// Something with the books.
     Finance(FinanceRefusal),
+    /// A month is not shown.
+    Audit(AuditRefusal),
 }
 
 /// Who must act. Also the label in metrics.
@@ -188,6 +191,7 @@ impl Refusal {
             Self::SignInUnknown => "SIGN_IN_UNKNOWN",
             Self::Statement(refusal) => refusal.code(),
             Self::Finance(refusal) => refusal.code(),
+            Self::Audit(refusal) => refusal.code(),
         }
     }
 
@@ -214,6 +218,7 @@ impl Refusal {
             Self::SignInUnknown => "sign_number",
             Self::Statement(refusal) => refusal.field(),
             Self::Finance(refusal) => refusal.field(),
+            Self::Audit(refusal) => refusal.field(),
         }
     }
 
@@ -243,7 +248,8 @@ impl Refusal {
             | Self::LineIdReused(_)
             | Self::SignInUnknown
             | Self::Statement(_)
-            | Self::Finance(_) => None,
+            | Self::Finance(_)
+            | Self::Audit(_) => None,
         }
     }
 }

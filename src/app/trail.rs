@@ -100,6 +100,17 @@ pub async fn accesses(
     Ok(listed)
 }
 
+/// Has a look at a settlement of somebody's recorded before it is told, also by a command on the database itself.
+pub(super) async fn looked(
+    pool: &Pool,
+    caller: &Caller,
+    person: PersonId,
+    settlement: &SettlementId,
+) -> Result<(), AppError> {
+    let access = access(caller, person, (What::Settlement, Some(settlement)));
+    store::record_access(pool, access).await.map_err(failed)
+}
+
 fn failed(source: StoreError) -> AppError {
     AppError::Store { step: "record who looks at a person's data", source }
 }

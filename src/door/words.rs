@@ -79,7 +79,7 @@ pub(in crate::door) fn all() -> impl Iterator<Item = &'static str> {
 }
 
 fn rows() -> impl Iterator<Item = &'static (&'static str, &'static str, &'static str)> {
-    TABLE.iter().chain(books::TABLE)
+    TABLE.iter().chain(books::TABLE).chain(audit::TABLE)
 }
 
 /// Code, Chinese, English.
@@ -678,6 +678,7 @@ const TABLE: &[(&str, &str, &str)] = &[
 ];
 
 pub(in crate::door) mod advice;
+mod audit;
 mod books;
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use super::super::field::Invalid;
 use super::super::outage::Outage;
 use super::super::words;
 use super::call::NotLetIn;
+use crate::app::audit::AuditRefusal;
 use crate::app::finance::FinanceRefusal;
 use crate::app::{AppError, ErrorKind, Refusal, StatementRefusal};
 use crate::limits;
@@ -223,6 +224,11 @@ fn code_of(refusal: &Refusal) -> Code {
             | StatementRefusal::DifferencesOpen(_) => Code::FailedPrecondition,
         },
         Refusal::Finance(refusal) => code_of_books(refusal),
+        Refusal::Audit(refusal) => match refusal {
+            AuditRefusal::MonthUnknown => Code::InvalidArgument,
+            AuditRefusal::TooWide => Code::OutOfRange,
+            AuditRefusal::Mismatch(..) => Code::DataLoss,
+        },
     }
 }
 

@@ -1,9 +1,13 @@
 use super::super::field::InvalidReason;
 use super::*;
+use crate::app::audit::AuditRefusal;
 use crate::app::finance::FinanceRefusal;
 use crate::app::{Refusal, StatementRefusal};
+use crate::domain::audit::{By, Mismatch};
 use crate::domain::bill::{BillFault, Faulty};
+use crate::domain::finance::Fund;
 use crate::domain::finance::PostingFault;
+use crate::domain::ids::{HospitalCode, RegionCode};
 use crate::domain::ids::{LineId, SettlementId};
 use crate::domain::verdict::Reason;
 
@@ -147,7 +151,8 @@ fn refusals() -> Vec<Refusal> {
             | Refusal::LineIdReused(_)
             | Refusal::SignInUnknown
             | Refusal::Statement(_)
-            | Refusal::Finance(_) => {}
+            | Refusal::Finance(_)
+            | Refusal::Audit(_) => {}
         }
     }
     [
@@ -176,7 +181,32 @@ fn refusals() -> Vec<Refusal> {
     .into_iter()
     .chain(StatementRefusal::all().into_iter().map(Refusal::Statement))
     .chain(finance().into_iter().map(Refusal::Finance))
+    .chain(audit().into_iter().map(Refusal::Audit))
     .collect()
+}
+
+fn audit() -> Vec<AuditRefusal> {
+    fn _every_variant(one: Mismatch) {
+        match one {
+            Mismatch::Funds { .. }
+            | Mismatch::Closing(_)
+            | Mismatch::Owed(_)
+            | Mismatch::Held(_)
+            | Mismatch::Breakdown(..)
+            | Mismatch::Overflow => {}
+        }
+    }
+    let (region, hospital) = (RegionCode::new("520201").unwrap(), HospitalCode::new("H1").unwrap());
+    let mismatches = [
+        Mismatch::Funds { region, hospital },
+        Mismatch::Closing(Fund::MedicalAid),
+        Mismatch::Owed(Fund::MedicalAid),
+        Mismatch::Held(Fund::MedicalAid),
+        Mismatch::Breakdown(By::Region, Fund::MedicalAid),
+        Mismatch::Overflow,
+    ];
+    let mismatches = mismatches.into_iter().map(AuditRefusal::from);
+    [AuditRefusal::MonthUnknown, AuditRefusal::TooWide].into_iter().chain(mismatches).collect()
 }
 
 fn finance() -> Vec<FinanceRefusal> {
