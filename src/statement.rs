@@ -1,4 +1,5 @@
-//! The edge to statement files: what an insurer or a hospital sends, read row by row, and the results that go back.
+//! The edge to statement files: what an insurer or a hospital sends, read row by row, and the results that go back; and to the tables
+//! and pictures of reports.
 //!
 //! A file is gone through once before any row of it is taken: what is damaged, of another encoding or lacks a column is refused as a
 //! whole. A row that can not be read is named by its line, and the rows beside it count. Nothing here holds a whole file in memory.
@@ -8,9 +9,11 @@ mod cells;
 mod columnar;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
+pub mod picture;
 mod read;
 mod result;
 mod sheet;
+pub mod table;
 
 #[cfg(test)]
 mod tests;

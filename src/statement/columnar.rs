@@ -12,6 +12,7 @@ use parquet::schema::parser::parse_message_type;
 
 use super::ResultRow;
 use super::result::{COLUMNS, FIRST_AMOUNT, LAST_AMOUNT, amounts, cells};
+use super::table::{Cell, Holds, Table};
 
 /// Rows that lie together: held in memory until there are so many.
 const GROUP_ROWS: usize = 50_000;
@@ -88,4 +89,50 @@ impl<W: Write + Send> Columnar<W> {
 
 const fn is_amount(place: usize) -> bool {
     FIRST_AMOUNT <= place && place <= LAST_AMOUNT
+}
+
+/// A table, all of it: whoever asks holds it already.
+pub(super) fn table<W: Write + Send>(sink: W, table: &Table) -> io::Result<W> {
+    let mut schema = "message report {\n".to_owned();
+    for column in table.stored() {
+        let kind = match column.holds {
+            Holds::Text | Holds::Check { .. } => ("BYTE_ARRAY", "(UTF8)"),
+            Holds::Yuan => ("INT64", "(DECIMAL(18,2))"),
+            Holds::Count => ("INT64", ""),
+        };
+        schema.push_str(&format!("REQUIRED {} {} {};\n", kind.0, column.word, kind.1));
+    }
+    schema.push('}');
+    let write = || -> Result<W, ParquetError> {
+        let schema = Arc::new(parse_message_type(&schema)?);
+        let properties = WriterProperties::builder().set_compression(Compression::SNAPPY);
+        let mut writer = SerializedFileWriter::new(sink, schema, Arc::new(properties.build()))?;
+        let mut group = writer.next_row_group()?;
+        let mut place = 0_usize;
+        while let Some(mut column) = group.next_column()? {
+            let cells = table.rows.iter().filter_map(|row| row.get(place));
+            let is_text = table.stored().nth(place).is_some_and(|of| of.holds == Holds::Text);
+            if is_text {
+                let texts = cells.map(|cell| match cell {
+                    Cell::Text(text) => ByteArray::from(text.as_bytes().to_vec()),
+                    Cell::Yuan(_) | Cell::Count(_) => ByteArray::from(Vec::new()),
+                });
+                let texts: Vec<ByteArray> = texts.collect();
+                column.typed::<ByteArrayType>().write_batch(&texts, None, None)?;
+            } else {
+                let numbers = cells.map(|cell| match cell {
+                    Cell::Yuan(fen) => fen.get(),
+                    Cell::Count(count) => i64::try_from(*count).unwrap_or(i64::MAX),
+                    Cell::Text(_) => 0,
+                });
+                let numbers: Vec<i64> = numbers.collect();
+                column.typed::<Int64Type>().write_batch(&numbers, None, None)?;
+            }
+            column.close()?;
+            place = place.saturating_add(1);
+        }
+        group.close()?;
+        writer.into_inner()
+    };
+    write().map_err(io::Error::other)
 }
