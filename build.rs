@@ -52,9 +52,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Messages that may say who somebody is: they print themselves as `door::wire::shown` or `core_link::wire` has it.
-const REDACTED: [&str; 61] = [
+const REDACTED: [&str; 64] = [
     ".onestop.access.v1.ListAccessesRequest",
     ".onestop.access.v1.Access",
+    ".onestop.audit.v1.GetFundFlowRequest",
+    ".onestop.audit.v1.ListEntriesRequest",
+    ".onestop.audit.v1.Entry",
     ".onestop.clearing.v1.MakeStatementsRequest",
     ".onestop.clearing.v1.StatementKey",
     ".onestop.clearing.v1.WithdrawStatementRequest",

@@ -6,6 +6,8 @@ use clap::{Parser, Subcommand};
 
 use crate::config::{self, Config};
 
+mod audit;
+mod audit_flow;
 mod clearing;
 pub mod client;
 pub mod codes;
@@ -73,6 +75,9 @@ enum Command {
     /// A simulated insurance core, for development and drills, on a private PostgreSQL cluster of its own. Never for production.
     #[command(subcommand)]
     CoreSim(core_sim::Command),
+    /// A month of the books: where the money went, and what should be looked at.
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// The books: what hospitals are owed, payments, postings, balances.
     Clearing(clearing::Arguments),
     /// What funds have left, and what a desk gets when they have not.
@@ -125,6 +130,7 @@ pub fn run() -> ExitCode {
         Command::Reconcile(command) => reconcile::run(command, || configured(config.as_deref())),
         Command::Core(command) => core::run(command, || configured(config.as_deref())),
         Command::CoreSim(command) => core_sim::run(command, || configured(config.as_deref())),
+        Command::Audit(command) => audit::run(command, || configured(config.as_deref())),
         Command::Clearing(arguments) => clearing::run(arguments, || configured(config.as_deref())),
         Command::Budget(arguments) => {
             clearing::run_budget(arguments, || configured(config.as_deref()))

@@ -207,6 +207,7 @@ fn services(app: &Arc<App>, callers: &Arc<Callers>, around: &impl Around) -> Ser
     services.add(grpc::access_service(app, callers));
     services.add(grpc::reconciliation_service(app, callers));
     services.add(grpc::clearing_service(app, callers));
+    services.add(grpc::audit_service(app, callers));
     services
 }
 

@@ -4,6 +4,7 @@
 
 mod access;
 mod answer;
+mod audit;
 mod call;
 mod clearing;
 mod convert;
@@ -24,6 +25,7 @@ use tonic::service::interceptor::InterceptedService;
 
 use super::callers::Callers;
 use super::wire::access::v1::access_service_server::AccessServiceServer;
+use super::wire::audit::v1::audit_service_server::AuditServiceServer;
 use super::wire::clearing::v1::clearing_service_server::ClearingServiceServer;
 use super::wire::reconciliation::v1::reconciliation_service_server::ReconciliationServiceServer;
 use super::wire::registry::v1::registry_service_server::RegistryServiceServer;
@@ -32,6 +34,7 @@ use crate::app::App;
 use crate::limits;
 
 pub use self::access::Access;
+pub use self::audit::{Audit, here as audit_here};
 pub use self::call::Arrival;
 pub use self::clearing::{Clearing, here as clearing_here};
 pub use self::reconciliation::Reconciliation;
@@ -94,6 +97,17 @@ pub fn clearing_service(
     callers: &Arc<Callers>,
 ) -> Arriving<ClearingServiceServer<Clearing>> {
     let service = ClearingServiceServer::new(Clearing { app: Arc::clone(app) })
+        .max_decoding_message_size(limits::MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(limits::MESSAGE_BYTES_MAX);
+    InterceptedService::new(service, Arrival::new(callers))
+}
+
+/// What those call who look at a month.
+pub fn audit_service(
+    app: &Arc<App>,
+    callers: &Arc<Callers>,
+) -> Arriving<AuditServiceServer<Audit>> {
+    let service = AuditServiceServer::new(Audit { app: Arc::clone(app) })
         .max_decoding_message_size(limits::MESSAGE_BYTES_MAX)
         .max_encoding_message_size(limits::MESSAGE_BYTES_MAX);
     InterceptedService::new(service, Arrival::new(callers))

@@ -57,6 +57,20 @@ pub mod reconciliation {
     }
 }
 
+/// A month, and what should be looked at in it.
+pub mod audit {
+    #[expect(
+        clippy::allow_attributes,
+        clippy::allow_attributes_without_reason,
+        clippy::too_many_lines,
+        reason = "generated from proto/onestop/audit/v1"
+    )]
+    pub mod v1 {
+        tonic::include_proto!("onestop.audit.v1");
+        include!(concat!(env!("OUT_DIR"), "/onestop.audit.v1.serde.rs"));
+    }
+}
+
 /// Where every fen went.
 pub mod clearing {
     #[expect(
@@ -116,6 +130,7 @@ mod tests {
             packages,
             [
                 "onestop.access.v1",
+                "onestop.audit.v1",
                 "onestop.clearing.v1",
                 "onestop.core.v1",
                 "onestop.core_sim.v1",

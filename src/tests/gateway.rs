@@ -187,6 +187,7 @@ impl Gateway {
         services.add(grpc::access_service(&app, &callers));
         services.add(grpc::reconciliation_service(&app, &callers));
         services.add(grpc::clearing_service(&app, &callers));
+        services.add(grpc::audit_service(&app, &callers));
         tokio::spawn(async move {
             let serving = Serving {
                 listener,

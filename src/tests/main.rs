@@ -6,6 +6,8 @@
 )]
 
 mod access;
+mod audit;
+mod audit_doors;
 mod bad_input;
 mod client;
 mod cluster;

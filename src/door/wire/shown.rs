@@ -5,6 +5,7 @@
 use std::fmt;
 
 use super::access::v1 as access;
+use super::audit::v1 as audit;
 use super::clearing::v1 as clearing;
 use super::reconciliation::v1 as reconciliation;
 use super::registry::v1 as registry;
@@ -24,6 +25,9 @@ macro_rules! redacted {
 redacted!(
     access::ListAccessesRequest,
     access::Access,
+    audit::GetFundFlowRequest,
+    audit::ListEntriesRequest,
+    audit::Entry,
     clearing::MakeStatementsRequest,
     clearing::StatementKey,
     clearing::WithdrawStatementRequest,
@@ -219,6 +223,8 @@ mod tests {
             check::<reconciliation::CloseStatementRequest>(
                 ".onestop.reconciliation.v1.CloseStatementRequest",
             ),
+            check::<audit::GetFundFlowRequest>(".onestop.audit.v1.GetFundFlowRequest"),
+            check::<audit::ListEntriesRequest>(".onestop.audit.v1.ListEntriesRequest"),
             check::<clearing::MakeStatementsRequest>(".onestop.clearing.v1.MakeStatementsRequest"),
             check::<clearing::StatementKey>(".onestop.clearing.v1.StatementKey"),
             check::<clearing::WithdrawStatementRequest>(
