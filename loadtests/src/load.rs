@@ -3,6 +3,7 @@
 //! Everything is drawn from a serial number, so that the same run asks the same. Nobody in it exists.
 pub mod answers;
 pub mod arrivals;
+pub mod audit;
 pub mod bench;
 pub mod bills;
 pub mod codec;

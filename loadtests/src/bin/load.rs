@@ -16,7 +16,7 @@ use loadtests::load::machine::{Memory, sync_us};
 use loadtests::load::processor::Since;
 use loadtests::load::results::{self, Place, Run};
 use loadtests::load::scenario::Scenario;
-use loadtests::load::{core_link, echo, faults, populate, reconcile, run_name, sink};
+use loadtests::load::{audit, core_link, echo, faults, populate, reconcile, run_name, sink};
 
 /// The product's allocator, so that client and echo are not slower for want of it.
 #[global_allocator]
@@ -108,6 +108,16 @@ enum What {
         #[arg(long)]
         short: bool,
     },
+    /// Looks at a month of so many settlements: fund flow with all breakdowns, alarms, and lists; starts everything itself.
+    Audit {
+        /// A folder for the result.
+        #[arg(long)]
+        out: PathBuf,
+        #[arg(long, default_value_t = 1_000_000)]
+        settlements: u64,
+        #[arg(long, default_value_t = 200_000)]
+        persons: u32,
+    },
     /// Reconciles a detail file with as many settlements; starts everything itself.
     Reconcile {
         /// A folder for the result.
@@ -191,6 +201,7 @@ fn main() -> Result<ExitCode, anyhow::Error> {
             let length = if short { Length::short() } else { Length::long(persons) };
             return faults(length, &out);
         }
+        What::Audit { out, settlements, persons } => audited(settlements, persons, &out)?,
         What::Reconcile { out, rows, persons } => reconciled(rows, persons, &out)?,
         What::CoreLink { out, persons, rate: rate_per_second, seconds, away_seconds } => {
             let (measured, away) =
@@ -216,6 +227,13 @@ fn main() -> Result<ExitCode, anyhow::Error> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A look at a month, measured.
+fn audited(settlements: u64, persons: u32, out: &Path) -> Result<(), anyhow::Error> {
+    let found = until_ctrl_c(audit::run(settlements, persons))?;
+    write!(std::io::stdout(), "{}", found.text())?;
+    keep(&found, &out.join("audit.json"))
 }
 
 /// A reconciliation, measured.

@@ -31,6 +31,8 @@ pub struct Differs {
     pub admission: Option<String>,
     /// How many days ago it is settled.
     pub days_ago: u32,
+    /// Over four weeks from then on, and over hospitals, counties, classes and kinds of care.
+    pub spread: bool,
 }
 
 /// What one settlement wrote: by table, columns with their types and values as SQL; and what its person then had used.
@@ -103,7 +105,10 @@ impl Written {
 
 impl Differs {
     fn value(&self, column: &str) -> Option<String> {
-        let Differs { bucket, person, serial, admission, days_ago } = self;
+        let Differs { bucket, person, serial, admission, days_ago, spread } = self;
+        if *spread && let Some(value) = self.spread_value(column) {
+            return Some(value);
+        }
         let numbered = |head: &str| format!("'{head}' || lpad({serial}, 27, '0')");
         Some(match column {
             "bucket" => bucket.clone(),
@@ -120,6 +125,35 @@ impl Differs {
             "admission_date" => admission.clone()?,
             "discharge_date" => format!("{} + 4", admission.as_ref()?),
             "policy_year" => format!("extract(year FROM {})::smallint", admission.as_ref()?),
+            _ => return None,
+        })
+    }
+
+    /// Of some thousand groups, each copy is in one: what a month of a prefecture looks like to who adds it up.
+    fn spread_value(&self, column: &str) -> Option<String> {
+        let Differs { serial, days_ago, .. } = self;
+        let one_of = |count: u32| format!("(({serial})::numeric % {count})::integer");
+        let at = format!("now() - INTERVAL '{days_ago} days' + INTERVAL '1 day' * {}", one_of(28));
+        let pick = |words: &[&str]| {
+            let list: Vec<_> = words.iter().map(|word| format!("'{word}'")).collect();
+            format!(
+                "(ARRAY[{}])[1 + {}]",
+                list.join(", "),
+                one_of(u32::try_from(words.len()).unwrap_or(1))
+            )
+        };
+        Some(match column {
+            "settled_at" => at,
+            "accounting_day" => format!("(({at}) AT TIME ZONE 'Asia/Shanghai')::date"),
+            "hospital_code" => format!("'H5202' || lpad({}::text, 7, '0')", one_of(150)),
+            "insured_region" => format!("'5202' || lpad((1 + {})::text, 2, '0')", one_of(19)),
+            "care_type" => pick(&["inpatient", "outpatient", "outpatient_chronic"]),
+            "identities_used" => {
+                format!(
+                    "ARRAY[{}]",
+                    pick(&["low_income", "extreme_poverty", "borderline", "monitored", "disabled"])
+                )
+            }
             _ => return None,
         })
     }
@@ -153,6 +187,7 @@ mod tests {
             serial: ":serial::text".to_owned(),
             admission: None,
             days_ago: 0,
+            spread: false,
         };
         let inserts = written.inserts(&differs, "");
         let outbox = inserts.last().unwrap();

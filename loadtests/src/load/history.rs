@@ -17,10 +17,36 @@ const BATCH: i64 = 50_000;
 /// What one settlement takes on disk, with its lines, keys and log, about.
 const BYTES_EACH: u64 = 6_000;
 
+/// When copies are settled.
+#[derive(Debug, Clone, Copy)]
+enum Settled {
+    /// All of them so many days ago.
+    DaysAgo(u32),
+    /// Over four weeks from so many days ago on, and over hospitals, counties, classes and kinds of care.
+    SpreadFrom(u32),
+}
+
 /// Spreads so many settlements, as they were settled some days ago, over all persons of a database.
 pub async fn fill(
     database: &Config,
     (written, days_ago): (&Written, u32),
+    settlements: u64,
+) -> Result<(), anyhow::Error> {
+    fill_with(database, (written, Settled::DaysAgo(days_ago)), settlements).await
+}
+
+/// The same over four weeks from so many days ago on, and over hospitals, counties, classes and kinds of care.
+pub async fn fill_month(
+    database: &Config,
+    (written, days_ago): (&Written, u32),
+    settlements: u64,
+) -> Result<(), anyhow::Error> {
+    fill_with(database, (written, Settled::SpreadFrom(days_ago)), settlements).await
+}
+
+async fn fill_with(
+    database: &Config,
+    written: (&Written, Settled),
     settlements: u64,
 ) -> Result<(), anyhow::Error> {
     let client = connect(database).await?;
@@ -42,7 +68,7 @@ pub async fn fill(
     let half = persons / 2;
     let halves = [(0..half, settlements / 2), (half..persons, settlements - settlements / 2)];
     let copies = halves.map(|(persons, settlements)| {
-        copy(database, (written, days_ago), (persons, settlements), || {
+        copy(database, written, (persons, settlements), || {
             done.set(done.get() + 1);
             progress.done(done.get() * BATCH.unsigned_abs());
         })
@@ -57,14 +83,13 @@ pub async fn fill(
 /// Goes through some persons, round by round, until there are so many settlements.
 async fn copy(
     database: &Config,
-    (written, days_ago): (&Written, u32),
+    written: (&Written, Settled),
     (persons, settlements): (Range<i64>, i64),
     batch_done: impl Fn(),
 ) -> Result<(), anyhow::Error> {
     let client = connect(database).await?;
     client.batch_execute("SET synchronous_commit = off").await?;
-    let statement =
-        client.prepare(&statement(written, days_ago)).await.context("prepare to copy")?;
+    let statement = client.prepare(&statement(written)).await.context("prepare to copy")?;
     let count = (persons.end - persons.start).max(1);
     let mut done = 0;
     while done < settlements {
@@ -94,13 +119,18 @@ async fn has_room(client: &tokio_postgres::Client, settlements: u64) -> Result<(
 }
 
 /// $1 the round (a stay each), $2 and $3 from which person to before which.
-fn statement(written: &Written, days_ago: u32) -> String {
+fn statement((written, settled): (&Written, Settled)) -> String {
+    let (days_ago, spread) = match settled {
+        Settled::DaysAgo(days) => (days, false),
+        Settled::SpreadFrom(days) => (days, true),
+    };
     let differs = Differs {
         bucket: "p.bucket".to_owned(),
         person: "p.person_id".to_owned(),
         serial: "(p.person_id::text || lpad($1::integer::text, 4, '0'))".to_owned(),
         admission: Some("(DATE '2023-01-01' + 10 * $1::integer)".to_owned()),
         days_ago,
+        spread,
     };
     let mut sql = format!(
         "WITH p AS MATERIALIZED (SELECT bucket, person_id FROM load_person WHERE $2::bigint <= place AND place < $3::bigint), \

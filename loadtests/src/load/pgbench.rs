@@ -113,6 +113,7 @@ fn scripts(written: &Written) -> (String, String) {
         serial: ":serial::text".to_owned(),
         admission: None,
         days_ago: 0,
+        spread: false,
     };
     let drawn = format!(
         "\\set person random(1, {PERSONS})\n\\set bucket :person % 128\n\\set serial random(1, 9000000000000000000)\n"
