@@ -165,7 +165,7 @@ impl Finance<'_> {
         kept(set, "say what a desk gets when a fund is dry")
     }
 
-    /// What hospitals of a region settled for persons insured elsewhere, a page of it: what their regions are claimed for. [3260]
+    /// What hospitals of a region settled for persons insured elsewhere, a page of it: what their regions are claimed for. (`3260`)
     pub async fn claims(&self, asked: Claimed) -> Result<Vec<Claim>, AppError> {
         let Claimed { treatment, insured, days, after } = asked;
         // Either side may look: who paid, and who is claimed.

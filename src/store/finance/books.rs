@@ -112,28 +112,28 @@ pub struct Claims {
     pub most: i64,
 }
 
-/// A settlement that the treatment region pays and the insured region owes. [3260]
+/// A settlement that the treatment region pays and the insured region owes. (`3260`)
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
-    /// [setl_id]
+    /// `setl_id`
     pub settlement: SettlementId,
     /// Which it reverses.
     pub reverses: Option<SettlementId>,
-    /// [fixmedins_code]
+    /// `fixmedins_code`
     pub hospital: HospitalCode,
-    /// [insuplc_admdvs]
+    /// `insuplc_admdvs`
     pub insured: RegionCode,
-    /// [mdtrtarea_admvs]
+    /// `mdtrtarea_admvs`
     pub treatment: RegionCode,
-    /// [insutype]
+    /// `insutype`
     pub scheme: Scheme,
-    /// [setl_time]
+    /// `setl_time`
     pub day: Date,
-    /// [medfee_sumamt]
+    /// `medfee_sumamt`
     pub total: Fen,
-    /// [fund_pay_sumamt]
+    /// `fund_pay_sumamt`
     pub fund: Fen,
-    /// [acct_pay]
+    /// `acct_pay`
     pub account: Fen,
     /// The statement that it is in.
     pub statement: Option<String>,

@@ -19,15 +19,15 @@ use crate::domain::standing::Scheme;
 /// Settlements of one hospital, insured region, scheme and clearing type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
-    /// [fixmedins_code]
+    /// `fixmedins_code`
     pub hospital: HospitalCode,
-    /// [insuplc_admdvs]
+    /// `insuplc_admdvs`
     pub insured_region: RegionCode,
-    /// [mdtrtarea_admvs]
+    /// `mdtrtarea_admvs`
     pub treatment_region: RegionCode,
-    /// [insutype]
+    /// `insutype`
     pub scheme: Scheme,
-    /// [clr_type]
+    /// `clr_type`
     pub clearing_type: String,
     /// How many settlements.
     pub settlements: u64,
@@ -35,9 +35,9 @@ pub struct Group {
     pub reversals: u64,
     /// How many of them are still to be trued up.
     pub provisional: u64,
-    /// All charges. [medfee_sumamt]
+    /// All charges. `medfee_sumamt`
     pub total: Fen,
-    /// Paid at the desk. [cash_payamt]
+    /// Paid at the desk. `cash_payamt`
     pub cash: Fen,
     /// What each fund owes; funds that owe nothing may be missing.
     pub owed: BTreeMap<Fund, Fen>,
