@@ -52,7 +52,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Messages that may say who somebody is: they print themselves as `door::wire::shown` or `core_link::wire` has it.
-const REDACTED: [&str; 64] = [
+const REDACTED: [&str; 68] = [
     ".onestop.access.v1.ListAccessesRequest",
     ".onestop.access.v1.Access",
     ".onestop.audit.v1.GetFundFlowRequest",
@@ -107,6 +107,10 @@ const REDACTED: [&str; 64] = [
     ".onestop.reconciliation.v1.WriteResultRequest",
     ".onestop.reconciliation.v1.NoteDifferenceRequest",
     ".onestop.reconciliation.v1.Difference",
+    ".onestop.reconciliation.v1.ListDifferenceEventsRequest",
+    ".onestop.reconciliation.v1.DifferenceEvent",
+    ".onestop.reconciliation.v1.ListCarriedRequest",
+    ".onestop.reconciliation.v1.CarriedDifference",
     ".onestop.core.v1.Entry",
     ".onestop.core.v1.RequestKey",
     ".onestop.core.v1.Held",

@@ -54,7 +54,8 @@ pub use self::import::Import;
 pub use self::publish::publish;
 pub use self::quote::{Moved, Quote};
 pub use self::reconcile::{
-    Beside, Progress, Reconciled, Reconciling, ResultOf, StatementRefusal, Step, Total, told_of,
+    Beside, Progress, Reconciled, Reconciling, ResultOf, StatementRefusal, Step, Total, is_reason,
+    told_of,
 };
 pub use self::reseal::{KeyOf, ResealedBatch, Resealing, SealedUnder, is_kept_under, sealed_under};
 pub use self::reverse::{Reversal, ReverseRequest, Target};
@@ -64,7 +65,9 @@ pub use self::trueup::{TRUE_UP, TrueUp, TrueUpPage, TrueUps};
 pub use crate::statement::{FileFault, Format as ResultFormat};
 pub use crate::store::import as registry;
 pub use crate::store::import::normalize_credential;
-pub use crate::store::reconcile::{Carried, Difference, Note, State as StatementState, Statement};
+pub use crate::store::reconcile::{
+    Carried, Difference, Event as DifferenceEvent, Latest, Note, State as StatementState, Statement,
+};
 pub use crate::store::trueup::Corrected;
 pub use crate::store::{Access, Listed, Place, Publication, Tombstone, What};
 

@@ -115,6 +115,12 @@ pub const STATEMENT_ROWS_MAX: u64 = 20_000_000;
 /// Rows of a statement in one transaction: copied in bulk, a fraction of a second's work to redo.
 pub const STATEMENT_BATCH_ROWS: usize = 20_000;
 
+/// Rows of a statement that are gone through before it is told how far that is: a fraction of a second's work.
+pub const SURVEY_TOLD_ROWS: u64 = 100_000;
+
+/// Statements that are listed at once.
+pub const STATEMENTS_LISTED_MAX: i64 = 1_000;
+
 /// Bad rows of a statement that are listed by line; more are counted.
 pub const STATEMENT_BAD_ROWS_LISTED_MAX: u64 = 10_000;
 

@@ -22,7 +22,7 @@ use crate::domain::ids::{PersonNumber, SettlementId, StayId};
 use crate::domain::reconcile::Amounts;
 
 pub use self::read::{Batch, Survey, rows, survey};
-pub use self::result::{COLUMNS, Format, ResultRow, Results};
+pub use self::result::{COLUMNS, Format, LastEvent, ResultRow, Results};
 
 /// A row of theirs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,12 +42,14 @@ pub struct StatementRow {
 }
 
 /// A row that can not be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadRow {
     /// The line of the file.
     pub line: u64,
     /// Why.
     pub fault: RowFault,
+    /// `setl_id`, where that alone can be read.
+    pub settlement: Option<SettlementId>,
 }
 
 /// Why a row can not be read.

@@ -222,6 +222,37 @@ impl Refusal {
         }
     }
 
+    /// What stands in the way of a statement, or what could be said instead; empty where its words say it all.
+    pub fn about(&self) -> String {
+        match self {
+            Self::Statement(refusal) => refusal.about(),
+            Self::Bill(_)
+            | Self::RequestIdReused
+            | Self::RequestReversed
+            | Self::AlreadyBarred
+            | Self::HospitalUnknown
+            | Self::StaySettled(_)
+            | Self::TokenForged
+            | Self::TokenStale
+            | Self::TokenOfAnotherBill
+            | Self::SettlementUnknown
+            | Self::RequestUnknown
+            | Self::ReversesAReversal
+            | Self::TruedUp(_)
+            | Self::Audit(_)
+            | Self::AlreadyReversed(_)
+            | Self::NotNewest(_)
+            | Self::PersonUnknown
+            | Self::NotAllowed { .. }
+            | Self::StayUnknown
+            | Self::StayCancelled
+            | Self::PersonDiffers
+            | Self::LineIdReused(_)
+            | Self::SignInUnknown
+            | Self::Finance(_) => String::new(),
+        }
+    }
+
     /// The settlement that stands in the way, where one does.
     pub const fn settlement(&self) -> Option<&SettlementId> {
         match self {

@@ -5,6 +5,8 @@
 
 mod explaining;
 mod files;
+mod names;
+mod notes;
 mod results;
 mod taking;
 
@@ -12,12 +14,14 @@ use tracing::instrument;
 
 use super::{Act, App, AppError, Caller, Of, Refusal};
 use crate::domain::ids::HospitalCode;
+use crate::domain::money::Fen;
 use crate::domain::reconcile::{Report, Scope, Sum, Told, clearing_type, compare};
 use crate::domain::standing::Scheme;
 use crate::statement::FileFault;
 use crate::store::Pool;
-use crate::store::reconcile::{self as store, Carried, Difference, Note, Noted, State, Statement};
+use crate::store::reconcile::{self as store, Difference, Statement};
 
+pub use self::notes::is_reason;
 pub use self::results::ResultOf;
 
 /// What reconciles: a caller and the database. The same in a server and in a command beside one.
@@ -32,7 +36,7 @@ pub struct Reconciling<'a> {
 pub struct Progress {
     /// In which step.
     pub step: Step,
-    /// How much of it is done.
+    /// How much of it is done: rows, or seconds of waiting.
     pub done: u64,
     /// Of how much, where that is known.
     pub of: Option<u64>,
@@ -41,12 +45,18 @@ pub struct Progress {
 /// A step of reconciling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
+    /// The whole file is gone through, before any row is taken.
+    Survey,
     /// Rows are taken.
     Take,
+    /// Whoever may still write into the days is waited for.
+    Fence,
     /// Rows of both sides are put together.
     Match,
     /// What differs is explained.
     Explain,
+    /// What differs is written to a file.
+    Write,
 }
 
 /// The totals beside a file.
@@ -71,7 +81,7 @@ pub struct Reconciled {
     pub explanations: Vec<(String, u64)>,
     /// Bad rows: line, reason, column; the first so many.
     pub bad_rows: Vec<(u64, String, String)>,
-    /// Do the totals beside the file agree with its own good rows?
+    /// Do the totals beside the file agree with its own good rows? Of a file that was just sent, those that came with it.
     pub totals_agree: bool,
 }
 
@@ -90,6 +100,8 @@ pub struct Total {
     pub refund: bool,
     /// How many, and how much.
     pub sum: Sum,
+    /// What each fund pays of it, by the name of its payer.
+    pub funds: Vec<(String, Fen)>,
 }
 
 /// Why a statement, or what is to be done with one, can not be taken.
@@ -106,7 +118,7 @@ pub enum StatementRefusal {
     ScopeOpen,
     /// One of its days is not over.
     DayNotOver,
-    /// One of its days is closed.
+    /// One of its days is closed, for the same scope or a wider one.
     DayClosed,
     /// There is no such statement.
     Unknown,
@@ -116,10 +128,23 @@ pub enum StatementRefusal {
     NotMatched,
     /// There is no such difference that is open.
     DifferenceNotOpen,
-    /// Money moves, and nobody else proposed it.
+    /// Money is in it, and nobody else proposed exactly this.
     FourEyes,
     /// So many differences are open.
     DifferencesOpen(u64),
+    /// So many of its rows are bad, or the totals beside it are not those of its rows; nobody said why it is closed all the same.
+    Flawed {
+        /// Bad rows.
+        rows_bad: u64,
+        /// Are the totals those of its rows?
+        totals_agree: bool,
+    },
+    /// Why somebody does something is not said, or at too great length.
+    ReasonUnfit,
+    /// No rule package and no settlement of these days knows such a payer; these are known.
+    PayerUnknown(Vec<String>),
+    /// No settlement of these days is of such a clearing type; these are known.
+    ClearingTypeUnknown(Vec<String>),
 }
 
 impl StatementRefusal {
@@ -136,6 +161,10 @@ impl StatementRefusal {
             Self::DifferenceNotOpen => "DIFFERENCE_NOT_OPEN",
             Self::FourEyes => "FOUR_EYES",
             Self::DifferencesOpen(_) => "DIFFERENCES_OPEN",
+            Self::Flawed { .. } => "STATEMENT_FLAWED",
+            Self::ReasonUnfit => "REASON_UNFIT",
+            Self::PayerUnknown(_) => "PAYER_UNKNOWN",
+            Self::ClearingTypeUnknown(_) => "CLEARING_TYPE_UNKNOWN",
         }
     }
 
@@ -155,6 +184,33 @@ impl StatementRefusal {
             Self::FileUnknown => "file_qury_no",
             Self::DifferenceNotOpen => "difference_number",
             Self::FourEyes => "moved_fen",
+            Self::Flawed { .. } => "although",
+            Self::ReasonUnfit => "reason",
+            Self::PayerUnknown(_) => "scope.payer",
+            Self::ClearingTypeUnknown(_) => "scope.clearing_type",
+        }
+    }
+
+    /// What stands in its way, or what could be said instead; empty where its words say it all.
+    pub fn about(&self) -> String {
+        match self {
+            Self::DifferencesOpen(open) => open.to_string(),
+            Self::Flawed { rows_bad, totals_agree } => {
+                format!("坏行 bad rows: {rows_bad}; 总额相符 totals agree: {totals_agree}")
+            }
+            Self::PayerUnknown(known) | Self::ClearingTypeUnknown(known) => {
+                format!("已知 known: {}", known.join(", "))
+            }
+            Self::File { .. }
+            | Self::ScopeOpen
+            | Self::DayNotOver
+            | Self::DayClosed
+            | Self::Unknown
+            | Self::FileUnknown
+            | Self::NotMatched
+            | Self::DifferenceNotOpen
+            | Self::FourEyes
+            | Self::ReasonUnfit => String::new(),
         }
     }
 
@@ -172,6 +228,10 @@ impl StatementRefusal {
             Self::DifferenceNotOpen,
             Self::FourEyes,
             Self::DifferencesOpen(1),
+            Self::Flawed { rows_bad: 1, totals_agree: true },
+            Self::ReasonUnfit,
+            Self::PayerUnknown(Vec::new()),
+            Self::ClearingTypeUnknown(Vec::new()),
         ];
         files.into_iter().chain(others).collect()
     }
@@ -226,6 +286,7 @@ impl<'a> Reconciling<'a> {
     pub async fn totals(&self, scope: &Scope) -> Result<Vec<Total>, AppError> {
         check(scope)?;
         self.caller.allow(Act::ReadReconciliation, Of::Scope(scope))?;
+        self.knows_names(scope).await?;
         let groups = store::group_totals(self.pool, scope).await;
         let groups = groups.map_err(AppError::store("add up what was settled"))?;
         let mut totals: Vec<Total> = Vec::new();
@@ -241,6 +302,7 @@ impl<'a> Reconciling<'a> {
             match same {
                 Some(total) => {
                     total.sum = total.sum.plus(&group.sum).ok_or(AppError::Unbalanced)?;
+                    total.funds = both(&total.funds, &group.funds).ok_or(AppError::Unbalanced)?;
                 }
                 None => totals.push(Total {
                     hospital: group.hospital,
@@ -249,6 +311,7 @@ impl<'a> Reconciling<'a> {
                     clearing_agency: group.clearing_agency,
                     refund: group.refund,
                     sum: group.sum,
+                    funds: group.funds,
                 }),
             }
         }
@@ -273,51 +336,6 @@ impl<'a> Reconciling<'a> {
     pub async fn differences(&self, key: i64, after: u64) -> Result<Vec<Difference>, AppError> {
         let statement = self.statement(key, Act::ReadReconciliation).await?;
         self.listed(&statement, after).await
-    }
-
-    /// What was carried out of earlier statements of a scope and is not settled, oldest first.
-    pub async fn carried(&self, scope: &Scope) -> Result<Vec<Carried>, AppError> {
-        check(scope)?;
-        self.caller.allow(Act::ReadReconciliation, Of::Scope(scope))?;
-        let carried = store::carried(self.pool, scope).await;
-        carried.map_err(AppError::store("list what was carried"))
-    }
-
-    /// Proposes to settle a difference, settles it, or carries it to a later day.
-    #[instrument(name = "note a difference", skip_all, fields(statement = key, difference = number))]
-    pub async fn note(
-        &self,
-        key: i64,
-        number: u64,
-        note: Note,
-        reason: &str,
-    ) -> Result<(), AppError> {
-        self.statement(key, Act::Reconcile).await?;
-        let by = (self.caller.name.as_str(), reason);
-        let noted = store::note_difference(self.pool, (key, number), note, by).await;
-        match noted.map_err(AppError::store("note what becomes of a difference"))? {
-            Noted::Noted => Ok(()),
-            Noted::NotOpen => Err(StatementRefusal::DifferenceNotOpen.into()),
-            Noted::FourEyes => Err(StatementRefusal::FourEyes.into()),
-        }
-    }
-
-    /// Closes a statement: from now on its days take no other of this scope, and it stands still.
-    #[instrument(name = "close a statement", skip_all, fields(statement = key))]
-    pub async fn close(&self, key: i64) -> Result<Reconciled, AppError> {
-        let statement = self.statement(key, Act::Reconcile).await?;
-        if statement.state == State::Closed {
-            return self.reconciled(statement).await;
-        }
-        if statement.state != State::Matched || statement.explained != statement.differences {
-            return Err(StatementRefusal::NotMatched.into());
-        }
-        let closed = store::close_statement(self.pool, key, &self.caller.name).await;
-        match closed.map_err(AppError::store("close a statement"))? {
-            Ok(_) => self.find(key).await,
-            Err(0) => Err(StatementRefusal::DayClosed.into()),
-            Err(open) => Err(StatementRefusal::DifferencesOpen(open).into()),
-        }
     }
 
     /// A statement that this caller may act on; what is another's is answered like what is not there.
@@ -351,6 +369,16 @@ impl Reconciled {
         };
         of("not_explainable").checked_mul(10_000)?.checked_div(all)
     }
+}
+
+/// What funds pay in two groups together, by their names; nothing where it does not fit.
+fn both(these: &[(String, Fen)], those: &[(String, Fen)]) -> Option<Vec<(String, Fen)>> {
+    let mut all = std::collections::BTreeMap::<&String, Fen>::new();
+    for (name, fen) in these.iter().chain(those) {
+        let sum = all.entry(name).or_insert(Fen::ZERO);
+        *sum = sum.checked_add(*fen)?;
+    }
+    Some(all.into_iter().map(|(name, fen)| (name.clone(), fen)).collect())
 }
 
 /// A statement is of somebody.

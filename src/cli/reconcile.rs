@@ -1,4 +1,6 @@
 //! `onestop reconcile`: an insurer's or a hospital's statement against the ledger, at the machine itself, beside servers.
+mod paper;
+
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
@@ -7,19 +9,18 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use jiff::civil::Date;
-use serde_json::json;
 
 use super::database::on_database;
 use super::progress::Progress as Bar;
 use super::{Failure, out};
 use crate::app::{
-    AppError, Caller, Carried, Note, Progress, Reconciled, Reconciling, Refusal, ResultFormat,
-    ResultOf, Role, StatementRefusal, Step, Total,
+    AppError, Caller, Latest, Note, Progress, Reconciled, Reconciling, Refusal, ResultFormat,
+    ResultOf, Role, StatementRefusal, Step, is_reason,
 };
 use crate::config::Config;
 use crate::domain::ids::{HospitalCode, RegionCode};
 use crate::domain::money::Fen;
-use crate::domain::reconcile::{Amounts, Class, Encoding, Field, Scope, Sum, explanation_words};
+use crate::domain::reconcile::{Amounts, Encoding, Scope, Sum};
 use crate::domain::standing::Scheme;
 use crate::store::Pool;
 
@@ -30,20 +31,30 @@ pub(super) enum Command {
     /// Takes a statement file (3202: TSV, or TSV in a ZIP; or CSV), puts it beside the ledger and explains what differs. Sent again it
     /// goes on where it was. Ends with 2 when anything differs, or a row was bad.
     Run(RunArguments),
+    /// The latest statements, of whatever is named.
+    List(ListArguments),
     /// What came of a statement.
     Show(StatementArguments),
+    /// What differs, a line each with its number. Each is recorded as a look at the settlement that it is of.
+    Differences(DifferencesArguments),
+    /// All that happened to a difference, also on earlier days that it was carried out of.
+    History(DifferenceArguments),
     /// Writes the differences of a statement to a file.
     Export(ExportArguments),
-    /// Proposes to settle a difference. Where money moves, another must then agree by `settle`.
+    /// Proposes to settle a difference. Where a row stands on one side alone, amounts differ or money moves, another must then agree by
+    /// `settle`. At the machine a person is a system account: two clerks under one account are one person.
     Propose(NoteArguments),
-    /// Settles a difference.
+    /// Takes a proposal back.
+    Withdraw(ReasonArguments),
+    /// Settles a difference, exactly as another proposed it. At the machine a person is a system account: two clerks under one account
+    /// are one person.
     Settle(NoteArguments),
     /// Carries a difference to a later day, with its history.
-    Carry(CarryArguments),
+    Carry(ReasonArguments),
     /// What was carried out of earlier statements of the same scope and is not settled, whatever their days.
     Carried(CarriedArguments),
-    /// Closes a statement of which no difference is open: its days take no other of this scope.
-    Close(StatementArguments),
+    /// Closes a statement of which no difference is open: its days take no other of this scope, nor of what lies in it.
+    Close(CloseArguments),
 }
 
 #[derive(Debug, Args)]
@@ -134,6 +145,51 @@ pub(super) struct StatementArguments {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct ListArguments {
+    /// Of this hospital.
+    #[arg(long, value_name = "CODE", value_parser = hospital)]
+    hospital: Option<HospitalCode>,
+    /// Of this insured region, or of what lies in it.
+    #[arg(long, value_name = "CODE", value_parser = region)]
+    region: Option<RegionCode>,
+    /// Of this scheme.
+    #[arg(long, value_parser = scheme, value_name = "resident|employee")]
+    scheme: Option<Scheme>,
+    /// Of this payer.
+    #[arg(long, value_name = "NAME")]
+    payer: Option<String>,
+    /// With this accounting day.
+    #[arg(long, value_name = "DATE")]
+    day: Option<Date>,
+    /// How to print them.
+    #[arg(long, value_enum, default_value_t = Shape::Text)]
+    format: Shape,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DifferencesArguments {
+    /// The statement's number.
+    statement: i64,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DifferenceArguments {
+    /// The statement's number.
+    statement: i64,
+    /// The difference's number.
+    difference: u64,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CloseArguments {
+    #[command(flatten)]
+    of: StatementArguments,
+    /// Why it is closed although rows are bad, or the totals beside the file are not those of its rows.
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
+    although: Option<String>,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct ExportArguments {
     /// The statement's number.
     statement: i64,
@@ -150,22 +206,22 @@ pub(super) struct NoteArguments {
     statement: i64,
     /// The difference's number.
     difference: u64,
-    /// How much money moves by it, in yuan; negative where it comes back.
-    #[arg(long, value_name = "YUAN", value_parser = yuan, default_value = "0", allow_hyphen_values = true)]
+    /// How much money moves by it, in yuan; negative where it comes back, 0 where none does.
+    #[arg(long, value_name = "YUAN", value_parser = yuan, allow_hyphen_values = true)]
     moves: Fen,
-    /// Why.
-    #[arg(long, value_name = "TEXT")]
+    /// Why, in 1 to 200 characters.
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
     reason: String,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct CarryArguments {
+pub(super) struct ReasonArguments {
     /// The statement's number.
     statement: i64,
     /// The difference's number.
     difference: u64,
-    /// Why.
-    #[arg(long, value_name = "TEXT")]
+    /// Why, in 1 to 200 characters.
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
     reason: String,
 }
 
@@ -208,6 +264,11 @@ fn scheme(text: &str) -> Result<Scheme, String> {
 fn yuan(text: &str) -> Result<Fen, String> {
     Fen::parse_yuan(text)
         .ok_or_else(|| "yuan with at most two decimals 至多两位小数的金额".to_owned())
+}
+
+fn reason(text: &str) -> Result<String, String> {
+    let unfit = || "1 to 200 characters that can be printed 1 至 200 个字符".to_owned();
+    is_reason(text).then(|| text.to_owned()).ok_or_else(unfit)
 }
 
 fn totals(text: &str) -> Result<Sum, String> {
@@ -263,50 +324,95 @@ pub(super) fn run(
     configured: impl FnOnce() -> Result<Config, Failure>,
 ) -> Result<(), Failure> {
     match command {
-        Command::Totals(arguments) => {
-            let scope = arguments.scope.scope()?;
+        Command::Totals(TotalsArguments { scope, format }) => {
+            let scope = scope.scope()?;
             let totals = at_database(&configured()?, async |desk| desk.totals(&scope).await)?;
-            print_totals(&totals, arguments.format);
+            paper::totals(&totals, format);
             Ok(())
         }
         Command::Run(arguments) => run_file(&arguments, &configured()?),
+        Command::List(arguments) => list(arguments, &configured()?),
         Command::Show(StatementArguments { statement, format }) => {
             let found = at_database(&configured()?, async |desk| desk.find(statement).await)?;
-            print(&found, format);
+            paper::report(&found, format);
+            Ok(())
+        }
+        Command::Differences(DifferencesArguments { statement }) => {
+            at_database(&configured()?, async |desk| differences(&desk, statement).await)
+        }
+        Command::History(DifferenceArguments { statement, difference }) => {
+            let events = at_database(&configured()?, async |desk| {
+                desk.history(statement, difference).await
+            })?;
+            paper::events(&events);
             Ok(())
         }
         Command::Export(ExportArguments { statement, out, result }) => {
-            at_database(&configured()?, async |desk| {
-                export(&desk, statement, (&out, result.into())).await
-            })
+            let bars = Mutex::new(None);
+            let tell = |progress: Progress| paper::shown(&bars, progress);
+            let exported = at_database(&configured()?, async |desk| {
+                export(&desk, statement, (&out, result.into()), &tell).await
+            });
+            cleared(bars);
+            exported
         }
-        Command::Propose(arguments) => {
-            let moves = arguments.moves;
-            note(arguments, Note::Propose(moves), &configured()?)
+        Command::Propose(NoteArguments { statement, difference, moves, reason }) => {
+            note((statement, difference, reason), Note::Propose(moves), &configured()?)
         }
-        Command::Settle(arguments) => {
-            let moves = arguments.moves;
-            note(arguments, Note::Settle(moves), &configured()?)
+        Command::Withdraw(ReasonArguments { statement, difference, reason }) => {
+            note((statement, difference, reason), Note::Withdraw, &configured()?)
         }
-        Command::Carry(CarryArguments { statement, difference, reason }) => {
-            let arguments = NoteArguments { statement, difference, moves: Fen::ZERO, reason };
-            note(arguments, Note::Carry, &configured()?)
+        Command::Settle(NoteArguments { statement, difference, moves, reason }) => {
+            note((statement, difference, reason), Note::Settle(moves), &configured()?)
+        }
+        Command::Carry(ReasonArguments { statement, difference, reason }) => {
+            note((statement, difference, reason), Note::Carry, &configured()?)
         }
         Command::Carried(CarriedArguments { scope }) => {
             let scope = scope.scope()?;
-            let carried = at_database(&configured()?, async |desk| desk.carried(&scope).await)?;
-            for one in carried {
-                let (zh, en) = one.class.words();
-                let Carried { statement, number, class: _, settlement, day } = one;
-                out::line(&format!("{day}\t{statement}\t{number}\t{zh} {en}\t{settlement}"));
-            }
+            at_database(&configured()?, async |desk| carried(&desk, &scope).await)
+        }
+        Command::Close(CloseArguments {
+            of: StatementArguments { statement, format },
+            although,
+        }) => {
+            let although = although.as_deref();
+            let closed =
+                at_database(&configured()?, async |desk| desk.close(statement, although).await)?;
+            paper::report(&closed, format);
             Ok(())
         }
-        Command::Close(StatementArguments { statement, format }) => {
-            let closed = at_database(&configured()?, async |desk| desk.close(statement).await)?;
-            print(&closed, format);
-            Ok(())
-        }
+    }
+}
+
+fn list(arguments: ListArguments, config: &Config) -> Result<(), Failure> {
+    let ListArguments { hospital, region, scheme, payer, day, format } = arguments;
+    let latest = Latest { hospital, region, scheme, payer, day };
+    let listed = at_database(config, async |desk| desk.statements(&latest).await)?;
+    paper::statements(&listed, format);
+    Ok(())
+}
+
+/// Prints all differences, page by page.
+async fn differences(desk: &Reconciling<'_>, statement: i64) -> Result<(), AppError> {
+    out::line(paper::DIFFERENCES);
+    let mut after = 0;
+    loop {
+        let page = desk.differences(statement, after).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = last.number;
+        page.iter().for_each(paper::difference);
+    }
+}
+
+/// Prints all that was carried, page by page.
+async fn carried(desk: &Reconciling<'_>, scope: &Scope) -> Result<(), AppError> {
+    let mut after = None;
+    loop {
+        let page = desk.carried(scope, after).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some((last.statement, last.number));
+        page.iter().for_each(paper::carried);
     }
 }
 
@@ -315,21 +421,19 @@ fn run_file(arguments: &RunArguments, config: &Config) -> Result<(), Failure> {
     let name = arguments.file.display();
     let file = File::open(&arguments.file).with_context(|| format!("open {name}"))?;
     let bars = Mutex::new(None);
-    let tell = |progress: Progress| shown(&bars, progress);
+    let tell = |progress: Progress| paper::shown(&bars, progress);
     let told = arguments.told;
     let result = arguments.result;
     let reconciled = at_database(config, async |desk| {
         let reconciled = desk.reconcile(&scope, told, file, &tell).await?;
         if let Some(out) = &arguments.out {
-            export(&desk, reconciled.statement.key, (out, result.into())).await?;
+            export(&desk, reconciled.statement.key, (out, result.into()), &tell).await?;
         }
         Ok(reconciled)
     });
-    if let Some((_, bar)) = bars.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        bar.clear();
-    }
+    cleared(bars);
     let reconciled = reconciled?;
-    print(&reconciled, arguments.format);
+    paper::report(&reconciled, arguments.format);
     let Reconciled { statement, .. } = &reconciled;
     if statement.differences == 0 && statement.rows_bad == 0 && reconciled.totals_agree {
         Ok(())
@@ -338,11 +442,21 @@ fn run_file(arguments: &RunArguments, config: &Config) -> Result<(), Failure> {
     }
 }
 
+/// Takes the last bar away, so that nothing is in the way of what is printed.
+fn cleared(bars: Mutex<Option<(Step, Bar)>>) {
+    if let Some((_, bar)) = bars.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        bar.clear();
+    }
+}
+
 /// Something differs, or a row was bad.
 const EXIT_DIFFERS: u8 = 2;
 
-fn note(arguments: NoteArguments, note: Note, config: &Config) -> Result<(), Failure> {
-    let NoteArguments { statement, difference, moves: _, reason } = arguments;
+fn note(
+    (statement, difference, reason): (i64, u64, String),
+    note: Note,
+    config: &Config,
+) -> Result<(), Failure> {
     at_database(config, async |desk| desk.note(statement, difference, note, &reason).await)
 }
 
@@ -350,6 +464,7 @@ async fn export(
     desk: &Reconciling<'_>,
     statement: i64,
     (out, wanted): (&Path, ResultOf),
+    tell: &(dyn Fn(Progress) + Sync),
 ) -> Result<(), AppError> {
     // A file that is there already is not touched before all of the new one is.
     let mut part = out.as_os_str().to_owned();
@@ -357,7 +472,7 @@ async fn export(
     let part = PathBuf::from(part);
     let unwritten = |error| AppError::from(crate::app::FileFault::Write(error));
     let sink = BufWriter::new(File::create(&part).map_err(unwritten)?);
-    let sink = desk.results(statement, wanted, sink).await?;
+    let sink = desk.results(statement, wanted, sink, tell).await?;
     let file = sink.into_inner().map_err(|error| unwritten(error.into_error()))?;
     file.sync_all().map_err(unwritten)?;
     std::fs::rename(&part, out).map_err(unwritten)
@@ -390,144 +505,7 @@ fn at_database<T>(
 fn said(refusal: &StatementRefusal) -> String {
     let (code, field) = (refusal.code(), refusal.field());
     let words = crate::door::words_of(code);
-    let open = match refusal {
-        StatementRefusal::DifferencesOpen(open) => format!(" ({open})"),
-        StatementRefusal::File { .. }
-        | StatementRefusal::ScopeOpen
-        | StatementRefusal::DayNotOver
-        | StatementRefusal::DayClosed
-        | StatementRefusal::Unknown
-        | StatementRefusal::FileUnknown
-        | StatementRefusal::NotMatched
-        | StatementRefusal::DifferenceNotOpen
-        | StatementRefusal::FourEyes => String::new(),
-    };
-    format!("{code} {field}{open}: {} {}", words.0, words.1)
-}
-
-/// Shows how far a step is; a new step has a bar of its own.
-fn shown(bars: &Mutex<Option<(Step, Bar)>>, progress: Progress) {
-    let Progress { step, done, of } = progress;
-    let mut bars = bars.lock().unwrap_or_else(PoisonError::into_inner);
-    if bars.as_ref().is_none_or(|(shown, _)| *shown != step) {
-        let what = match step {
-            Step::Take => "导入 take",
-            Step::Match => "比对 match",
-            Step::Explain => "解释 explain",
-        };
-        if let Some((_, before)) = bars.take() {
-            before.clear();
-        }
-        *bars = Some((step, Bar::new(what, of.unwrap_or(0))));
-    }
-    if let Some((_, bar)) = bars.as_ref() {
-        bar.at(done);
-    }
-}
-
-fn print_totals(totals: &[Total], shape: Shape) {
-    if shape == Shape::Text {
-        out::line(
-            "机构 hospital\t险种 scheme\t类型 type\t经办 agency\t撤销 refund\t笔数 rows\t总额 total\t基金 fund\t账户 account",
-        );
-    }
-    for total in totals {
-        let Total { hospital, scheme, clearing_type, clearing_agency, refund, sum } = total;
-        let Amounts([all, fund, account]) = sum.amounts;
-        let rows = sum.rows;
-        match shape {
-            Shape::Text => {
-                let scheme = scheme.word();
-                let refund = if *refund { 1 } else { 0 };
-                out::line(&format!(
-                    "{hospital}\t{scheme}\t{clearing_type}\t{clearing_agency}\t{refund}\t{rows}\t{all}\t{fund}\t{account}"
-                ));
-            }
-            Shape::Json => out::line(
-                &json!({
-                    "hospital": hospital.as_str(), "scheme": scheme.word(), "clearing_type": clearing_type,
-                    "clearing_agency": clearing_agency, "refund": refund, "rows": rows,
-                    "medfee_sumamt": all.to_string(), "fund_pay_sumamt": fund.to_string(),
-                    "acct_pay": account.to_string(),
-                })
-                .to_string(),
-            ),
-        }
-    }
-}
-
-fn print(reconciled: &Reconciled, shape: Shape) {
-    match shape {
-        Shape::Text => print_text(reconciled),
-        Shape::Json => out::line(&as_json(reconciled).to_string()),
-    }
-}
-
-fn print_text(reconciled: &Reconciled) {
-    let Reconciled { statement, report, explanations, bad_rows, totals_agree } = reconciled;
-    let scope = &statement.scope;
-    out::line(&format!(
-        "对账单 statement {} {}…{}: {} ({}), {} 行 rows, {} 差异 differences, {} 坏行 bad rows",
-        statement.key,
-        scope.first_day,
-        scope.last_day,
-        statement.state.word(),
-        statement.sender,
-        statement.file_rows,
-        statement.differences,
-        statement.rows_bad,
-    ));
-    if !totals_agree {
-        out::line("总额与明细不符 the totals beside the file are not those of its rows");
-    }
-    out::line(
-        "类别 class\t我方笔数 ours\t对方笔数 theirs\t我方−对方 ours less theirs: 总额 total\t基金 fund\t账户 account",
-    );
-    for class in Class::ALL {
-        let total = report.class(class);
-        let (zh, en) = class.words();
-        let by = total.ours.amounts.less(&total.theirs.amounts);
-        let by = by.map_or_else(|| "?".to_owned(), |by| by.0.map(|fen| fen.to_string()).join("\t"));
-        out::line(&format!("{zh} {en}\t{}\t{}\t{by}", total.ours.rows, total.theirs.rows));
-    }
-    for (word, count) in explanations {
-        let (zh, en) = explanation_words(word).unwrap_or_default();
-        out::line(&format!("{zh} {en}\t{count}"));
-    }
-    if let Some(share) = reconciled.unexplained_per_10_000() {
-        let (whole, rest) = (share.div_euclid(100), share.rem_euclid(100));
-        out::line(&format!("无法解释占比 not explainable\t{whole}.{rest:02} %"));
-    }
-    for (line, reason, column) in bad_rows {
-        out::line(&format!("第 {line} 行 line\t{reason}\t{column}"));
-    }
-}
-
-fn as_json(reconciled: &Reconciled) -> serde_json::Value {
-    let Reconciled { statement, report, explanations, bad_rows, totals_agree } = reconciled;
-    let classes = Class::ALL.map(|class| {
-        let total = report.class(class);
-        let side = |sum: Sum| {
-            let fields = Field::ALL
-                .map(|field| (field.word().to_owned(), json!(sum.amounts.get(field).to_string())));
-            let mut side: serde_json::Map<_, _> = fields.into_iter().collect();
-            side.insert("rows".to_owned(), json!(sum.rows));
-            side
-        };
-        json!({ "class": class.word(), "ours": side(total.ours), "theirs": side(total.theirs) })
-    });
-    let explanations: serde_json::Map<_, _> =
-        explanations.iter().map(|(word, count)| (word.clone(), json!(count))).collect();
-    let bad_rows: Vec<_> = bad_rows
-        .iter()
-        .map(|(line, reason, column)| json!({ "line": line, "reason": reason, "column": column }))
-        .collect();
-    json!({
-        "statement": statement.key, "state": statement.state.word(), "sender": statement.sender,
-        "first_day": statement.scope.first_day, "last_day": statement.scope.last_day,
-        "rows": statement.file_rows, "rows_durable": statement.rows_durable, "rows_bad": statement.rows_bad,
-        "differences": statement.differences, "explained": statement.explained, "totals_agree": totals_agree,
-        "classes": classes, "explanations": explanations, "bad_rows": bad_rows,
-        "unexplained_per_10_000": reconciled.unexplained_per_10_000(),
-    })
+    let about = refusal.about();
+    let about = if about.is_empty() { about } else { format!(" ({about})") };
+    format!("{code} {field}{about}: {} {}", words.0, words.1)
 }

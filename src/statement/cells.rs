@@ -92,6 +92,15 @@ impl Layout {
             refund: refunded(refund).ok_or(bad("refd_setl_flag"))?,
         })
     }
+
+    /// The settlement of a row that can not be read, where its id alone can be.
+    pub(super) fn settlement(&self, bytes: &[u8]) -> Option<SettlementId> {
+        let text = String::from_utf8_lossy(bytes);
+        let [place, ..] = self.places;
+        let cells = split(text.trim_start_matches('\u{feff}'), self.separator);
+        let cell = cells.get(place)?.trim();
+        if cell == NULL { None } else { SettlementId::new(cell) }
+    }
 }
 
 fn maybe<T>(cell: &str, make: impl Fn(&str) -> Option<T>) -> Option<Option<T>> {

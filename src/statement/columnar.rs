@@ -11,7 +11,7 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 
 use super::ResultRow;
-use super::result::{COLUMNS, FIRST_AMOUNT, LAST_AMOUNT, amounts, cells};
+use super::result::{COLUMN_COUNT, COLUMNS, FIRST_AMOUNT, LAST_AMOUNT, amounts, cells};
 use super::table::{Cell, Holds, Table};
 
 /// Rows that lie together: held in memory until there are so many.
@@ -56,7 +56,7 @@ impl<W: Write + Send> Columnar<W> {
         if rows.is_empty() {
             return Ok(());
         }
-        let texts: Vec<[String; 16]> = rows.iter().map(cells).collect();
+        let texts: Vec<[String; COLUMN_COUNT]> = rows.iter().map(cells).collect();
         let mut group = self.writer.next_row_group()?;
         let mut place = 0_usize;
         while let Some(mut column) = group.next_column()? {

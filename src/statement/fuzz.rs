@@ -7,7 +7,7 @@ use super::{Batch, rows, survey};
 /// A file, packed or plain. What can be taken at all is read the same both times, wherever the second time begins.
 pub fn file(bytes: &[u8]) {
     let mut source = Cursor::new(bytes);
-    let Ok(surveyed) = survey(&mut source) else { return };
+    let Ok(surveyed) = survey(&mut source, |_| {}) else { return };
     let mut all = Vec::new();
     let mut read = |skip: u64| -> Batch {
         let mut whole = Batch::default();

@@ -44,14 +44,20 @@ impl Batch {
     }
 }
 
-/// Goes through all of a file, and refuses it where it can not be taken.
-pub fn survey(source: &mut (impl Read + Seek)) -> Result<Survey, FileFault> {
+/// Goes through all of a file, and refuses it where it can not be taken. Tells every so many rows how far it is.
+pub fn survey(
+    source: &mut (impl Read + Seek),
+    mut tell: impl FnMut(u64),
+) -> Result<Survey, FileFault> {
     let sha256 = hash(source)?;
     let mut survey = Survey { sha256, rows: 0, bad: 0, sum: Sum::default() };
     each_row(source, |row| {
         survey.rows = survey.rows.saturating_add(1);
         if limits::STATEMENT_ROWS_MAX < survey.rows {
             return Err(FileFault::TooManyRows);
+        }
+        if survey.rows.is_multiple_of(limits::SURVEY_TOLD_ROWS) {
+            tell(survey.rows);
         }
         // A sum that does not fit is no sum of theirs either: such a row is bad.
         let fits = row.map(|row| survey.sum.add(&row.amounts).is_some());
@@ -127,7 +133,11 @@ fn each_row(
             // Of a line that is too long nothing may be held.
             if is_row && (!line.is_empty() || !whole) {
                 let row = if whole { layout.row(number, &line) } else { Err(RowFault::TooLong) };
-                if !look(row.map_err(|fault| BadRow { line: number, fault }))? {
+                let bad = |fault| {
+                    let settlement = if whole { layout.settlement(&line) } else { None };
+                    BadRow { line: number, fault, settlement }
+                };
+                if !look(row.map_err(bad))? {
                     return Ok(());
                 }
             }

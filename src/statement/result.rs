@@ -36,10 +36,31 @@ pub struct ResultRow {
     pub explanation: String,
     /// What it points to.
     pub detail: String,
+    /// The accounting day of ours, also where that is none of the statement's.
+    pub our_day: String,
+    /// The number of the difference, by which it is settled or carried.
+    pub number: String,
+    /// What last happened to it.
+    pub last: LastEvent,
+}
+
+/// What last happened to a difference: who did what, when, why, and how much money moves by it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LastEvent {
+    /// What, by its word.
+    pub event: String,
+    /// Who.
+    pub by: String,
+    /// When.
+    pub at: String,
+    /// Why.
+    pub reason: String,
+    /// How much money moves, where that is told.
+    pub moved: Option<Fen>,
 }
 
 /// The columns, the national ones first; the file of the national interface has no others.
-pub const COLUMNS: [&str; 16] = [
+pub const COLUMNS: [&str; COLUMN_COUNT] = [
     "psn_no",
     "mdtrt_id",
     "setl_id",
@@ -53,17 +74,27 @@ pub const COLUMNS: [&str; 16] = [
     "their_medfee_sumamt",
     "their_fund_pay_sumamt",
     "their_acct_pay",
+    "moved",
     "class",
     "explanation",
     "detail",
+    "our_day",
+    "difference_no",
+    "event",
+    "event_by",
+    "event_at",
+    "event_reason",
 ];
+
+/// How many there are.
+pub(super) const COLUMN_COUNT: usize = 23;
 
 /// How many of the columns are national.
 const NATIONAL: usize = 10;
 
-/// The columns that are amounts: ours, then theirs.
+/// The columns that are amounts: ours, theirs, and what moves.
 pub(super) const FIRST_AMOUNT: usize = 7;
-pub(super) const LAST_AMOUNT: usize = 12;
+pub(super) const LAST_AMOUNT: usize = 13;
 
 /// The name of the file in a packed result.
 const PACKED_NAME: &str = "result.txt";
@@ -154,10 +185,10 @@ fn plain(cell: &str) -> &str {
 }
 
 /// The amounts of a row, each in its column.
-pub(super) fn amounts(row: &ResultRow) -> [Option<Fen>; 16] {
+pub(super) fn amounts(row: &ResultRow) -> [Option<Fen>; COLUMN_COUNT] {
     let of = |amounts: Option<Amounts>| amounts.map_or([None; 3], |Amounts(all)| all.map(Some));
-    let own = of(row.ours).into_iter().chain(of(row.theirs));
-    let mut all = [None; 16];
+    let own = of(row.ours).into_iter().chain(of(row.theirs)).chain([row.last.moved]);
+    let mut all = [None; COLUMN_COUNT];
     for (place, amount) in all.iter_mut().skip(FIRST_AMOUNT).zip(own) {
         *place = amount;
     }
@@ -165,7 +196,7 @@ pub(super) fn amounts(row: &ResultRow) -> [Option<Fen>; 16] {
 }
 
 /// The cells of a row, as text.
-pub(super) fn cells(row: &ResultRow) -> [String; 16] {
+pub(super) fn cells(row: &ResultRow) -> [String; COLUMN_COUNT] {
     let ResultRow {
         person_number,
         stay,
@@ -179,6 +210,9 @@ pub(super) fn cells(row: &ResultRow) -> [String; 16] {
         class,
         explanation,
         detail,
+        our_day,
+        number,
+        last: LastEvent { event, by, at, reason, moved },
     } = row;
     let [total, fund, account] = yuan(ours.as_ref());
     let [their_total, their_fund, their_account] = yuan(theirs.as_ref());
@@ -196,9 +230,16 @@ pub(super) fn cells(row: &ResultRow) -> [String; 16] {
         their_total,
         their_fund,
         their_account,
+        moved.map(|fen| fen.to_string()).unwrap_or_default(),
         class.clone(),
         explanation.clone(),
         detail.clone(),
+        our_day.clone(),
+        number.clone(),
+        event.clone(),
+        by.clone(),
+        at.clone(),
+        reason.clone(),
     ]
 }
 

@@ -9,7 +9,7 @@ use rust_xlsxwriter::{
 };
 
 use super::ResultRow;
-use super::result::{COLUMNS, amounts};
+use super::result::{COLUMN_COUNT, COLUMNS, amounts};
 use super::table::{Cell, Holds, Table};
 
 /// Rows that a sheet has room for, its head left out.
@@ -33,7 +33,11 @@ impl<W: Write + Seek + Send> Sheet<W> {
     }
 
     /// Writes a row: texts as texts, so that no id becomes a number, and amounts as numbers.
-    pub(super) fn row(&mut self, row: &ResultRow, cells: &[String; 16]) -> io::Result<()> {
+    pub(super) fn row(
+        &mut self,
+        row: &ResultRow,
+        cells: &[String; COLUMN_COUNT],
+    ) -> io::Result<()> {
         if self.rows == ROWS_MAX {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
@@ -41,7 +45,7 @@ impl<W: Write + Seek + Send> Sheet<W> {
         self.write(row, cells).map_err(io::Error::other)
     }
 
-    fn write(&mut self, row: &ResultRow, cells: &[String; 16]) -> Result<(), XlsxError> {
+    fn write(&mut self, row: &ResultRow, cells: &[String; COLUMN_COUNT]) -> Result<(), XlsxError> {
         for ((column, cell), amount) in (0_u16..).zip(cells).zip(amounts(row)) {
             match amount {
                 Some(fen) => {

@@ -27,7 +27,7 @@ fn packed(files: &[(&str, &[u8])]) -> Vec<u8> {
 }
 
 fn surveyed(bytes: &[u8]) -> Result<Survey, String> {
-    survey(&mut Cursor::new(bytes.to_vec())).map_err(|fault| fault.code().to_owned())
+    survey(&mut Cursor::new(bytes.to_vec()), |_| {}).map_err(|fault| fault.code().to_owned())
 }
 
 fn all(bytes: &[u8], skip: u64) -> (Vec<StatementRow>, Vec<BadRow>) {
@@ -115,6 +115,11 @@ fn bad_rows_are_named_by_line_and_the_others_count() {
             (9, RowFault::TooLong),
         ]
     );
+    // Whose settlement a bad row is of can be read wherever its id can.
+    let of: Vec<_> =
+        bad.iter().map(|bad| bad.settlement.as_ref().map(SettlementId::as_str)).collect();
+    let known = [Some("S3"), Some("S4"), Some("S5"), Some("S6"), Some("S7"), None];
+    assert_eq!(of, [&[None][..], &known].concat());
     let survey = surveyed(&bytes).unwrap();
     assert_eq!((survey.rows, survey.bad, survey.sum.rows), (9, 7, 2));
 }
@@ -124,7 +129,10 @@ fn one_bad_row_among_thousands_is_found_and_the_rest_can_be_taken_from_anywhere(
     let text = statement(50_000).replace("S31000\t", "\t");
     let (rows_after, bad) = all(text.as_bytes(), 0);
     assert_eq!(rows_after.len(), 49_999);
-    assert_eq!(bad, [BadRow { line: 31_001, fault: RowFault::Column("setl_id") }]);
+    assert_eq!(
+        bad,
+        [BadRow { line: 31_001, fault: RowFault::Column("setl_id"), settlement: None }]
+    );
     let (rest, bad) = all(text.as_bytes(), 40_000);
     assert_eq!((rest.len(), bad.len()), (10_000, 0));
     assert_eq!(rest.first().unwrap().line, 40_002);
@@ -171,9 +179,8 @@ fn a_bomb_is_cut_off() {
     assert_eq!(some.unwrap(), 10);
 }
 
-#[test]
-fn a_result_has_the_national_columns_and_the_same_rows_give_the_same_bytes() {
-    let row = ResultRow {
+fn settled_row() -> ResultRow {
+    ResultRow {
         stay: "M1".to_owned(),
         settlement: "S1".to_owned(),
         request: "R1".to_owned(),
@@ -184,8 +191,22 @@ fn a_result_has_the_national_columns_and_the_same_rows_give_the_same_bytes() {
         class: "amounts_differ".to_owned(),
         explanation: "ours_holds".to_owned(),
         detail: "aid".to_owned(),
+        our_day: "2024-07-01".to_owned(),
+        number: "7".to_owned(),
+        last: LastEvent {
+            event: "settled".to_owned(),
+            by: "uid-7".to_owned(),
+            at: "2024-07-02T01:00:00Z".to_owned(),
+            reason: "退款".to_owned(),
+            moved: Some(Fen::new(-1_000)),
+        },
         ..ResultRow::default()
-    };
+    }
+}
+
+#[test]
+fn a_result_has_the_national_columns_and_the_same_rows_give_the_same_bytes() {
+    let row = settled_row();
     let written = |format| {
         let mut results = Results::begin(Cursor::new(Vec::new()), format).unwrap();
         results.row(&row).unwrap();
@@ -204,7 +225,10 @@ fn a_result_has_the_national_columns_and_the_same_rows_give_the_same_bytes() {
     );
     let csv = String::from_utf8(written(Format::Csv)).unwrap();
     assert!(
-        csv.ends_with(",100.00,60.00,0.00,100.00,50.00,0.00,amounts_differ,ours_holds,aid\n"),
+        csv.ends_with(
+            ",100.00,60.00,0.00,100.00,50.00,0.00,-10.00,amounts_differ,ours_holds,aid,2024-07-01,7,settled,uid-7,\
+             2024-07-02T01:00:00Z,退款\n"
+        ),
         "{csv}"
     );
     // A workbook is an archive, and Parquet begins and ends with its mark; both give the same bytes again.
@@ -214,6 +238,7 @@ fn a_result_has_the_national_columns_and_the_same_rows_give_the_same_bytes() {
     let sheet =
         std::io::read_to_string(archive.by_name("xl/worksheets/sheet1.xml").unwrap()).unwrap();
     assert!(sheet.contains("<v>100</v>") && sheet.contains("<v>50</v>"), "{sheet}");
+    assert!(sheet.contains("<v>-10</v>"), "{sheet}");
     let columnar = written(Format::Parquet);
     assert_eq!(columnar, written(Format::Parquet));
     assert!(columnar.starts_with(b"PAR1") && columnar.ends_with(b"PAR1"));
@@ -228,6 +253,8 @@ fn a_result_has_the_national_columns_and_the_same_rows_give_the_same_bytes() {
         rows[0].contains("setl_id: \"S1\"") && rows[0].contains("fund_pay_sumamt: 60.00"),
         "{rows:?}"
     );
+    let last = "difference_no: \"7\", event: \"settled\", event_by: \"uid-7\"";
+    assert!(rows[0].contains("moved: -10.00") && rows[0].contains(last), "{rows:?}");
     // Packed and begun with nothing in it, it can still be read.
     let packed = Packed::begin(Cursor::new(Vec::new()), "x").unwrap().end().unwrap();
     assert_eq!(surveyed(packed.get_ref()).unwrap_err(), "FILE_EMPTY");

@@ -301,6 +301,9 @@ impl Connection {
 pub(super) const READ_EVERYTHING: &str = "SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; \
      SET LOCAL enable_mergejoin = on; SET LOCAL plan_cache_mode = auto; SET LOCAL statement_timeout = '10min'";
 
+/// For one transaction, lets a statement take its time, by the plans that it has anyhow.
+pub(super) const UNHURRIED: &str = "SET LOCAL statement_timeout = '10min'";
+
 const MANAGED: ManagerConfig = ManagerConfig { recycling_method: RecyclingMethod::Fast };
 
 /// What a gateway does with each new connection.

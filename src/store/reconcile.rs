@@ -4,15 +4,17 @@
 //! transaction, so that there are all differences of a statement or none. What came of it is history.
 
 mod explained;
+mod listed;
 mod matched;
 mod staged;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use tokio_postgres::Row as DatabaseRow;
 use tokio_postgres::types::ToSql;
 
 use super::error::{Operation, StoreError};
-use super::pool::{Connection, Pool, READ_EVERYTHING};
+use super::pool::{Connection, Pool, READ_EVERYTHING, UNHURRIED};
 use super::row::{self, Reader};
 use crate::domain::bill::Care;
 use crate::domain::ids::{HospitalCode, PersonNumber, RegionCode, SettlementId, StayId};
@@ -21,9 +23,12 @@ use crate::domain::reconcile::{Amounts, Class, ClassTotal, Report, Scope, Sum};
 use crate::domain::standing::Scheme;
 
 pub use self::explained::{
-    Carried, Difference, Happened, Identity, Note, Noted, Seen, ToExplain, Why, carried,
-    close_statement, differences, explanations, note_difference, note_explanations,
-    record_differences_seen, unexplained,
+    Closing, Difference, Happened, Identity, Note, Noted, Seen, ToExplain, Why, close_statement,
+    differences, explanations, note_difference, note_explanations, record_differences_seen,
+    record_these_seen, unexplained,
+};
+pub use self::listed::{
+    Carried, Event, Latest, carried, history, names_settled, packages_near, statements,
 };
 pub use self::matched::match_statement;
 pub use self::staged::{BadRow, Begun, Opening, StagedRow, begin_statement, take_rows};
@@ -68,6 +73,10 @@ pub struct Statement {
     pub state: State,
     /// Who closed it, and when.
     pub closed: Option<(String, Timestamp)>,
+    /// Although what, where rows are bad or the totals beside it are others; else empty.
+    pub although: String,
+    /// The statement that was closed for its days, of the same or a wider scope: nothing more becomes of this one.
+    pub superseded_by: Option<i64>,
 }
 
 /// What we have of one group of a day. (`3201`)
@@ -87,6 +96,21 @@ pub struct GroupTotal {
     pub refund: bool,
     /// How many, and how much.
     pub sum: Sum,
+    /// What each fund pays, by the name of its payer.
+    pub funds: Vec<(String, Fen)>,
+}
+
+impl GroupTotal {
+    /// Is it of the same group?
+    fn is_of(&self, other: &Self) -> bool {
+        let Self { hospital, scheme, clearing_type, care, clearing_agency, refund, .. } = self;
+        *hospital == other.hospital
+            && *scheme == other.scheme
+            && *clearing_type == other.clearing_type
+            && *care == other.care
+            && *clearing_agency == other.clearing_agency
+            && *refund == other.refund
+    }
 }
 
 impl State {
@@ -209,23 +233,63 @@ pub async fn group_totals(pool: &Pool, scope: &Scope) -> Result<Vec<GroupTotal>,
     let mut connection = pool.take(&operation).await?;
     let transaction = begin(&mut connection, &operation).await?;
     let failed = |source| StoreError::Statement { operation: operation.clone(), source };
+    // Both statements see the same settlements, also of a day that goes on.
+    let still = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ";
+    transaction.batch_execute(still).await.map_err(failed)?;
     let wanted = Wanted::of(scope);
     let sql = include_str!("sql/reconcile/totals.sql");
     let rows = transaction.query(sql, &wanted.params()).await.map_err(failed)?;
-    rows.iter()
-        .map(|row| {
-            let reader = Reader { row, operation: &operation };
-            Ok(GroupTotal {
-                hospital: reader.text("hospital_code", HospitalCode::new)?,
-                scheme: reader.scheme("scheme")?,
-                clearing_type: reader.get("clearing_type")?,
-                care: reader.text("care_type", row::care)?,
-                clearing_agency: reader.get("clearing_agency")?,
-                refund: reader.get("refund")?,
-                sum: sum(&reader, ["rows", "total_fen", "fund_fen", "account_fen"])?,
-            })
-        })
-        .collect()
+    let mut groups = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let reader = Reader { row, operation: &operation };
+        let sum = sum(&reader, ["rows", "total_fen", "fund_fen", "account_fen"])?;
+        groups.push(GroupTotal { sum, ..group(&reader)? });
+    }
+    let sql = include_str!("sql/reconcile/totals_by_fund.sql");
+    let rows = transaction.query(sql, &wanted.params()).await.map_err(failed)?;
+    // Both come in the same order.
+    let mut rest = groups.iter_mut().peekable();
+    for row in &rows {
+        let reader = Reader { row, operation: &operation };
+        let own = group(&reader)?;
+        while rest.next_if(|group| !group.is_of(&own)).is_some() {}
+        if let Some(group) = rest.peek_mut() {
+            group.funds.push((reader.get("payer")?, Fen::new(reader.get("pay_fen")?)));
+        }
+    }
+    Ok(groups)
+}
+
+/// The group that a row is of, with nothing in it.
+fn group(reader: &Reader<'_>) -> Result<GroupTotal, StoreError> {
+    Ok(GroupTotal {
+        hospital: reader.text("hospital_code", HospitalCode::new)?,
+        scheme: reader.scheme("scheme")?,
+        clearing_type: reader.get("clearing_type")?,
+        care: reader.text("care_type", row::care)?,
+        clearing_agency: reader.get("clearing_agency")?,
+        refund: reader.get("refund")?,
+        sum: Sum::default(),
+        funds: Vec::new(),
+    })
+}
+
+/// Runs one statement that may take its time, in a transaction of its own.
+async fn unhurried(
+    pool: &Pool,
+    operation: &Operation,
+    sql: &'static str,
+    params: &[&(dyn ToSql + Sync)],
+) -> Result<Vec<DatabaseRow>, StoreError> {
+    let failed = |source| StoreError::Statement { operation: operation.clone(), source };
+    let mut connection = pool.take(operation).await?;
+    connection.count();
+    let transaction = connection.client.transaction().await.map_err(failed)?;
+    transaction.batch_execute(UNHURRIED).await.map_err(failed)?;
+    let statement = transaction.prepare_cached(sql).await.map_err(failed)?;
+    let rows = transaction.query(&statement, params).await.map_err(failed)?;
+    transaction.commit().await.map_err(failed)?;
+    Ok(rows)
 }
 
 /// A transaction that may read whole tables and take its time: it is nothing of the desk's.
@@ -269,6 +333,8 @@ fn read_statement(reader: &Reader<'_>) -> Result<Statement, StoreError> {
         explained: count(reader, "explained")?,
         state: reader.text("state", State::from_word)?,
         closed: closed_by.zip(closed_at),
+        although: reader.get("closed_although")?,
+        superseded_by: reader.get("superseded_by")?,
     })
 }
 

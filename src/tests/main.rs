@@ -43,6 +43,7 @@ mod proxy;
 mod reconcile;
 mod reconcile_doors;
 mod reconcile_explained;
+mod reconcile_notes;
 mod redaction;
 mod registry_stream;
 mod remembered;

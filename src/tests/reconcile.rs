@@ -18,9 +18,9 @@ use onestop::store::{Committed, Seen, commit, fence_day, newest_fence, queue};
 use crate::harness::Database;
 use crate::ledger_fixture::{HOSPITAL, entry, furnish, read, request, reversal};
 
-const DAY: Date = date(2024, 7, 1);
+pub(crate) const DAY: Date = date(2024, 7, 1);
 
-fn insurer() -> Caller {
+pub(crate) fn insurer() -> Caller {
     let reach = Reach { schemes: Vec::new(), regions: vec![RegionCode::new("520200").unwrap()] };
     caller("insurer", Role::Insurer(Arc::new(reach)))
 }
@@ -57,7 +57,7 @@ pub(crate) fn file(lines: &[String]) -> Cursor<Vec<u8>> {
 }
 
 /// What the fixture's settlement comes to.
-const WHOLE: [i64; 3] = [100_000, 70_000, 2_000];
+pub(crate) const WHOLE: [i64; 3] = [100_000, 70_000, 2_000];
 
 fn on_day(mut entry: Entry, day: Date) -> Entry {
     let at = day.at(4, 0, 0, 0).to_zoned(jiff::tz::TimeZone::UTC).unwrap();
@@ -65,13 +65,13 @@ fn on_day(mut entry: Entry, day: Date) -> Entry {
     entry
 }
 
-async fn put(database: &Database, entry: Entry) -> SettlementId {
+pub(crate) async fn put(database: &Database, entry: Entry) -> SettlementId {
     let id = entry.settlement.clone();
     assert_eq!(commit(&database.pool, entry, None, None).await.unwrap(), Committed::Committed);
     id
 }
 
-fn refusal<T: std::fmt::Debug>(result: Result<T, AppError>) -> StatementRefusal {
+pub(crate) fn refusal<T: std::fmt::Debug>(result: Result<T, AppError>) -> StatementRefusal {
     match &result {
         Err(AppError::Refused(Refusal::Statement(refusal))) => refusal.clone(),
         Ok(_) | Err(_) => panic!("{result:?}"),
@@ -163,12 +163,12 @@ async fn a_fence_waits_for_whatever_began_before_it() {
 }
 
 /// A day with one row in each class, and what must be said of it.
-struct Mixed {
-    lines: Vec<String>,
+pub(crate) struct Mixed {
+    pub(crate) lines: Vec<String>,
     ids: Vec<SettlementId>,
 }
 
-async fn mixed(database: &Database) -> Mixed {
+pub(crate) async fn mixed(database: &Database) -> Mixed {
     furnish(database, &(1..=9).collect::<Vec<_>>()).await;
     let mut ids = Vec::new();
     for person in 1..=6 {
@@ -201,7 +201,7 @@ async fn mixed(database: &Database) -> Mixed {
     Mixed { lines, ids }
 }
 
-fn hospital_scope() -> Scope {
+pub(crate) fn hospital_scope() -> Scope {
     Scope { hospital: HospitalCode::new(HOSPITAL), region: None, ..scope() }
 }
 
@@ -261,12 +261,23 @@ async fn a_result_goes_back_in_the_national_columns() {
     let desk = Reconciling::new(&database.pool, &insurer);
     let done = desk.reconcile(&scope(), None, file(&lines), &|_| {}).await.unwrap();
     let wanted = ResultOf { format: ResultFormat::Csv, encoding: Encoding::Long };
-    let sink = desk.results(done.statement.key, wanted, Cursor::new(Vec::new())).await.unwrap();
+    let sink =
+        desk.results(done.statement.key, wanted, Cursor::new(Vec::new()), &|_| {}).await.unwrap();
     let text = String::from_utf8(sink.into_inner()).unwrap();
     let row = text.lines().find(|line| line.contains("amounts_differ")).unwrap();
     assert!(row.contains(&format!(",{},R2,000103,0,", ids[1])), "{row}");
     let unknown = text.lines().find(|line| line.contains("only_theirs")).unwrap();
     assert!(unknown.contains(",,000102,0,"), "no request to reverse: {unknown}");
+    // What we have on another day, or said already, is no amount of ours here: a file comes to what its report does.
+    let class = |class: &str| text.lines().find(|line| line.contains(class)).unwrap();
+    let repeated = class(",repeated,");
+    assert!(repeated.contains(",,,,1000.00,700.00,20.00,,repeated,"), "{repeated}");
+    let other_day = class(",other_day,");
+    assert!(other_day.contains(",,,,1000.00,700.00,20.00,,other_day,"), "{other_day}");
+    assert!(
+        other_day.contains("我方结算日 2024-07-02") && other_day.contains(",2024-07-02,"),
+        "{other_day}"
+    );
 }
 
 #[tokio::test]
@@ -289,6 +300,13 @@ async fn totals_are_by_hospital_scheme_clearing_type_and_refund() {
             )
         })
         .collect();
+    // Fund by fund they make up what the funds pay.
+    for total in &totals {
+        let funds: i64 = total.funds.iter().map(|(_, fen)| fen.get()).sum();
+        assert_eq!(funds, total.sum.amounts.0[1].get(), "{:?}", total.funds);
+    }
+    let second = totals[0].funds.iter().find(|(payer, _)| payer == "second").unwrap();
+    assert_eq!((totals[0].funds.len(), second.1.get()), (3, 18_000));
     assert_eq!(
         told,
         [
@@ -340,7 +358,7 @@ async fn nobody_reaches_anothers_statement() {
     let bureau = caller("bureau", Role::Bureau(reach));
     let reading = Reconciling::new(&database.pool, &bureau);
     assert_eq!(reading.find(key).await.unwrap(), done);
-    assert!(reading.close(key).await.is_err(), "a bureau reads");
+    assert!(reading.close(key, None).await.is_err(), "a bureau reads");
     let away = caller("away", Role::Hospital(HospitalCode::new("H52020000009").unwrap()));
     let away = Reconciling::new(&database.pool, &away);
     assert_eq!(refusal(away.find(key).await), StatementRefusal::Unknown);
@@ -362,7 +380,7 @@ async fn a_day_closes_once_each_difference_is_settled_by_two_or_carried() {
         (Reconciling::new(&database.pool, &one), Reconciling::new(&database.pool, &two));
     let done = one.reconcile(&scope(), None, file(&lines), &|_| {}).await.unwrap();
     let key = done.statement.key;
-    assert_eq!(refusal(one.close(key).await), StatementRefusal::DifferencesOpen(2));
+    assert_eq!(refusal(one.close(key, None).await), StatementRefusal::DifferencesOpen(2));
     let money = Fen::new(1_000);
     assert_eq!(
         refusal(one.note(key, 1, Note::Settle(money), "x").await),
@@ -378,7 +396,7 @@ async fn a_day_closes_once_each_difference_is_settled_by_two_or_carried() {
     two.note(key, 1, Note::Settle(money), "agreed").await.unwrap();
     let again = two.note(key, 1, Note::Propose(money), "again").await;
     assert_eq!(refusal(again), StatementRefusal::DifferenceNotOpen);
-    assert_eq!(refusal(one.close(key).await), StatementRefusal::DifferencesOpen(1));
+    assert_eq!(refusal(one.close(key, None).await), StatementRefusal::DifferencesOpen(1));
     one.note(key, 2, Note::Carry, "comes tomorrow").await.unwrap();
 
     // Another statement of the same day, with nothing left open but the day itself.
@@ -386,8 +404,8 @@ async fn a_day_closes_once_each_difference_is_settled_by_two_or_carried() {
     let other = one.reconcile(&scope(), None, file(&whole), &|_| {}).await.unwrap();
     assert_eq!(other.statement.differences, 0);
 
-    let closed = one.close(key).await.unwrap();
-    assert_eq!(refusal(two.close(other.statement.key).await), StatementRefusal::DayClosed);
+    let closed = one.close(key, None).await.unwrap();
+    assert_eq!(refusal(two.close(other.statement.key, None).await), StatementRefusal::DayClosed);
     let owner = database.owner().await;
     let twice = owner
         .execute(
@@ -408,13 +426,14 @@ async fn a_day_closes_once_each_difference_is_settled_by_two_or_carried() {
         .await;
     assert_eq!(change.unwrap_err().code().unwrap().code(), "23001");
     // What was carried keeps its history and is settled later.
-    let carried = one.carried(&scope()).await.unwrap();
+    let carried = one.carried(&scope(), None).await.unwrap();
     assert_eq!(carried.iter().map(|one| (one.number, one.day)).collect::<Vec<_>>(), [(2, DAY)]);
-    one.note(key, 2, Note::Settle(Fen::ZERO), "it came").await.unwrap();
-    assert_eq!(one.carried(&scope()).await.unwrap(), []);
+    one.note(key, 2, Note::Propose(Fen::ZERO), "it came").await.unwrap();
+    two.note(key, 2, Note::Settle(Fen::ZERO), "it came").await.unwrap();
+    assert_eq!(one.carried(&scope(), None).await.unwrap(), []);
     let events = "SELECT string_agg(event, ' ' ORDER BY event_no) FROM difference_event WHERE difference_no = 2";
     let events: String = owner.query_one(events, &[]).await.unwrap().get(0);
-    assert_eq!(events, "explained carried settled");
+    assert_eq!(events, "explained carried proposed settled");
 }
 
 #[tokio::test]

@@ -58,6 +58,52 @@ async fn day(gateway: &Gateway) -> (SettlementId, Vec<u8>) {
     (first, file(&lines).into_inner())
 }
 
+/// Carries all of them, and reads what became of each.
+async fn all_carried(
+    client: &mut ReconciliationServiceClient<tonic::transport::Channel>,
+    statement_id: &str,
+    listed: &[wire::Difference],
+) {
+    for difference in listed {
+        let note = wire::NoteDifferenceRequest {
+            statement_id: statement_id.to_owned(),
+            number: difference.number,
+            note: wire::DifferenceNote::Carry.into(),
+            moved_fen: 0,
+            reason: "次日核对".to_owned(),
+        };
+        client.note_difference(note).await.unwrap();
+    }
+    let asked = wire::ListDifferencesRequest { statement_id: statement_id.to_owned(), after: 0 };
+    let again = client.list_differences(asked).await.unwrap().into_inner().differences;
+    let last = |one: &wire::Difference| {
+        (one.event.clone(), one.event_by.clone(), one.event_reason.clone())
+    };
+    let carried = ("carried".to_owned(), "development".to_owned(), "次日核对".to_owned());
+    assert!(
+        again.iter().all(|one| last(one) == carried && !one.event_at.is_empty()),
+        "{:?}",
+        last(&again[0])
+    );
+    assert!(again.iter().all(|one| one.ours_counts == one.ours.is_some()));
+    let asked = wire::ListCarriedRequest { scope: Some(scope()), ..Default::default() };
+    let carried = client.list_carried(asked.clone()).await.unwrap().into_inner().differences;
+    assert_eq!(carried.len(), listed.len());
+    let second = &carried[1];
+    let after = wire::ListCarriedRequest {
+        after_statement_id: second.statement_id.clone(),
+        after_number: second.number,
+        ..asked
+    };
+    let rest = client.list_carried(after).await.unwrap().into_inner().differences;
+    assert_eq!(rest, carried[2..]);
+    let asked =
+        wire::ListDifferenceEventsRequest { statement_id: statement_id.to_owned(), number: 1 };
+    let events = client.list_difference_events(asked).await.unwrap().into_inner().events;
+    let events: Vec<_> = events.iter().map(|event| event.event.as_str()).collect();
+    assert_eq!(events, ["explained", "carried"]);
+}
+
 #[tokio::test]
 async fn a_statement_goes_over_grpc_from_its_totals_to_a_closed_day() {
     let gateway = Gateway::start().await;
@@ -69,6 +115,9 @@ async fn a_statement_goes_over_grpc_from_its_totals_to_a_closed_day() {
     assert_eq!((totals.groups.len(), totals.groups[0].sum.unwrap().rows), (1, 2));
     assert_eq!((totals.result.as_str(), totals.result_long.as_str()), ("1", "000101"));
     assert_eq!(totals.groups[0].clearing_type, "11");
+    let funds = &totals.groups[0].funds;
+    let paid: i64 = funds.iter().map(|fund| fund.pay_fen).sum();
+    assert_eq!(paid, totals.groups[0].sum.unwrap().fund_fen, "{funds:?}");
 
     let report = reconcile(&mut client, parts(scope(), &file)).await.unwrap();
     let counted: Vec<_> = report
@@ -112,21 +161,33 @@ async fn a_statement_goes_over_grpc_from_its_totals_to_a_closed_day() {
     let none = refused(&written(wire::ResultFormat::Unspecified).await.unwrap_err());
     assert_eq!((none.reason.as_str(), none.field.as_str()), ("FIELD_MISSING", "format"));
 
-    let close = || wire::CloseStatementRequest { statement_id: statement_id.clone() };
+    let close = || wire::CloseStatementRequest {
+        statement_id: statement_id.clone(),
+        although: String::new(),
+    };
     let open = refused(&client.close_statement(close()).await.unwrap_err());
     assert_eq!((open.code, open.reason.as_str()), (Code::FailedPrecondition, "DIFFERENCES_OPEN"));
-    for difference in &listed {
-        let note = wire::NoteDifferenceRequest {
-            statement_id: statement_id.clone(),
-            number: difference.number,
-            note: wire::DifferenceNote::Carry.into(),
-            moved_fen: 0,
-            reason: "次日核对".to_owned(),
-        };
-        client.note_difference(note).await.unwrap();
-    }
+    all_carried(&mut client, &statement_id, &listed).await;
     let closed = client.close_statement(close()).await.unwrap().into_inner();
     assert_eq!(closed.state, "closed");
+}
+
+#[tokio::test]
+async fn an_unknown_payer_is_refused_over_grpc_with_those_that_are_known() {
+    let gateway = Gateway::start().await;
+    let mut client = ReconciliationServiceClient::new(gateway.channel.clone());
+    let unknown = wire::Scope { payer: "basic_poool".to_owned(), ..scope() };
+    let asked = wire::GetTotalsRequest { scope: Some(unknown), theirs: None };
+    let status = client.get_totals(asked).await.unwrap_err();
+    let Refused { code, reason, field, .. } = refused(&status);
+    assert_eq!(
+        (code, reason.as_str(), field.as_str()),
+        (Code::InvalidArgument, "PAYER_UNKNOWN", "scope.payer")
+    );
+    assert!(
+        status.message().contains("known: basic_pool, critical_illness, medical_aid"),
+        "{status:?}"
+    );
 }
 
 #[tokio::test]
@@ -187,6 +248,34 @@ async fn a_hospital_reconciles_by_national_messages() {
     assert_eq!(door.code("3202", &id(7), missing).await, "OS-REC-020");
 }
 
+/// What moves is always said, and so is why; and what happened can be read.
+fn noted(run: impl Fn(&[&str]) -> (Option<i32>, String), statement: &str) {
+    let (code, said) = run(&["settle", statement, "1", "--reason", "looks fine"]);
+    assert!(code == Some(64) && said.contains("--moves"), "{said}");
+    let (code, said) = run(&["settle", statement, "1", "--moves", "0", "--reason", ""]);
+    assert!(code == Some(64) && said.contains("1 to 200 characters"), "{said}");
+    let (code, said) = run(&["settle", statement, "1", "--moves", "0", "--reason", "looks fine"]);
+    assert!(code == Some(1) && said.contains("FOUR_EYES"), "{said}");
+    let (code, said) = run(&["propose", statement, "1", "--moves", "-5.00", "--reason", "退款"]);
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = run(&["withdraw", statement, "1", "--reason", "误提"]);
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = run(&["history", statement, "1"]);
+    let rows: Vec<_> = said.lines().skip(1).map(|line| line.split('\t').nth(4).unwrap()).collect();
+    assert_eq!((code, rows), (Some(0), vec!["explained", "proposed", "withdrawn"]), "{said}");
+    assert!(said.contains("\t-5.00\t退款") && said.contains("\t误提"), "{said}");
+    let (code, said) = run(&["list", "--hospital", HOSPITAL, "--day", "2024-07-01"]);
+    assert!(
+        code == Some(0) && said.contains(&format!("{statement}\t2024-07-01\t2024-07-01\tmatched")),
+        "{said}"
+    );
+    let (_, said) = run(&["list", "--hospital", "H9"]);
+    assert_eq!(said.lines().count(), 1, "{said}");
+    let (code, said) = run(&["differences", statement]);
+    assert!(code == Some(0) && said.lines().nth(1).unwrap().starts_with("1\t"), "{said}");
+    assert!(said.contains("withdrawn"), "{said}");
+}
+
 #[tokio::test]
 async fn a_statement_is_reconciled_at_the_machine() {
     let gateway = Gateway::start().await;
@@ -224,6 +313,15 @@ async fn a_statement_is_reconciled_at_the_machine() {
     assert!(code == Some(1) && said.contains("DIFFERENCES_OPEN"), "{said}");
     let (code, said) = run(&["settle", &statement, "1", "--moves", "-5.00", "--reason", "退款"]);
     assert!(code == Some(1) && said.contains("FOUR_EYES"), "{said}");
+    noted(run, &statement);
+    let poool = [&["totals", "--payer", "basic_poool"][..], &scope].concat();
+    let (code, said) = run(&poool);
+    assert!(
+        code == Some(1)
+            && said.contains("PAYER_UNKNOWN")
+            && said.contains("basic_pool, critical_illness"),
+        "{said}"
+    );
     for number in ["1", "2", "3"] {
         let (code, said) = run(&["carry", &statement, number, "--reason", "次日核对"]);
         assert_eq!(code, Some(0), "{said}");
@@ -233,4 +331,5 @@ async fn a_statement_is_reconciled_at_the_machine() {
     let (code, totals) = run(&[&["totals"][..], &scope].concat());
     assert_eq!(code, Some(0), "{totals}");
     assert!(totals.contains(&format!("{HOSPITAL}\tresident\t11\t\t0\t2\t")), "{totals}");
+    assert!(totals.contains("\tbasic_pool=") && totals.contains(" medical_aid="), "{totals}");
 }

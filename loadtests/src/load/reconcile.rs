@@ -137,9 +137,9 @@ async fn reconcile(database: &Config, file: &Path, result: &Path) -> Result<Foun
     let told: Mutex<[u64; 3]> = Mutex::new([0; 3]);
     let tell = |progress: Progress| {
         let place = match progress.step {
-            Step::Take => 0,
+            Step::Survey | Step::Take | Step::Fence => 0,
             Step::Match => 1,
-            Step::Explain => 2,
+            Step::Explain | Step::Write => 2,
         };
         if let (Ok(mut told), at) = (told.lock(), ms(begun)) {
             told[place] = at;
@@ -151,7 +151,7 @@ async fn reconcile(database: &Config, file: &Path, result: &Path) -> Result<Foun
     let explained_ms = ms(begun);
     let sink = BufWriter::new(File::create(result)?);
     let wanted = ResultOf { format: ResultFormat::Packed, encoding: Encoding::Short };
-    desk.results(done.statement.key, wanted, sink).await?;
+    desk.results(done.statement.key, wanted, sink, &|_| {}).await?;
     let all_ms = ms(begun);
     let [taken, matched, _] = told.into_inner().unwrap_or_default();
     let equal = done.report.class(Class::Equal);

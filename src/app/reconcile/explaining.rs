@@ -109,11 +109,12 @@ fn all_explained(
 }
 
 fn explained(difference: &ToExplain, read: &Read, payer: Option<&str>) -> Explanation {
-    let ToExplain { number: _, class, refund, theirs, ours } = difference;
+    let ToExplain { number: _, class, refund, theirs, ours, bad_line } = difference;
     let record = ours.as_ref().and_then(|why| Record::from_bytes(&why.record).ok());
     let theirs = theirs.map(|theirs| if *refund { negated(&theirs) } else { theirs });
-    let mut known = Known { class: Some(*class), theirs, payer, ..Known::default() };
-    let Some(why) = ours else { return explain(&known) };
+    let mut known =
+        Known { class: Some(*class), theirs, payer, bad_line: *bad_line, ..Known::default() };
+    let Some(why) = ours.as_ref().filter(|_| bad_line.is_none()) else { return explain(&known) };
     let Some(record) = &record else {
         return Explanation::NotExplainable(Unexplained::NothingToReplay);
     };

@@ -2,12 +2,12 @@
 
 use std::io::{Seek, Write};
 
-use super::{Reconciling, StatementRefusal};
+use super::{Progress, Reconciling, StatementRefusal, Step};
 use crate::app::{Act, AppError};
 use crate::domain::reconcile::{Encoding, Side, explanation_words, told};
 use crate::limits;
-use crate::statement::{Format, ResultRow, Results};
-use crate::store::reconcile::{self as store, Difference, Seen, State, Statement};
+use crate::statement::{Format, LastEvent, ResultRow, Results};
+use crate::store::reconcile::{self as store, Difference, Happened, Seen, State, Statement};
 
 /// How results are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,7 @@ impl Reconciling<'_> {
         key: i64,
         wanted: ResultOf,
         sink: W,
+        tell: &(dyn Fn(Progress) + Sync),
     ) -> Result<W, AppError> {
         let statement = self.statement(key, Act::ReadReconciliation).await?;
         match statement.state {
@@ -40,6 +41,8 @@ impl Reconciling<'_> {
             for difference in &page {
                 results.row(&row_of(difference, wanted.encoding))?;
             }
+            let of = Some(statement.differences);
+            tell(Progress { step: Step::Write, done: after, of });
         }
         Ok(results.end()?)
     }
@@ -59,7 +62,7 @@ impl Reconciling<'_> {
         listed.map_err(AppError::store("read differences"))
     }
 
-    fn access(&self) -> Seen {
+    pub(super) fn access(&self) -> Seen {
         Seen {
             at: crate::app::now().at,
             caller_name: self.caller.name.clone(),
@@ -74,7 +77,14 @@ fn row_of(difference: &Difference, encoding: Encoding) -> ResultRow {
     let has = if difference.has_ours { Side::Ours } else { Side::Theirs };
     let (zh, _) = difference.class.words();
     let why = explanation_words(&difference.explanation).map_or("", |(zh, _)| zh);
-    let memo = [zh, why, &difference.detail];
+    let our_day = difference.our_day.map(|day| day.to_string()).unwrap_or_default();
+    // What we have there is no amount of ours of these days, but it is where to look.
+    let away = if difference.has_ours || our_day.is_empty() {
+        String::new()
+    } else {
+        format!("我方结算日 {our_day}")
+    };
+    let memo = [zh, &away, why, &difference.detail];
     let memo: Vec<&str> = memo.into_iter().filter(|part| !part.is_empty()).collect();
     ResultRow {
         person_number: difference.person_number.clone().unwrap_or_default(),
@@ -84,10 +94,25 @@ fn row_of(difference: &Difference, encoding: Encoding) -> ResultRow {
         result: told(difference.class, has).code(encoding),
         refund: difference.refund,
         memo: memo.join("；"),
-        ours: difference.ours.is_some().then_some(difference.our_amounts),
+        ours: difference.has_ours.then_some(difference.our_amounts),
         theirs: difference.has_theirs.then_some(difference.their_amounts),
         class: difference.class.word().to_owned(),
         explanation: difference.explanation.clone(),
         detail: difference.detail.clone(),
+        our_day,
+        number: difference.number.to_string(),
+        last: difference.last.as_ref().map(last_of).unwrap_or_default(),
+    }
+}
+
+/// What last happened, as a result tells it.
+fn last_of(happened: &Happened) -> LastEvent {
+    let Happened { event, reason, moved, by, at } = happened;
+    LastEvent {
+        event: event.clone(),
+        by: by.clone(),
+        at: at.to_string(),
+        reason: reason.clone(),
+        moved: Happened::moves(event).then_some(*moved),
     }
 }

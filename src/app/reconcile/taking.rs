@@ -3,12 +3,13 @@
 use std::io::{Read, Seek};
 
 use sha2::{Digest, Sha256};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tracing::instrument;
 
 use super::{Beside, Progress, Reconciled, Reconciling, StatementRefusal, Step, check};
 use crate::app::{Act, AppError, Of};
 use crate::domain::reconcile::{Amounts, Scope, Sum};
+use crate::limits;
 use crate::statement::{self, Batch, FileFault, Survey};
 use crate::store as edge;
 use crate::store::reconcile::{
@@ -31,10 +32,11 @@ impl Reconciling<'_> {
         let beside: Beside = beside.into();
         check(scope)?;
         self.caller.allow(Act::Reconcile, Of::Scope(scope))?;
+        self.knows_names(scope).await?;
         if crate::app::now().day <= scope.last_day {
             return Err(StatementRefusal::DayNotOver.into());
         }
-        let (source, survey) = blocking(source, |source| statement::survey(source)).await?;
+        let (source, survey) = surveyed(source, tell).await?;
         let opening = self.opening(scope, beside, &survey);
         let key = opening.key;
         tracing::Span::current().record("statement", key);
@@ -45,11 +47,37 @@ impl Reconciling<'_> {
             Begun::Known(State::Receiving | State::Received | State::Matched | State::Closed) => {}
         }
         // What is compared must stand still first.
-        let fenced = edge::fence_day(self.pool, scope.last_day, &self.caller.name).await;
-        if !fenced.map_err(AppError::store("fence a day"))? {
-            return Err(StatementRefusal::DayNotOver.into());
+        self.fence(scope, tell).await?;
+        let mut reconciled = self.go_on(key, tell).await?;
+        if let Some(told) = opening.told {
+            // A closed statement keeps what was told with it; whoever sends other totals beside it hears of these.
+            reconciled.totals_agree = told == reconciled.statement.file;
         }
-        self.go_on(key, tell).await
+        Ok(reconciled)
+    }
+
+    /// Fences the last of the days, and tells each second how long it waits.
+    async fn fence(&self, scope: &Scope, tell: &(dyn Fn(Progress) + Sync)) -> Result<(), AppError> {
+        let fencing = edge::fence_day(self.pool, scope.last_day, &self.caller.name);
+        let mut fencing = std::pin::pin!(fencing);
+        let of = Some(limits::FENCE_WAIT_MAX.as_secs());
+        let mut seconds = tokio::time::interval(std::time::Duration::from_secs(1));
+        let mut done = 0_u64;
+        loop {
+            tokio::select! {
+                biased;
+                // The first second is over at once.
+                _ = seconds.tick() => {
+                    tell(Progress { step: Step::Fence, done, of });
+                    done = done.saturating_add(1);
+                }
+                fenced = &mut fencing => {
+                    let is_over = fenced.map_err(AppError::store("fence a day"))?;
+                    let early = || StatementRefusal::DayNotOver.into();
+                    return is_over.then_some(()).ok_or_else(early);
+                }
+            }
+        }
     }
 
     /// Matches and explains a statement whose rows are all there, as far as that is not done.
@@ -93,12 +121,12 @@ impl Reconciling<'_> {
             scope: scope.clone(),
             sender: self.caller.name.clone(),
             told: match beside {
-                Beside::Nothing => sum,
-                Beside::All(told) => told,
+                Beside::Nothing => None,
+                Beside::All(told) => Some(told),
                 Beside::WithoutAccount(told) => {
                     let Amounts([total, fund, _]) = told.amounts;
                     let Amounts([_, _, account]) = sum.amounts;
-                    Sum { rows: told.rows, amounts: Amounts::new(total, fund, account) }
+                    Some(Sum { rows: told.rows, amounts: Amounts::new(total, fund, account) })
                 }
             },
             file: sum,
@@ -150,20 +178,29 @@ fn staged(batch: Batch) -> (Vec<StagedRow>, Vec<BadRow>) {
         line: bad.line,
         reason: bad.fault.code(),
         column: bad.fault.column(),
+        settlement: bad.settlement,
     });
     (rows.collect(), bad.collect())
 }
 
-/// Does what reads a file where it keeps nobody else waiting, and gives the file back.
-async fn blocking<S: Send + 'static, T: Send + 'static>(
+/// Goes through a file where that keeps nobody else waiting, and gives it back.
+async fn surveyed<S: Read + Seek + Send + 'static>(
     source: S,
-    work: impl FnOnce(&mut S) -> Result<T, FileFault> + Send + 'static,
-) -> Result<(S, T), AppError> {
+    tell: &(dyn Fn(Progress) + Sync),
+) -> Result<(S, Survey), AppError> {
+    let (sender, mut rows) = watch::channel(0_u64);
     let worked = tokio::task::spawn_blocking(move || {
         let mut source = source;
-        let worked = work(&mut source);
-        (source, worked)
+        let surveyed = statement::survey(&mut source, |rows| {
+            sender.send_replace(rows);
+        });
+        (source, surveyed)
     });
-    let (source, worked) = worked.await.map_err(|_| AppError::Unbalanced)?;
-    Ok((source, worked?))
+    tell(Progress { step: Step::Survey, done: 0, of: None });
+    while rows.changed().await.is_ok() {
+        tell(Progress { step: Step::Survey, done: *rows.borrow_and_update(), of: None });
+    }
+    // It is at its end: whoever told us is gone.
+    let (source, surveyed) = worked.await.map_err(|_| AppError::Unbalanced)?;
+    Ok((source, surveyed?))
 }

@@ -35,6 +35,8 @@ pub struct Known<'a> {
     pub provisional: bool,
     /// For one underwriter: whose layers alone are compared.
     pub payer: Option<&'a str>,
+    /// The line of theirs that is of the same settlement and counts for nothing, since it can not be read.
+    pub bad_line: Option<u64>,
 }
 
 /// Identities as they are known now.
@@ -66,6 +68,8 @@ pub enum Explanation {
         /// Its hash.
         hash: PackageHash,
     },
+    /// They have it, in this line, which was bad: it says nothing about whose answer holds.
+    TheirRowBad(u64),
     /// It was reversed on one side after the other had told it.
     LateReversal,
     /// It is provisional, and will be trued up.
@@ -92,6 +96,9 @@ pub enum Unexplained {
 /// Explains a difference.
 pub fn explain(known: &Known<'_>) -> Explanation {
     let not = Explanation::NotExplainable;
+    if let (Some(line), None) = (known.bad_line, known.theirs) {
+        return Explanation::TheirRowBad(line);
+    }
     let Some(record) = known.record else { return not(Unexplained::NotOurs) };
     if known.provisional {
         return Explanation::TrueUpPending;
@@ -256,6 +263,7 @@ impl Explanation {
             Self::OursHolds { .. } => "ours_holds",
             Self::IdentityLater { .. } => "identity_later",
             Self::OtherPackage { .. } => "other_package",
+            Self::TheirRowBad(_) => "their_row_bad",
             Self::LateReversal => "late_reversal",
             Self::TrueUpPending => "true_up_pending",
             Self::Rounding(_) => "rounding",
@@ -263,7 +271,7 @@ impl Explanation {
         }
     }
 
-    /// What it points to: clauses, identities, a package, a rounding, or why there is none.
+    /// What it points to: clauses, identities, a package, a line, a rounding, or why there is none.
     pub fn detail(&self) -> String {
         match self {
             Self::OursHolds { clauses } => clauses.join(" "),
@@ -274,6 +282,7 @@ impl Explanation {
                 [signed("+", gained), signed("-", lost)].concat().join(" ")
             }
             Self::OtherPackage { id, .. } => id.clone(),
+            Self::TheirRowBad(line) => format!("line {line}"),
             Self::LateReversal | Self::TrueUpPending => String::new(),
             Self::Rounding(rounding) => rounding_word(*rounding).to_owned(),
             Self::NotExplainable(why) => why.word().to_owned(),
@@ -308,6 +317,7 @@ pub fn explanation_words(word: &str) -> Option<(&'static str, &'static str)> {
         "ours_holds" => ("重算与我方一致", "our answer holds"),
         "identity_later" => ("身份后补", "an identity known later"),
         "other_package" => ("政策包版本不同", "another package version"),
+        "their_row_bad" => ("对方该行有误", "their row was bad"),
         "late_reversal" => ("撤销在后", "a late reversal"),
         "true_up_pending" => ("待补算", "a true-up pending"),
         "rounding" => ("取整差异", "a rounding step"),

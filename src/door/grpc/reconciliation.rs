@@ -102,10 +102,53 @@ impl ReconciliationService for Reconciliation {
             let key = scopes::key(&message.statement_id)?;
             let wanted = scopes::result_of(&message)?;
             let sink = BufWriter::new(nameless_beside().await?);
-            let sink = app.reconciling(&caller).results(key, wanted, sink).await?;
+            let tell = |progress: Progress| {
+                let progress = Some(scopes::progress(progress));
+                // Whoever reads slowly is told less often.
+                answers
+                    .try_send(Ok(wire::WriteResultResponse { chunk: Vec::new(), progress }))
+                    .ok();
+            };
+            let sink = app.reconciling(&caller).results(key, wanted, sink, &tell).await?;
             let file = sink.into_inner().map_err(|error| unwritten(error.into_error()))?;
             sent(file, &answers).await
         })
+    }
+
+    async fn list_difference_events(
+        &self,
+        request: Request<wire::ListDifferenceEventsRequest>,
+    ) -> Result<Response<wire::ListDifferenceEventsResponse>, Status> {
+        let app = Arc::clone(&self.app);
+        let method = "onestop.reconciliation.v1.ReconciliationService/ListDifferenceEvents";
+        call::answer(method, request, async move |caller, message| {
+            let key = scopes::key(&message.statement_id)?;
+            let events = app.reconciling(&caller).history(key, message.number).await?;
+            let events = events.iter().map(scopes::event).collect();
+            Ok(wire::ListDifferenceEventsResponse { events })
+        })
+        .await
+    }
+
+    async fn list_carried(
+        &self,
+        request: Request<wire::ListCarriedRequest>,
+    ) -> Result<Response<wire::ListCarriedResponse>, Status> {
+        let app = Arc::clone(&self.app);
+        let method = "onestop.reconciliation.v1.ReconciliationService/ListCarried";
+        call::answer(method, request, async move |caller, message| {
+            let wire::ListCarriedRequest { scope, after_statement_id, after_number } = message;
+            let scope = scopes::scope(scope)?;
+            let after = if after_statement_id.is_empty() {
+                None
+            } else {
+                Some((scopes::key(&after_statement_id)?, after_number))
+            };
+            let carried = app.reconciling(&caller).carried(&scope, after).await?;
+            let differences = carried.iter().map(scopes::carried).collect();
+            Ok(wire::ListCarriedResponse { differences })
+        })
+        .await
     }
 
     async fn note_difference(
@@ -133,7 +176,12 @@ impl ReconciliationService for Reconciliation {
         let method = "onestop.reconciliation.v1.ReconciliationService/CloseStatement";
         call::answer(method, request, async move |caller, message| {
             let key = scopes::key(&message.statement_id)?;
-            Ok(scopes::report(&app.reconciling(&caller).close(key).await?))
+            let although = field::optional(&message.although, |text| {
+                field::plain_text(text, limits::REVERSAL_REASON_LENGTH_MAX)
+            });
+            let although = although.map_err(at(Place::Field("although")))?;
+            let closed = app.reconciling(&caller).close(key, although.as_deref()).await?;
+            Ok(scopes::report(&closed))
         })
         .await
     }
@@ -173,7 +221,8 @@ async fn reconcile(
     let file = spooled(&mut parts).await?;
     let tell = |progress: Progress| {
         // Whoever reads slowly is told less often.
-        answers.try_send(Ok(scopes::progress(progress))).ok();
+        let part = wire::reconcile_response::Part::Progress(scopes::progress(progress));
+        answers.try_send(Ok(wire::ReconcileResponse { part: Some(part) })).ok();
     };
     let reconciled = app.reconciling(caller).reconcile(&scope, told, file, &tell).await?;
     let report = wire::reconcile_response::Part::Report(scopes::report(&reconciled));
@@ -217,7 +266,10 @@ async fn sent(
             return Ok(());
         }
         let gone = |_| Unanswered::Import(words::STREAM_BROKEN, "chunk".to_owned());
-        answers.send(Ok(wire::WriteResultResponse { chunk })).await.map_err(gone)?;
+        answers
+            .send(Ok(wire::WriteResultResponse { chunk, progress: None }))
+            .await
+            .map_err(gone)?;
     }
 }
 

@@ -1,7 +1,9 @@
 //! Reconciliation's messages: scopes and sums to what the shell takes, and what it says to messages.
 
 use super::super::wire::reconciliation::v1 as wire;
-use crate::app::{Difference, Progress, Reconciled, ResultFormat, ResultOf, Step, Total};
+use crate::app::{
+    Carried, Difference, DifferenceEvent, Progress, Reconciled, ResultFormat, ResultOf, Step, Total,
+};
 use crate::domain::ids::{HospitalCode, RegionCode};
 use crate::domain::money::Fen;
 use crate::domain::reconcile::{Amounts, Class, Encoding, Scope, Side, Sum, Told, told};
@@ -95,6 +97,7 @@ pub(super) fn totals(totals: &[Total], told: Option<Told>) -> wire::GetTotalsRes
         clearing_agency: total.clearing_agency.clone(),
         refund: total.refund,
         sum: Some(of(&total.sum)),
+        funds: total.funds.iter().map(fund).collect(),
     });
     let code = |encoding| told.map_or("", |told| told.code(encoding)).to_owned();
     wire::GetTotalsResponse {
@@ -104,17 +107,22 @@ pub(super) fn totals(totals: &[Total], told: Option<Told>) -> wire::GetTotalsRes
     }
 }
 
+fn fund((payer, pay): &(String, Fen)) -> wire::FundTotal {
+    wire::FundTotal { payer: payer.clone(), pay_fen: pay.get() }
+}
+
 /// How far it is.
-pub(super) fn progress(progress: Progress) -> wire::ReconcileResponse {
+pub(super) fn progress(progress: Progress) -> wire::Progress {
     let Progress { step, done, of } = progress;
     let step = match step {
+        Step::Survey => "survey",
         Step::Take => "take",
+        Step::Fence => "fence",
         Step::Match => "match",
         Step::Explain => "explain",
+        Step::Write => "write",
     };
-    let progress = wire::Progress { step: step.to_owned(), done, of: of.unwrap_or(0) };
-    let part = Some(wire::reconcile_response::Part::Progress(progress));
-    wire::ReconcileResponse { part }
+    wire::Progress { step: step.to_owned(), done, of: of.unwrap_or(0) }
 }
 
 /// What came of a statement.
@@ -159,6 +167,8 @@ pub(super) fn report(reconciled: &Reconciled) -> wire::Report {
         unexplained_per_10_000: reconciled.unexplained_per_10_000().unwrap_or(0),
         // As many as fit into an answer with room to spare; all are in the export.
         bad_rows: bad_rows.take(limits::BAD_ROWS_TOLD_MAX).collect(),
+        superseded_by: statement.superseded_by.map(|key| key.to_string()).unwrap_or_default(),
+        although: statement.although.clone(),
     }
 }
 
@@ -166,6 +176,7 @@ pub(super) fn report(reconciled: &Reconciled) -> wire::Report {
 pub(super) fn difference(difference: &Difference) -> wire::Difference {
     let has = if difference.has_ours { Side::Ours } else { Side::Theirs };
     let result = told(difference.class, has);
+    let last = difference.last.as_ref();
     let one = |has: bool, amounts: &Amounts| has.then(|| of(&Sum { rows: 1, amounts: *amounts }));
     wire::Difference {
         number: difference.number,
@@ -180,9 +191,45 @@ pub(super) fn difference(difference: &Difference) -> wire::Difference {
         our_day: difference.our_day.map(|day| day.to_string()).unwrap_or_default(),
         explanation: difference.explanation.clone(),
         detail: difference.detail.clone(),
-        event: difference.last.as_ref().map(|last| last.event.clone()).unwrap_or_default(),
+        event: last.map(|last| last.event.clone()).unwrap_or_default(),
         result: result.code(Encoding::Short).to_owned(),
         result_long: result.code(Encoding::Long).to_owned(),
+        ours_counts: difference.has_ours,
+        event_by: last.map(|last| last.by.clone()).unwrap_or_default(),
+        event_at: last.map(|last| last.at.to_string()).unwrap_or_default(),
+        event_reason: last.map(|last| last.reason.clone()).unwrap_or_default(),
+        moved_fen: last.map_or(0, |last| last.moved.get()),
+    }
+}
+
+/// Something that happened to a difference.
+pub(super) fn event(event: &DifferenceEvent) -> wire::DifferenceEvent {
+    let DifferenceEvent { statement, number, day, class, .. } = event;
+    wire::DifferenceEvent {
+        statement_id: statement.to_string(),
+        number: *number,
+        day: day.to_string(),
+        class: class.word().to_owned(),
+        event: event.event.clone(),
+        explanation: event.explanation.clone(),
+        detail: event.detail.clone(),
+        reason: event.reason.clone(),
+        moved_fen: event.moved.get(),
+        proposed_by: event.proposed_by.clone().unwrap_or_default(),
+        by: event.by.clone(),
+        at: event.at.to_string(),
+    }
+}
+
+/// A difference that was carried.
+pub(super) fn carried(carried: &Carried) -> wire::CarriedDifference {
+    let Carried { statement, number, class, settlement, day } = carried;
+    wire::CarriedDifference {
+        statement_id: statement.to_string(),
+        number: *number,
+        day: day.to_string(),
+        class: class.word().to_owned(),
+        settlement_id: settlement.to_string(),
     }
 }
 

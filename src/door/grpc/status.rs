@@ -44,6 +44,8 @@ struct Told {
     field: Option<String>,
     /// A settlement that stands in the way.
     settlement: Option<String>,
+    /// What stands in the way beside the words; empty where these say it all.
+    about: String,
     retry: Option<std::time::Duration>,
 }
 
@@ -98,12 +100,12 @@ pub fn rehearsed(outage: Outage) -> Status {
         Outage::OutcomeUnknown => (Code::Unavailable, limits::RETRY_WHEN_AWAY),
     };
     let (reason, retry) = (outage.word(), Some(retry));
-    said(Told { code, reason, field: None, settlement: None, retry })
+    said(Told { code, reason, field: None, settlement: None, about: String::new(), retry })
 }
 
 /// With all its details, in both languages.
 fn said(told: Told) -> Status {
-    let Told { code, reason, field, settlement, retry } = told;
+    let Told { code, reason, field, settlement, about, retry } = told;
     let words = words::of(reason);
     let (mut zh, mut en) = (words.zh.to_owned(), words.en.to_owned());
     let mut info = ErrorInfo::new(reason, DOMAIN, []);
@@ -111,6 +113,11 @@ fn said(told: Told) -> Status {
         zh.push_str(&format!("（结算编号：{settlement}）"));
         en.push_str(&format!(" (settlement {settlement})"));
         info.metadata.insert("settlement_id".to_owned(), settlement);
+    }
+    if !about.is_empty() {
+        zh.push_str(&format!("（{about}）"));
+        en.push_str(&format!(" ({about})"));
+        info.metadata.insert("about".to_owned(), about);
     }
     let mut details = vec![ErrorDetail::from(info)];
     if let Some(field) = field {
@@ -126,7 +133,14 @@ fn said(told: Told) -> Status {
 }
 
 fn told(unanswered: &Unanswered) -> Told {
-    let plain = |code, reason| Told { code, reason, field: None, settlement: None, retry: None };
+    let plain = |code, reason| Told {
+        code,
+        reason,
+        field: None,
+        settlement: None,
+        about: String::new(),
+        retry: None,
+    };
     match unanswered {
         Unanswered::Invalid(invalid) => Told {
             field: Some(invalid.field.clone()),
@@ -135,6 +149,7 @@ fn told(unanswered: &Unanswered) -> Told {
         Unanswered::App(AppError::Refused(refusal)) => Told {
             field: Some(field_of(refusal)),
             settlement: refusal.settlement().map(ToString::to_string),
+            about: refusal.about(),
             ..plain(code_of(refusal), refusal.code())
         },
         Unanswered::App(error) => failed(error),
@@ -186,7 +201,7 @@ fn failed(error: &AppError) -> Told {
         }
         ErrorKind::Caller | ErrorKind::Bug => (Code::Internal, words::INTERNAL, None),
     };
-    Told { code, reason, field: None, settlement: None, retry }
+    Told { code, reason, field: None, settlement: None, about: String::new(), retry }
 }
 
 /// A fault of the message, of the state it meets, of an id used before, or of something that is not there.
@@ -214,13 +229,18 @@ fn code_of(refusal: &Refusal) -> Code {
         | Refusal::StayUnknown
         | Refusal::SignInUnknown => Code::NotFound,
         Refusal::Statement(refusal) => match refusal {
-            StatementRefusal::File { .. } | StatementRefusal::ScopeOpen => Code::InvalidArgument,
+            StatementRefusal::File { .. }
+            | StatementRefusal::ScopeOpen
+            | StatementRefusal::ReasonUnfit
+            | StatementRefusal::PayerUnknown(_)
+            | StatementRefusal::ClearingTypeUnknown(_) => Code::InvalidArgument,
             StatementRefusal::Unknown | StatementRefusal::FileUnknown => Code::NotFound,
             StatementRefusal::DayNotOver
             | StatementRefusal::DayClosed
             | StatementRefusal::NotMatched
             | StatementRefusal::DifferenceNotOpen
             | StatementRefusal::FourEyes
+            | StatementRefusal::Flawed { .. }
             | StatementRefusal::DifferencesOpen(_) => Code::FailedPrecondition,
         },
         Refusal::Finance(refusal) => code_of_books(refusal),

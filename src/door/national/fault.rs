@@ -206,7 +206,12 @@ fn text(word: &str, about: &str, settlement: &str) -> String {
 fn of_error(word: &str, error: &AppError, lines: &[LineId]) -> String {
     let AppError::Refused(refusal) = error else { return text(word, "", "") };
     let settlement = refusal.settlement().map(ToString::to_string).unwrap_or_default();
-    text(word, &field_of(refusal.field(), lines), &settlement)
+    let mut about = field_of(refusal.field(), lines);
+    let more = refusal.about();
+    if !more.is_empty() {
+        about.push_str(&format!(": {more}"));
+    }
+    text(word, &about, &settlement)
 }
 
 fn of_moved(moved: &Moved) -> String {
@@ -269,6 +274,7 @@ fn field_of(field: &str, lines: &[LineId]) -> String {
 }
 
 const FIELDS: &[(&str, &str)] = &[
+    ("scope.clearing_type", "clr_type"),
     ("bill.lines", "feedetail"),
     ("bill.total_fen", "medfee_sumamt"),
     ("bill.account_balance_fen", "exp_content.account_balance"),

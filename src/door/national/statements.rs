@@ -99,7 +99,7 @@ pub(super) async fn download(call: Call<'_>) -> Result<Done, Fault> {
     let (bytes, name) = match node.must("file_qury_no", node.word("file_qury_no", kept)?)? {
         Kept::Result(key) => {
             let wanted = ResultOf { format: ResultFormat::Packed, encoding: encoding(&node)? };
-            let sink = desk.results(key, wanted, Cursor::new(Vec::new())).await?;
+            let sink = desk.results(key, wanted, Cursor::new(Vec::new()), &|_| {}).await?;
             (sink.into_inner(), RESULT_NAME)
         }
         Kept::Sent(number) => {

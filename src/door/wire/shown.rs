@@ -78,6 +78,10 @@ redacted!(
     reconciliation::WriteResultRequest,
     reconciliation::NoteDifferenceRequest,
     reconciliation::Difference,
+    reconciliation::ListDifferenceEventsRequest,
+    reconciliation::DifferenceEvent,
+    reconciliation::ListCarriedRequest,
+    reconciliation::CarriedDifference,
 );
 
 impl fmt::Debug for settlement::Settlement {
@@ -222,6 +226,12 @@ mod tests {
             ),
             check::<reconciliation::CloseStatementRequest>(
                 ".onestop.reconciliation.v1.CloseStatementRequest",
+            ),
+            check::<reconciliation::ListDifferenceEventsRequest>(
+                ".onestop.reconciliation.v1.ListDifferenceEventsRequest",
+            ),
+            check::<reconciliation::ListCarriedRequest>(
+                ".onestop.reconciliation.v1.ListCarriedRequest",
             ),
             check::<audit::GetFundFlowRequest>(".onestop.audit.v1.GetFundFlowRequest"),
             check::<audit::ListEntriesRequest>(".onestop.audit.v1.ListEntriesRequest"),

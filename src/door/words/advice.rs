@@ -248,6 +248,10 @@ const STATEMENTS: &[&str] = &[
     "DIFFERENCE_NOT_OPEN",
     "DIFFERENCES_OPEN",
     "FOUR_EYES",
+    "STATEMENT_FLAWED",
+    "REASON_UNFIT",
+    "PAYER_UNKNOWN",
+    "CLEARING_TYPE_UNKNOWN",
 ];
 
 /// The books: what is asked for, or the state it meets.

@@ -48,12 +48,17 @@ CREATE TABLE statement (
     received_at timestamptz NOT NULL DEFAULT now(),
     closed_at timestamptz,
     closed_by text,
+    closed_although text NOT NULL DEFAULT '',
     CONSTRAINT statement_pkey PRIMARY KEY (statement_key),
     CONSTRAINT statement_content CHECK (octet_length(content_sha256) = 32),
     CONSTRAINT statement_days CHECK (first_day <= last_day),
     CONSTRAINT statement_of_somebody CHECK (hospital_code IS NOT NULL OR insured_region ~ '^[0-9]{6}$'),
     CONSTRAINT statement_scheme CHECK (scheme IN ('resident', 'employee')),
     CONSTRAINT statement_state CHECK (state IN ('receiving', 'received', 'matched', 'closed')),
+    -- Whoever closes what has bad rows, or other totals beside it than its own rows', says why.
+    CONSTRAINT statement_although CHECK (length(closed_although) <= 200 AND (state <> 'closed' OR closed_although <> ''
+        OR (rows_bad = 0 AND (told_rows, told_total_fen, told_fund_fen, told_account_fen)
+            = (file_good_rows, file_total_fen, file_fund_fen, file_account_fen)))),
     CONSTRAINT statement_closing CHECK ((state = 'closed') = (closed_at IS NOT NULL) AND (closed_at IS NULL) = (closed_by IS NULL)),
     -- A day closes once for a scope, also for two who close at the same moment.
     CONSTRAINT statement_closed_once EXCLUDE USING gist (
@@ -104,9 +109,13 @@ CREATE TABLE statement_bad_row (
     line bigint NOT NULL,
     reason text NOT NULL,
     column_name text NOT NULL,
+    settlement_id text,
     CONSTRAINT statement_bad_row_pkey PRIMARY KEY (statement_key, line)
 );
-COMMENT ON TABLE statement_bad_row IS 'The rows of a statement that count for nothing, each by its line, the first so many of them.';
+CREATE INDEX statement_bad_row_settlement ON statement_bad_row (statement_key, settlement_id) WHERE settlement_id IS NOT NULL;
+COMMENT ON TABLE statement_bad_row IS
+    'The rows of a statement that count for nothing, each by its line, the first so many of them. The settlement is there where its '
+    'id could be read for all that.';
 
 CREATE TABLE statement_class (
     statement_key bigint NOT NULL,
@@ -153,6 +162,8 @@ CREATE TABLE difference (
     CONSTRAINT difference_fen CHECK (greatest(abs(our_total_fen), abs(our_fund_fen), abs(our_account_fen), abs(their_total_fen),
         abs(their_fund_fen), abs(their_account_fen)) <= 1000000000000)
 );
+-- The same row of the ledger in statements of other days, or theirs where we have none.
+CREATE INDEX difference_by_row ON difference ((coalesce(our_settlement_id, settlement_id)));
 COMMENT ON TABLE difference IS
     'History: what a statement and the ledger differ in, row by row. has_ours says whether ours counts in this statement''s days; '
     'our_settlement_id may lie on another day. What became of it is in difference_event.';
@@ -166,6 +177,7 @@ CREATE TABLE difference_event (
     detail text NOT NULL DEFAULT '',
     reason text NOT NULL DEFAULT '',
     moved_fen bigint NOT NULL DEFAULT 0,
+    with_money boolean NOT NULL DEFAULT false,
     proposed_by text,
     by_name text NOT NULL,
     at timestamptz NOT NULL DEFAULT now(),
@@ -174,14 +186,16 @@ CREATE TABLE difference_event (
     CONSTRAINT difference_event_reason CHECK (length(reason) <= 200 AND (event NOT IN ('proposed', 'settled', 'carried')
         OR length(reason) BETWEEN 1 AND 200)),
     CONSTRAINT difference_event_amount CHECK (abs(moved_fen) <= 1000000000000),
-    -- Where money moves, whoever agrees is another than who proposed it.
-    CONSTRAINT difference_event_four_eyes CHECK (event <> 'settled' OR moved_fen = 0
+    -- Where money is in it, whoever agrees is another than who proposed it.
+    CONSTRAINT difference_event_four_eyes CHECK (event <> 'settled' OR (moved_fen = 0 AND NOT with_money)
         OR (proposed_by IS NOT NULL AND proposed_by <> by_name))
 );
 COMMENT ON TABLE difference_event IS
-    'History of a difference, in its order: explained, proposed by somebody, settled by another, or carried to a later day.';
+    'History of a difference, in its order: explained, proposed by somebody, settled by another, or carried to a later day. '
+    'with_money is what the trigger found, and not what somebody says.';
 
--- What is told to be proposed was: the newest event of the difference, by that name and of that amount.
+-- What is told to be proposed was: the newest event of the difference, by that name and of that amount. Money is in a difference where
+-- a row stands on one side alone, or the amounts differ, whatever is said to move; and in a proposal, whatever it is of.
 CREATE FUNCTION difference_event_follows() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     newest difference_event;
@@ -196,8 +210,12 @@ BEGIN
         RAISE EXCEPTION 'the difference is settled'
             USING ERRCODE = 'check_violation', CONSTRAINT = 'difference_event_settled';
     END IF;
-    IF NEW.event = 'settled' AND NEW.moved_fen <> 0 AND (newest.event IS DISTINCT FROM 'proposed'
-        OR newest.by_name <> NEW.proposed_by OR newest.moved_fen <> NEW.moved_fen) THEN
+    NEW.with_money := NEW.event = 'settled' AND (NEW.moved_fen <> 0 OR newest.event IS NOT DISTINCT FROM 'proposed'
+        OR NOT EXISTS (SELECT FROM difference d WHERE d.statement_key = NEW.statement_key AND d.difference_no = NEW.difference_no
+            AND d.has_ours AND d.has_theirs AND (d.our_total_fen, d.our_fund_fen, d.our_account_fen)
+                = (d.their_total_fen, d.their_fund_fen, d.their_account_fen)));
+    IF NEW.with_money AND (newest.event IS DISTINCT FROM 'proposed'
+        OR newest.by_name IS DISTINCT FROM NEW.proposed_by OR newest.moved_fen <> NEW.moved_fen) THEN
         RAISE EXCEPTION 'nobody proposed this settlement of a difference'
             USING ERRCODE = 'check_violation', CONSTRAINT = 'difference_event_proposed';
     END IF;
@@ -207,6 +225,30 @@ $$;
 COMMENT ON FUNCTION difference_event_follows() IS 'Refuses an event that does not follow from the history of its difference.';
 CREATE TRIGGER difference_event_follows BEFORE INSERT ON difference_event
     FOR EACH ROW EXECUTE FUNCTION difference_event_follows();
+
+CREATE FUNCTION region_is_within(region text, wider text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+    SELECT starts_with(region, regexp_replace(wider, '(00)+$', ''))
+$$;
+COMMENT ON FUNCTION region_is_within(text, text) IS 'Does a region lie in another, or is it that one? Codes nest by pairs of digits.';
+
+-- The statement that is closed for one of these days and for all of this scope, or more. A hospital that names no region is where it
+-- stands. A payer's layers are a statement of their own: they are compared with other amounts.
+CREATE FUNCTION statement_closed_over(hospital text, region text, of_scheme text, clearing text, agency text, of_payer text,
+    of_refund boolean, from_day date, to_day date) RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT c.statement_key FROM statement c
+    WHERE c.state = 'closed' AND daterange(c.first_day, c.last_day, '[]') && daterange(from_day, to_day, '[]')
+        AND (c.hospital_code IS NULL OR c.hospital_code = hospital)
+        AND (c.insured_region IS NULL OR region_is_within(coalesce(region, (SELECT h.region FROM hospital h
+            WHERE h.hospital_code = hospital AND h.valid_from <= to_day ORDER BY h.valid_from DESC LIMIT 1)), c.insured_region))
+        AND (c.scheme IS NULL OR c.scheme = of_scheme)
+        AND (c.clearing_type IS NULL OR c.clearing_type = clearing)
+        AND (c.clearing_agency IS NULL OR c.clearing_agency = agency)
+        AND c.payer IS NOT DISTINCT FROM of_payer
+        AND (c.refund IS NULL OR c.refund = of_refund)
+    ORDER BY c.closed_at, c.statement_key LIMIT 1
+$$;
+COMMENT ON FUNCTION statement_closed_over(text, text, text, text, text, text, boolean, date, date) IS
+    'The closed statement of the same or a wider scope that takes one of these days.';
 
 -- What is closed stands still.
 CREATE FUNCTION refuse_closed_statement() RETURNS trigger LANGUAGE plpgsql AS $$

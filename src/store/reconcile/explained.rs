@@ -6,8 +6,8 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 
 use super::{
-    Amounts, Class, Operation, Pool, Reader, RegionCode, Scheme, Scope, SettlementId, StoreError,
-    amounts, begin, count, stored,
+    Amounts, Class, Operation, Pool, Reader, RegionCode, Scheme, SettlementId, StoreError, amounts,
+    begin, count, stored, unhurried,
 };
 use crate::domain::ids::PackageHash;
 use crate::domain::money::Fen;
@@ -25,6 +25,8 @@ pub struct ToExplain {
     pub theirs: Option<Amounts>,
     /// Our settlement; of a reversal, what it undoes.
     pub ours: Option<Why>,
+    /// The line of theirs that is of it and counts for nothing.
+    pub bad_line: Option<u64>,
 }
 
 /// A settlement with what was learnt of it since.
@@ -100,21 +102,6 @@ pub struct Difference {
     pub last: Option<Happened>,
 }
 
-/// A difference that was carried out of its statement.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Carried {
-    /// Its statement.
-    pub statement: i64,
-    /// Its number.
-    pub number: u64,
-    /// Its class.
-    pub class: Class,
-    /// As whoever has it names it.
-    pub settlement: SettlementId,
-    /// The last day of its statement.
-    pub day: Date,
-}
-
 /// Who looks at differences, when, and for what.
 #[derive(Clone, Debug)]
 pub struct Seen {
@@ -141,6 +128,8 @@ pub struct Happened {
     pub moved: Fen,
     /// Who did it.
     pub by: String,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// What somebody does to a difference.
@@ -150,7 +139,7 @@ pub enum Note {
     Propose(Fen),
     /// Takes a proposal back.
     Withdraw,
-    /// Settles it; where so much moves, somebody else proposed it.
+    /// Settles it, by moving so much; where money is in it, somebody else proposed exactly this.
     Settle(Fen),
     /// Carries it to a later day.
     Carry,
@@ -163,8 +152,28 @@ pub enum Noted {
     Noted,
     /// There is no such difference in a statement that is open, or it is settled.
     NotOpen,
-    /// Money moves: another must have proposed exactly this.
+    /// Money is in it: another must have proposed exactly this.
     FourEyes,
+}
+
+/// What came of closing a statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closing {
+    /// It is closed since then.
+    Closed(Timestamp),
+    /// So many of its differences are open.
+    Open(u64),
+    /// Another statement took its days.
+    DayClosed,
+    /// Rows of it are bad, or the totals beside it are others than those of its rows.
+    Flawed,
+}
+
+impl Happened {
+    /// Does an event of this word tell an amount at all?
+    pub fn moves(event: &str) -> bool {
+        [Note::Propose(Fen::ZERO).word(), Note::Settle(Fen::ZERO).word()].contains(&event)
+    }
 }
 
 impl Note {
@@ -192,9 +201,8 @@ pub async fn unexplained(
     (after, most): (u64, i64),
 ) -> Result<Vec<ToExplain>, StoreError> {
     let operation = Operation::Reconcile("read differences to explain");
-    let connection = pool.take(&operation).await?;
     let sql = include_str!("../sql/reconcile/unexplained.sql");
-    let rows = connection.query(sql, &[&key, &stored(after), &most], &operation).await?;
+    let rows = unhurried(pool, &operation, sql, &[&key, &stored(after), &most]).await?;
     rows.iter().map(|row| read_to_explain(&Reader { row, operation: &operation })).collect()
 }
 
@@ -224,9 +232,8 @@ pub async fn differences(
     (after, most): (u64, i64),
 ) -> Result<Vec<Difference>, StoreError> {
     let operation = Operation::Reconcile("read differences");
-    let connection = pool.take(&operation).await?;
     let sql = include_str!("../sql/reconcile/differences.sql");
-    let rows = connection.query(sql, &[&key, &stored(after), &most], &operation).await?;
+    let rows = unhurried(pool, &operation, sql, &[&key, &stored(after), &most]).await?;
     rows.iter().map(|row| read_difference(&Reader { row, operation: &operation })).collect()
 }
 
@@ -237,22 +244,34 @@ pub async fn record_differences_seen(
     (after, most): (u64, i64),
     by: &Seen,
 ) -> Result<(), StoreError> {
-    let operation = Operation::RecordAccess;
-    let connection = pool.take(&operation).await?;
     let Seen { at, caller_name, caller_kind, door, purpose } = by;
     let sql = include_str!("../sql/reconcile/seen.sql");
     let after = stored(after);
     let params: [&(dyn ToSql + Sync); 8] =
         [&key, &after, &most, at, caller_name, caller_kind, door, purpose];
-    connection.query(sql, &params, &operation).await.map(|_| ())
+    unhurried(pool, &Operation::RecordAccess, sql, &params).await.map(|_| ())
+}
+
+/// Records that somebody looks at these differences, each of a statement; durable when it returns.
+pub async fn record_these_seen(
+    pool: &Pool,
+    these: &[(i64, u64)],
+    by: &Seen,
+) -> Result<(), StoreError> {
+    let Seen { at, caller_name, caller_kind, door, purpose } = by;
+    let (keys, numbers): (Vec<i64>, Vec<i64>) =
+        these.iter().map(|(key, number)| (*key, stored(*number))).unzip();
+    let sql = include_str!("../sql/reconcile/seen_these.sql");
+    let params: [&(dyn ToSql + Sync); 7] =
+        [&keys, &numbers, at, caller_name, caller_kind, door, purpose];
+    unhurried(pool, &Operation::RecordAccess, sql, &params).await.map(|_| ())
 }
 
 /// How many differences have which explanation.
 pub async fn explanations(pool: &Pool, key: i64) -> Result<Vec<(String, u64)>, StoreError> {
     let operation = Operation::Reconcile("count explanations");
-    let connection = pool.take(&operation).await?;
     let sql = include_str!("../sql/reconcile/explanations.sql");
-    let rows = connection.query(sql, &[&key], &operation).await?;
+    let rows = unhurried(pool, &operation, sql, &[&key]).await?;
     rows.iter()
         .map(|row| {
             let reader = Reader { row, operation: &operation };
@@ -292,12 +311,12 @@ pub async fn note_difference(
     }
 }
 
-/// Closes a statement of which nothing is left open, and says when. Where it can not be closed, how many differences are open.
+/// Closes a statement of which nothing is left open, and says when. `although` is why it may be flawed, or empty.
 pub async fn close_statement(
     pool: &Pool,
     key: i64,
-    by: &str,
-) -> Result<Result<Timestamp, u64>, StoreError> {
+    (by, although): (&str, &str),
+) -> Result<Closing, StoreError> {
     let operation = Operation::Reconcile("close a statement");
     let mut connection = pool.take(&operation).await?;
     let failed = |source| StoreError::Statement { operation: operation.clone(), source };
@@ -312,45 +331,32 @@ pub async fn close_statement(
         None => 0,
     };
     if unsettled != 0 {
-        return Ok(Err(unsettled));
+        return Ok(Closing::Open(unsettled));
     }
     let sql = include_str!("../sql/reconcile/close.sql");
-    let rows = match transaction.query(sql, &[&key, &by]).await {
+    let rows = match transaction.query(sql, &[&key, &by, &although]).await {
         Ok(rows) => rows,
-        // Somebody else closed another of these days at the same moment.
-        Err(error) if error.code() == Some(&SqlState::EXCLUSION_VIOLATION) => return Ok(Err(0)),
-        Err(error) => return Err(failed(error)),
+        Err(error) => {
+            let constraint = error.as_db_error().and_then(|error| error.constraint());
+            return match constraint {
+                // Somebody else closed another of these days at the same moment.
+                Some("statement_closed_once") => Ok(Closing::DayClosed),
+                Some("statement_although") => Ok(Closing::Flawed),
+                Some(_) | None => Err(failed(error)),
+            };
+        }
     };
-    let Some(row) = rows.first() else { return Ok(Err(0)) };
+    let Some(row) = rows.first() else { return Ok(Closing::DayClosed) };
     let at = Reader { row, operation: &operation }.get("closed_at")?;
     transaction.commit().await.map_err(failed)?;
-    Ok(Ok(at))
-}
-
-/// What was carried out of earlier statements of a scope and is not settled, oldest first.
-pub async fn carried(pool: &Pool, scope: &Scope) -> Result<Vec<Carried>, StoreError> {
-    let operation = Operation::Reconcile("list what was carried");
-    let connection = pool.take(&operation).await?;
-    let sql = include_str!("../sql/reconcile/carried.sql");
-    let rows = connection.query(sql, &[&scope.key()], &operation).await?;
-    rows.iter()
-        .map(|row| {
-            let reader = Reader { row, operation: &operation };
-            Ok(Carried {
-                statement: reader.get("statement_key")?,
-                number: count(&reader, "difference_no")?,
-                class: reader.text("class", Class::from_word)?,
-                settlement: reader.text("settlement_id", SettlementId::new)?,
-                day: reader.get("last_day")?,
-            })
-        })
-        .collect()
+    Ok(Closing::Closed(at))
 }
 
 fn read_to_explain(reader: &Reader<'_>) -> Result<ToExplain, StoreError> {
     let theirs = amounts(reader, ["their_total_fen", "their_fund_fen", "their_account_fen"])?;
     let has_theirs: bool = reader.get("has_theirs")?;
     let record: Option<Vec<u8>> = reader.get("record")?;
+    let bad_line: Option<i64> = reader.get("bad_line")?;
     let ours = match record {
         Some(record) => Some(read_why(reader, record)?),
         None => None,
@@ -361,6 +367,9 @@ fn read_to_explain(reader: &Reader<'_>) -> Result<ToExplain, StoreError> {
         refund: reader.get("refund")?,
         theirs: has_theirs.then_some(theirs),
         ours,
+        bad_line: bad_line
+            .map(|line| reader.parse("bad_line", u64::try_from(line).ok()))
+            .transpose()?,
     })
 }
 
@@ -395,6 +404,7 @@ fn read_difference(reader: &Reader<'_>) -> Result<Difference, StoreError> {
             reason: reader.get("reason")?,
             moved: Fen::new(reader.get("moved_fen")?),
             by: reader.get("by_name")?,
+            at: reader.get("at")?,
         }),
         None => None,
     };

@@ -241,7 +241,9 @@ impl Pass<'_> {
         let Found { classed, ours, .. } = found;
         let theirs = classed.theirs.as_ref()?;
         if let Some(outside) = self.scope.outside(&elsewhere.shown) {
-            return Some(BadRow { line: theirs.line, reason: outside.code(), column: "setl_id" });
+            let settlement = Some(theirs.settlement.clone());
+            let (line, reason) = (theirs.line, outside.code());
+            return Some(BadRow { line, reason, column: "setl_id", settlement });
         }
         let (id, amounts, request, day) = elsewhere.own;
         // The very row: a reversal answers a reversal.

@@ -3,7 +3,7 @@
 use std::pin::pin;
 
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 
 use super::{
     Amounts, Connection, Operation, PersonNumber, Pool, Reader, Scheme, Scope, SettlementId, State,
@@ -37,8 +37,8 @@ pub struct Opening {
     pub scope: Scope,
     /// Who sends it.
     pub sender: String,
-    /// The totals beside the file.
-    pub told: Sum,
+    /// The totals beside the file, where there are any.
+    pub told: Option<Sum>,
     /// What its good rows come to.
     pub file: Sum,
     /// All rows of the file.
@@ -52,7 +52,7 @@ pub enum Begun {
     From(u64),
     /// It was taken to its end before.
     Known(State),
-    /// A statement of this scope is closed for one of its days.
+    /// A statement of this scope or a wider one is closed for one of its days.
     DayClosed,
 }
 
@@ -74,7 +74,7 @@ pub struct StagedRow {
 }
 
 /// A row that counts for nothing.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct BadRow {
     /// The line of the file.
     pub line: u64,
@@ -82,6 +82,8 @@ pub struct BadRow {
     pub reason: &'static str,
     /// The column, or nothing.
     pub column: &'static str,
+    /// The settlement that it is of, where that can be read.
+    pub settlement: Option<SettlementId>,
 }
 
 /// Opens a statement, or finds how far it is.
@@ -91,8 +93,9 @@ pub async fn begin_statement(pool: &Pool, opening: &Opening) -> Result<Begun, St
     let Opening { key, content_sha256, scope, sender, told, file, file_rows } = opening;
     let hospital = scope.hospital.as_ref().map(ToString::to_string);
     let region = scope.region.map(|region| region.to_string());
+    let first = told.unwrap_or(*file);
     let ([told_total, told_fund, told_account], [total, fund, account]) =
-        (fens(&told.amounts), fens(&file.amounts));
+        (fens(&first.amounts), fens(&file.amounts));
     let rows = connection
         .query(
             include_str!("../sql/reconcile/begin.sql"),
@@ -110,7 +113,7 @@ pub async fn begin_statement(pool: &Pool, opening: &Opening) -> Result<Begun, St
                 &scope.refund,
                 &scope.first_day,
                 &scope.last_day,
-                &stored(told.rows),
+                &stored(first.rows),
                 &told_total,
                 &told_fund,
                 &told_account,
@@ -127,6 +130,13 @@ pub async fn begin_statement(pool: &Pool, opening: &Opening) -> Result<Begun, St
     let reader = Reader { row, operation: &operation };
     let same: [u8; 32] = reader.hash("content_sha256")?;
     reader.parse("content_sha256", (same == *content_sha256).then_some(()))?;
+    if told.is_some() {
+        // What was told with an earlier sending does not count any more.
+        let sql = include_str!("../sql/reconcile/told.sql");
+        let now: [&(dyn ToSql + Sync); 5] =
+            [key, &stored(first.rows), &told_total, &told_fund, &told_account];
+        connection.query(sql, &now, &operation).await?;
+    }
     Ok(match reader.text("state", State::from_word)? {
         State::Receiving => Begun::From(count(&reader, "rows_durable")?),
         state @ (State::Received | State::Matched | State::Closed) => Begun::Known(state),
@@ -167,7 +177,7 @@ async fn take(
     let mut writer = pin!(BinaryCopyInWriter::new(sink, &TYPES));
     for row in rows {
         let [total, fund, account] = fens(&row.amounts);
-        let cells: [&(dyn tokio_postgres::types::ToSql + Sync); 9] = [
+        let cells: [&(dyn ToSql + Sync); 9] = [
             &key,
             &stored(row.line),
             &row.settlement.as_str(),
@@ -206,9 +216,11 @@ pub(super) async fn list_bad(
     let lines: Vec<i64> = bad.iter().map(|row| stored(row.line)).collect();
     let reasons: Vec<&str> = bad.iter().map(|row| row.reason).collect();
     let columns: Vec<&str> = bad.iter().map(|row| row.column).collect();
+    let settlements: Vec<Option<&str>> =
+        bad.iter().map(|row| row.settlement.as_ref().map(SettlementId::as_str)).collect();
     let sql = include_str!("../sql/reconcile/bad_rows.sql");
     transaction
-        .execute(sql, &[&key, &lines, &reasons, &columns, &room])
+        .execute(sql, &[&key, &lines, &reasons, &columns, &settlements, &room])
         .await
         .map(|_| ())
         .map_err(failed)

@@ -1,1 +1,5 @@
-SELECT * FROM statement WHERE statement_key = $1
+-- A statement, and the closed one that took its days. $1 key.
+SELECT s.*, CASE WHEN s.state <> 'closed' THEN
+    statement_closed_over(s.hospital_code, s.insured_region, s.scheme, s.clearing_type, s.clearing_agency, s.payer, s.refund,
+        s.first_day, s.last_day) END AS superseded_by
+FROM statement s WHERE s.statement_key = $1

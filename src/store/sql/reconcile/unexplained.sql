@@ -7,7 +7,7 @@ SELECT d.difference_no, d.class, d.refund, d.has_theirs, d.their_total_fen, d.th
         AND r.reverses_settlement_id = s.settlement_id OFFSET 0) AS reversed,
     EXISTS (SELECT FROM registry_change c WHERE c.bucket = s.bucket AND c.person_id = s.person_id AND c.kind = 'identity'
         AND s.settled_at < c.changed_at OFFSET 0) AS identities_changed,
-    i.codes, i.regions, i.froms, i.tos
+    i.codes, i.regions, i.froms, i.tos, b.line AS bad_line
 FROM (
     SELECT d.* FROM difference d WHERE d.statement_key = $1 AND $2 < d.difference_no ORDER BY d.difference_no LIMIT $3
 ) d
@@ -25,4 +25,9 @@ LEFT JOIN LATERAL (
     SELECT array_agg(i.code) AS codes, array_agg(i.region) AS regions, array_agg(i.valid_from) AS froms, array_agg(i.valid_to) AS tos
     FROM identity i WHERE i.bucket = s.bucket AND i.person_id = s.person_id OFFSET 0
 ) i ON true
+LEFT JOIN LATERAL (
+    -- Of what we alone have: where they have it, in a row that counts for nothing.
+    SELECT min(b.line) AS line FROM statement_bad_row b
+    WHERE d.has_ours AND NOT d.has_theirs AND b.statement_key = d.statement_key AND b.settlement_id = d.settlement_id
+) b ON true
 ORDER BY d.difference_no
