@@ -25,6 +25,10 @@ pub(crate) fn insurer() -> Caller {
     caller("insurer", Role::Insurer(Arc::new(reach)))
 }
 
+pub(crate) fn hospital() -> Caller {
+    caller("hospital", Role::Hospital(HospitalCode::new(HOSPITAL).unwrap()))
+}
+
 pub(crate) fn caller(name: &str, role: Role) -> Caller {
     Caller { name: name.to_owned(), role, door: "grpc", purpose: None, deadline: None }
 }
@@ -209,7 +213,7 @@ pub(crate) fn hospital_scope() -> Scope {
 async fn every_row_of_a_statement_falls_into_its_class() {
     let database = Database::new().await;
     let Mixed { lines, ids } = mixed(&database).await;
-    let hospital = caller("hospital", Role::Hospital(HospitalCode::new(HOSPITAL).unwrap()));
+    let hospital = hospital();
     let desk = Reconciling::new(&database.pool, &hospital);
     let done = desk.reconcile(&hospital_scope(), None, file(&lines), &|_| {}).await.unwrap();
     assert_eq!(

@@ -185,6 +185,14 @@ async fn a_closed_day_is_closed_for_all_that_lies_in_its_scope() {
         assert_eq!(refusal(take(within, &more).await), StatementRefusal::DayClosed, "{within:?}");
     }
     assert_eq!(desk.carried(&scope(), None).await.unwrap(), [], "its day is over");
+    // The hospital itself still puts its own beside ours, and closes that once.
+    let billing = crate::reconcile::hospital();
+    let billing = Reconciling::new(&database.pool, &billing);
+    let own = billing.reconcile(&hospital_scope(), None, file(&whole), &|_| {}).await.unwrap();
+    assert_eq!(own.statement.superseded_by, None);
+    billing.close(own.statement.key, None).await.unwrap();
+    let twice = billing.reconcile(&hospital_scope(), None, file(&more), &|_| {}).await;
+    assert_eq!(refusal(twice), StatementRefusal::DayClosed);
     // An underwriter's layers are a statement of their own, and so is what lies beyond.
     let beyond = [
         Scope { payer: Some("second".to_owned()), ..scope() },

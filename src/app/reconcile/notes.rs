@@ -3,7 +3,7 @@
 use tracing::instrument;
 
 use super::{Reconciled, Reconciling, StatementRefusal, check};
-use crate::app::{Act, AppError, Of};
+use crate::app::{Act, AppError, Of, Role};
 use crate::domain::reconcile::Scope;
 use crate::limits;
 use crate::store::reconcile::{
@@ -40,7 +40,13 @@ impl Reconciling<'_> {
         check(scope)?;
         self.caller.allow(Act::ReadReconciliation, Of::Scope(scope))?;
         self.knows_names(scope).await?;
-        let carried = store::carried(self.pool, scope, after, limits::EXPLAIN_BATCH_ROWS).await;
+        let carried = store::carried(
+            self.pool,
+            (scope, self.is_hospital()),
+            after,
+            limits::EXPLAIN_BATCH_ROWS,
+        )
+        .await;
         let carried = carried.map_err(AppError::store("list what was carried"))?;
         let these: Vec<_> = carried.iter().map(|one| (one.statement, one.number)).collect();
         self.looked_at(&these).await?;
@@ -55,6 +61,11 @@ impl Reconciling<'_> {
         let events = events.map_err(AppError::store("read what happened to a difference"))?;
         self.looked_at(&[(key, number)]).await?;
         Ok(events)
+    }
+
+    /// Is it a hospital's own figures that are compared?
+    pub(super) fn is_hospital(&self) -> bool {
+        matches!(self.caller.role, Role::Hospital(_))
     }
 
     async fn looked_at(&self, these: &[(i64, u64)]) -> Result<(), AppError> {

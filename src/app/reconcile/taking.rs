@@ -120,6 +120,7 @@ impl Reconciling<'_> {
             content_sha256: sha256,
             scope: scope.clone(),
             sender: self.caller.name.clone(),
+            from_hospital: self.is_hospital(),
             told: match beside {
                 Beside::Nothing => None,
                 Beside::All(told) => Some(told),

@@ -22,6 +22,7 @@ CREATE TABLE statement (
     content_sha256 bytea NOT NULL,
     scope text NOT NULL,
     sender text NOT NULL,
+    from_hospital boolean NOT NULL,
     hospital_code text,
     insured_region text,
     scheme text,
@@ -62,7 +63,7 @@ CREATE TABLE statement (
     CONSTRAINT statement_closing CHECK ((state = 'closed') = (closed_at IS NOT NULL) AND (closed_at IS NULL) = (closed_by IS NULL)),
     -- A day closes once for a scope, also for two who close at the same moment.
     CONSTRAINT statement_closed_once EXCLUDE USING gist (
-        int8range(hashtextextended(scope, 0), hashtextextended(scope, 0), '[]') WITH &&,
+        int8range(hashtextextended(scope, from_hospital::int), hashtextextended(scope, from_hospital::int), '[]') WITH &&,
         daterange(first_day, last_day, '[]') WITH &&) WHERE (state = 'closed'),
     CONSTRAINT statement_counts CHECK (0 <= rows_bad AND rows_durable BETWEEN 0 AND file_rows AND explained BETWEEN 0 AND differences
         AND file_good_rows BETWEEN 0 AND file_rows),
@@ -232,11 +233,12 @@ $$;
 COMMENT ON FUNCTION region_is_within(text, text) IS 'Does a region lie in another, or is it that one? Codes nest by pairs of digits.';
 
 -- The statement that is closed for one of these days and for all of this scope, or more. A hospital that names no region is where it
--- stands. A payer's layers are a statement of their own: they are compared with other amounts.
+-- stands. A payer's layers are a statement of their own: they are compared with other amounts. So is what a hospital sends: whoever
+-- closes a region with its insurer has not closed it with the hospitals.
 CREATE FUNCTION statement_closed_over(hospital text, region text, of_scheme text, clearing text, agency text, of_payer text,
-    of_refund boolean, from_day date, to_day date) RETURNS bigint LANGUAGE sql STABLE AS $$
+    of_refund boolean, from_day date, to_day date, of_hospital boolean) RETURNS bigint LANGUAGE sql STABLE AS $$
     SELECT c.statement_key FROM statement c
-    WHERE c.state = 'closed' AND daterange(c.first_day, c.last_day, '[]') && daterange(from_day, to_day, '[]')
+    WHERE c.state = 'closed' AND c.from_hospital = of_hospital AND daterange(c.first_day, c.last_day, '[]') && daterange(from_day, to_day, '[]')
         AND (c.hospital_code IS NULL OR c.hospital_code = hospital)
         AND (c.insured_region IS NULL OR region_is_within(coalesce(region, (SELECT h.region FROM hospital h
             WHERE h.hospital_code = hospital AND h.valid_from <= to_day ORDER BY h.valid_from DESC LIMIT 1)), c.insured_region))
@@ -247,7 +249,7 @@ CREATE FUNCTION statement_closed_over(hospital text, region text, of_scheme text
         AND (c.refund IS NULL OR c.refund = of_refund)
     ORDER BY c.closed_at, c.statement_key LIMIT 1
 $$;
-COMMENT ON FUNCTION statement_closed_over(text, text, text, text, text, text, boolean, date, date) IS
+COMMENT ON FUNCTION statement_closed_over(text, text, text, text, text, text, boolean, date, date, boolean) IS
     'The closed statement of the same or a wider scope that takes one of these days.';
 
 -- What is closed stands still.

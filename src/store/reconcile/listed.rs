@@ -88,14 +88,14 @@ pub async fn statements(
 /// What was carried out of statements of a scope and is not settled, oldest first: so many after one.
 pub async fn carried(
     pool: &Pool,
-    scope: &Scope,
+    (scope, of_hospital): (&Scope, bool),
     after: Option<(i64, u64)>,
     most: i64,
 ) -> Result<Vec<Carried>, StoreError> {
     let operation = Operation::Reconcile("list what was carried");
     let (statement, number) = after.map(|(key, number)| (key, stored(number))).unzip();
     let sql = include_str!("../sql/reconcile/carried.sql");
-    let params: [&(dyn ToSql + Sync); 4] = [&scope.key(), &statement, &number, &most];
+    let params: [&(dyn ToSql + Sync); 5] = [&scope.key(), &statement, &number, &most, &of_hospital];
     let rows = unhurried(pool, &operation, sql, &params).await?;
     rows.iter()
         .map(|row| {

@@ -37,6 +37,8 @@ pub struct Opening {
     pub scope: Scope,
     /// Who sends it.
     pub sender: String,
+    /// Is that a hospital?
+    pub from_hospital: bool,
     /// The totals beside the file, where there are any.
     pub told: Option<Sum>,
     /// What its good rows come to.
@@ -90,7 +92,8 @@ pub struct BadRow {
 pub async fn begin_statement(pool: &Pool, opening: &Opening) -> Result<Begun, StoreError> {
     let operation = Operation::Reconcile("open a statement");
     let connection = pool.take(&operation).await?;
-    let Opening { key, content_sha256, scope, sender, told, file, file_rows } = opening;
+    let Opening { key, content_sha256, scope, sender, from_hospital, told, file, file_rows } =
+        opening;
     let hospital = scope.hospital.as_ref().map(ToString::to_string);
     let region = scope.region.map(|region| region.to_string());
     let first = told.unwrap_or(*file);
@@ -122,6 +125,7 @@ pub async fn begin_statement(pool: &Pool, opening: &Opening) -> Result<Begun, St
                 &total,
                 &fund,
                 &account,
+                from_hospital,
             ],
             &operation,
         )

@@ -12,7 +12,7 @@ LEFT JOIN LATERAL (
 WHERE d.statement_key = $1 AND d.difference_no = $2 AND e.event IS DISTINCT FROM 'settled'
     -- A closed statement stands still, but what was carried out of it goes on; one whose days another closed is over.
     AND ((s.state = 'matched' AND statement_closed_over(s.hospital_code, s.insured_region, s.scheme, s.clearing_type,
-        s.clearing_agency, s.payer, s.refund, s.first_day, s.last_day) IS NULL) OR (s.state = 'closed' AND EXISTS (SELECT FROM difference_event c
+        s.clearing_agency, s.payer, s.refund, s.first_day, s.last_day, s.from_hospital) IS NULL) OR (s.state = 'closed' AND EXISTS (SELECT FROM difference_event c
         WHERE c.statement_key = d.statement_key AND c.difference_no = d.difference_no AND c.event = 'carried')))
 FOR SHARE OF s
 RETURNING event_no
