@@ -19,6 +19,7 @@ pub mod prepare;
 pub mod reconcile;
 pub mod record;
 pub mod rules;
+pub mod seal;
 pub mod split;
 pub mod standing;
 pub mod verdict;

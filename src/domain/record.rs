@@ -5,6 +5,7 @@
 //! would give are no record.
 
 mod bill;
+mod blank;
 pub(crate) mod bytes;
 mod decision;
 
@@ -20,6 +21,7 @@ use super::standing::Scheme;
 use super::verdict::{Outcome, Verdict};
 
 pub use self::bill::{lines_to_bytes, write_bill};
+pub use self::blank::{Hidden, blank, fill, stand_in};
 use self::bytes::{Reader, Writer};
 
 /// The version of the bytes that we write.
@@ -222,6 +224,13 @@ pub fn promised_bytes(outcome: &Outcome) -> Vec<u8> {
             ..outcome.clone()
         },
     );
+    writer.into_bytes()
+}
+
+/// All that an outcome does, in canonical bytes: every amount and what moves, without the trace.
+pub fn effect_bytes(outcome: &Outcome) -> Vec<u8> {
+    let mut writer = Writer::with_room(RECORD_BYTES);
+    decision::write_outcome(&mut writer, &Outcome { trace: Vec::new(), ..outcome.clone() });
     writer.into_bytes()
 }
 

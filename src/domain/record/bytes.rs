@@ -84,6 +84,11 @@ impl<'a> Reader<'a> {
         Self { rest: bytes }
     }
 
+    /// How many bytes are left.
+    pub(crate) const fn left(&self) -> usize {
+        self.rest.len()
+    }
+
     pub(crate) const fn is_done(&self) -> bool {
         self.rest.is_empty()
     }
@@ -121,6 +126,14 @@ impl<'a> Reader<'a> {
         let (text, rest) = self.rest.split_at_checked(length)?;
         self.rest = rest;
         std::str::from_utf8(text).ok()
+    }
+
+    /// The same of bytes that are no text.
+    pub(crate) fn block(&mut self) -> Option<&'a [u8]> {
+        let length = usize::try_from(self.number()?).ok()?;
+        let (block, rest) = self.rest.split_at_checked(length)?;
+        self.rest = rest;
+        Some(block)
     }
 
     pub(crate) fn hash(&mut self) -> Option<[u8; 32]> {
