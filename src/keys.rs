@@ -21,11 +21,13 @@ use secrecy::{ExposeSecret as _, SecretBox, SecretSlice};
 
 mod envelope;
 mod files;
+mod seal;
 
 use envelope::{Envelope, cipher};
 use files::{CREDENTIAL_FILE, QUOTE_FILE};
 
 pub use files::{TakenOut, init, rotate, take_out};
+pub use seal::{Pseudonyms, Salted, SealKeys, init_seals, rotate_seals};
 
 /// Files are written in several steps; a change is read when none has come for this long.
 const QUIET: Duration = Duration::from_millis(300);
@@ -99,6 +101,11 @@ pub enum KeysError {
         "retire key {0}: it is the newest one, which seals; run `onestop keys rotate` first 密钥 {0} 是最新的，仍用于加密，请先运行 `onestop keys rotate`"
     )]
     NewestKey(u32),
+    #[error(
+        "find the keys of seals in {}: there are none; make them with `onestop keys seal init` 没有封印密钥，请运行 `onestop keys seal init`",
+        .0.display()
+    )]
+    NoSealKeys(PathBuf),
     #[error("make an envelope key: no id is left 密钥编号已用尽")]
     NoIdLeft,
 }

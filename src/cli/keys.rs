@@ -1,6 +1,7 @@
 //! `onestop keys`: makes the keys once, outside the repository; adds envelope keys, seals names anew under them, and retires what
 //! nothing is sealed by any more; and makes certificates for who has no authority.
 mod certificates;
+mod seal;
 
 use std::path::{Path, PathBuf};
 
@@ -39,6 +40,9 @@ pub(super) enum Command {
         #[command(flatten)]
         keys_dir: KeysDir,
     },
+    /// The keys of seals over days that are over.
+    #[command(subcommand)]
+    Seal(seal::Command),
     /// Makes a certificate authority, and a certificate for a server. For a demo, a sandbox, or a place that has none.
     Authority {
         /// Where it is kept. Whoever can read its key can be anybody.
@@ -120,6 +124,7 @@ pub(super) fn run(
             let config = configured()?;
             retire(&config, &keys_dir.unwrap_or_else(|| config.keys_dir.clone()), id)
         }
+        Command::Seal(command) => seal::run(command, configured),
         Command::Authority { dir, server } => certificates::authority(&dir, &server),
         Command::Issue { role, name, dir, out, days } => {
             certificates::issue(&dir, (role, &name), &out, days)

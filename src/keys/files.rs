@@ -11,14 +11,15 @@ use ring::rand::SystemRandom;
 use secrecy::{ExposeSecret as _, SecretBox, SecretString};
 
 use super::envelope::Envelope;
+use super::seal::{SALT_FILE, SEAL_FILE};
 use super::{KEY_LEN, KeysError, random_bytes};
 
 pub(super) const CREDENTIAL_FILE: &str = "credential.key";
 pub(super) const ENVELOPE_FILE: &str = "envelope.keys";
 pub(super) const QUOTE_FILE: &str = "quote.key";
 
-/// The envelope file that is to take the other one's place.
-const MAKING_FILE: &str = "envelope.keys.making";
+/// A file that is to take another one's place ends so.
+const MAKING: &str = "making";
 
 /// Makes all keys in a new folder. Whole or not at all: the folder appears under its name once it is complete.
 pub fn init(dir: &Path) -> Result<(), KeysError> {
@@ -61,7 +62,7 @@ pub fn rotate(dir: &Path) -> Result<u32, KeysError> {
     let key = SecretBox::new(Box::new(random_bytes::<KEY_LEN>(&SystemRandom::new())?));
     let held = text.expose_secret().trim_end();
     let grown = format!("{held}\n{id} {}\n", BASE64.encode(key.expose_secret()));
-    replace_envelope(dir, &SecretString::from(grown))?;
+    replace(dir, ENVELOPE_FILE, &SecretString::from(grown))?;
     Ok(id)
 }
 
@@ -92,7 +93,7 @@ pub fn take_out(dir: &Path, id: u32) -> Result<TakenOut, KeysError> {
         let lines = text.expose_secret().lines().filter(|line| is_it(line) == it);
         SecretString::from(lines.map(|line| format!("{line}\n")).collect::<String>())
     };
-    replace_envelope(dir, &of_lines(false))?;
+    replace(dir, ENVELOPE_FILE, &of_lines(false))?;
     Ok(TakenOut { dir: dir.to_path_buf(), line: of_lines(true) })
 }
 
@@ -103,7 +104,7 @@ impl TakenOut {
         let _folder = hold(&dir)?;
         let (text, _) = read_envelope(&dir)?;
         let whole = format!("{}{}", line.expose_secret(), text.expose_secret());
-        replace_envelope(&dir, &SecretString::from(whole))
+        replace(&dir, ENVELOPE_FILE, &SecretString::from(whole))
     }
 }
 
@@ -126,13 +127,29 @@ pub(super) fn read_guarded(path: &Path) -> Result<SecretString, KeysError> {
 }
 
 fn write_all(dir: &Path) -> Result<(), KeysError> {
-    let random = SystemRandom::new();
-    for (name, prefix) in [(CREDENTIAL_FILE, ""), (ENVELOPE_FILE, "1 "), (QUOTE_FILE, "")] {
-        let key = SecretBox::new(Box::new(random_bytes::<KEY_LEN>(&random)?));
-        let line = SecretString::from(format!("{prefix}{}\n", BASE64.encode(key.expose_secret())));
-        let path = dir.join(name);
-        write_new(&path, 0o600, &line).map_err(failed("write key file", &path))?;
+    let all = [
+        (CREDENTIAL_FILE, ""),
+        (ENVELOPE_FILE, "1 "),
+        (QUOTE_FILE, ""),
+        (SALT_FILE, ""),
+        (SEAL_FILE, "seed "),
+    ];
+    for (name, prefix) in all {
+        write_key(dir, name, &fresh(prefix)?)?;
     }
+    Ok(())
+}
+
+/// A line with a new key.
+pub(super) fn fresh(prefix: &str) -> Result<SecretString, KeysError> {
+    let key = SecretBox::new(Box::new(random_bytes::<KEY_LEN>(&SystemRandom::new())?));
+    Ok(SecretString::from(format!("{prefix}{}\n", BASE64.encode(key.expose_secret()))))
+}
+
+/// Writes a key file that was not there.
+pub(super) fn write_key(dir: &Path, name: &str, line: &SecretString) -> Result<(), KeysError> {
+    let path = dir.join(name);
+    write_new(&path, 0o600, line).map_err(failed("write key file", &path))?;
     Ok(())
 }
 
@@ -144,9 +161,9 @@ fn write_new(path: &Path, mode: u32, text: &SecretString) -> std::io::Result<fs:
     Ok(file)
 }
 
-/// Puts another envelope file in the place of the one that is there, at once. Whoever could read that one can read this one.
-fn replace_envelope(dir: &Path, text: &SecretString) -> Result<(), KeysError> {
-    let (path, making) = (dir.join(ENVELOPE_FILE), dir.join(MAKING_FILE));
+/// Puts another file in the place of the one that is there, at once. Whoever could read that one can read this one.
+pub(super) fn replace(dir: &Path, name: &str, text: &SecretString) -> Result<(), KeysError> {
+    let (path, making) = (dir.join(name), dir.join(format!("{name}.{MAKING}")));
     let before = fs::metadata(&path).map_err(failed("find key file", &path))?;
     match fs::remove_file(&making) {
         // Of a run that was killed: nothing was ever sealed with what only this file holds.
@@ -154,7 +171,7 @@ fn replace_envelope(dir: &Path, text: &SecretString) -> Result<(), KeysError> {
         Err(source) if source.kind() == std::io::ErrorKind::NotFound => {}
         Err(source) => return Err(failed("remove key file", &making)(source)),
     }
-    let replace = || {
+    let put = || {
         let mode = 0o600 | (before.permissions().mode() & 0o040);
         let file = write_new(&making, mode, text)?;
         let made = file.metadata()?;
@@ -164,7 +181,7 @@ fn replace_envelope(dir: &Path, text: &SecretString) -> Result<(), KeysError> {
         fs::rename(&making, &path)?;
         fs::File::open(dir)?.sync_all()
     };
-    let replaced = replace().map_err(failed("replace key file", &path));
+    let replaced = put().map_err(failed("replace key file", &path));
     if replaced.is_err() {
         fs::remove_file(&making).ok();
     }
@@ -172,7 +189,7 @@ fn replace_envelope(dir: &Path, text: &SecretString) -> Result<(), KeysError> {
 }
 
 /// One change of the files at a time, until it is dropped.
-fn hold(dir: &Path) -> Result<fs::File, KeysError> {
+pub(super) fn hold(dir: &Path) -> Result<fs::File, KeysError> {
     let folder = fs::File::open(dir).map_err(failed("open folder", dir))?;
     let held = rustix::fs::flock(&folder, rustix::fs::FlockOperation::LockExclusive);
     held.map_err(|errno| failed("lock folder", dir)(errno.into()))?;

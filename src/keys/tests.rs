@@ -3,6 +3,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use super::files::ENVELOPE_FILE;
 use super::*;
+use crate::domain::seal::leaf::{Kind, Parts};
 
 /// A folder of its own, gone at the end.
 struct Folder(PathBuf);
@@ -37,7 +38,7 @@ fn keys_are_made_once_and_for_us_alone() {
     let dir = made(&folder);
     assert_eq!(mode(&dir), 0o700);
     let before = fs::read(dir.join(ENVELOPE_FILE)).unwrap();
-    for name in [CREDENTIAL_FILE, ENVELOPE_FILE, QUOTE_FILE] {
+    for name in [CREDENTIAL_FILE, ENVELOPE_FILE, QUOTE_FILE, seal::SALT_FILE, seal::SEAL_FILE] {
         assert_eq!(mode(&dir.join(name)), 0o600);
     }
     assert!(matches!(init(&dir), Err(KeysError::Exists(_))));
@@ -109,7 +110,7 @@ fn a_rotation_adds_a_key_that_seals_and_what_was_sealed_before_still_opens() {
     let after = fs::read_to_string(&path).unwrap();
     assert!(after.starts_with(&before) && after.lines().count() == 2, "keys are only added");
     assert_eq!(mode(&path), 0o600);
-    assert_eq!(fs::read_dir(&dir).unwrap().count(), 3, "nothing half made is left");
+    assert_eq!(fs::read_dir(&dir).unwrap().count(), 5, "nothing half made is left");
 
     let started_later = Keys::load(&dir).unwrap();
     let new = started_later.seal(b"new", b"").unwrap();
@@ -217,4 +218,53 @@ fn hashes_and_signatures_are_keyed_and_tell_kinds_apart() {
     assert!(!other.verify_token(b"quote", &signature));
     assert!(!keys.verify_token(b"quote", &signature[..31]));
     assert_eq!(format!("{keys:?}"), "Keys { envelope_key_ids: [1], .. }");
+}
+
+#[test]
+fn a_retired_seal_key_leaves_its_public_half_alone() {
+    let folder = Folder::new("keys-seal-rotate");
+    let dir = made(&folder);
+    let first = SealKeys::load(&dir).unwrap().unwrap();
+    let before = fs::read_to_string(dir.join(seal::SEAL_FILE)).unwrap();
+    let (old, new) = rotate_seals(&dir).unwrap();
+    let after = SealKeys::load(&dir).unwrap().unwrap();
+    assert_eq!((&old, &new), (first.public_key(), after.public_key()));
+    assert_eq!(after.public_keys().collect::<Vec<_>>(), [&old, &new]);
+    let text = fs::read_to_string(dir.join(seal::SEAL_FILE)).unwrap();
+    assert!(text.starts_with("public ") && !text.contains(before.trim()), "its seed is gone");
+    assert_eq!(mode(&dir.join(seal::SEAL_FILE)), 0o600);
+    // Salts are the same before and after, or no leaf could be shown again.
+    let parts = Parts { shown: vec![1], hidden: vec![2] };
+    let salted = first.salted(Kind::Settlement, "s1", &parts);
+    assert_eq!(after.salted(Kind::Settlement, "s1", &parts), salted);
+    assert_ne!(first.salted(Kind::Settlement, "s2", &parts).salt, salted.salt);
+    assert_ne!(first.salted(Kind::Settlement, "s2", &parts).commitment, salted.commitment);
+}
+
+#[test]
+fn keys_of_seals_are_added_to_a_folder_that_is_older_than_seals() {
+    let folder = Folder::new("keys-seal-added");
+    let dir = made(&folder);
+    assert!(!init_seals(&dir).unwrap(), "they are there");
+    for name in [seal::SALT_FILE, seal::SEAL_FILE] {
+        fs::remove_file(dir.join(name)).unwrap();
+    }
+    assert!(SealKeys::load(&dir).unwrap().is_none());
+    assert!(Keys::load(&dir).is_ok(), "all else goes without");
+    assert!(matches!(rotate_seals(&dir), Err(KeysError::NoSealKeys(_))));
+    assert!(init_seals(&dir).unwrap());
+    let path = dir.join(seal::SEAL_FILE);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(matches!(SealKeys::load(&dir), Err(KeysError::Open { mode: 0o644, .. })));
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(&path, "seed c2hvcnQ=\n").unwrap();
+    assert!(matches!(SealKeys::load(&dir), Err(KeysError::NotAKey { line: 1, .. })));
+}
+
+#[test]
+fn a_pseudonym_is_the_same_once_and_another_one_the_next_time() {
+    let (one, other) = (Pseudonyms::new().unwrap(), Pseudonyms::new().unwrap());
+    assert_eq!(one.of(7), one.of(7));
+    assert_ne!(one.of(7), one.of(8));
+    assert_ne!(one.of(7), other.of(7));
 }
