@@ -447,6 +447,42 @@ pub const BUDGET_LOOK_INTERVAL: Duration = Duration::from_secs(20);
 /// How old what it holds of them may become.
 pub const BUDGET_AGE_MAX: Duration = Duration::from_secs(60);
 
+// === Seals and bundles ===
+
+/// How often what was settled since is sealed. With [`SEAL_LAG`] it is sealed within a minute.
+pub const SEAL_INTERVAL: Duration = Duration::from_secs(20);
+
+/// How long after it was made a settlement is surely visible: far longer than a commit takes. What comes later is found when its day is
+/// closed.
+pub const SEAL_LAG: Duration = Duration::from_secs(20);
+
+/// How long after its end a day is closed: whatever was decided in it has been written, or never will be.
+pub const SEAL_DAY_GRACE: Duration = Duration::from_secs(120);
+
+/// Leaves of one row of the table of leaves.
+pub const SEAL_BLOCK_LEAVES: usize = 4_096;
+
+/// Leaves that wait to be written together.
+pub const SEAL_WRITE_LEAVES: usize = 16_384;
+
+/// Leaves sealed at one go; what is left is sealed the next time, so that a database that was never sealed does not take a core.
+pub const SEAL_TICK_LEAVES_MAX: usize = 200_000;
+
+/// Rows of the ledger that one statement reads to be sealed, about.
+pub const SEAL_READ_ROWS: usize = 4_096;
+
+/// How many differences are named where what is stored is not what was sealed; all are counted.
+pub const SEAL_DIFFERENCES_TOLD: usize = 100;
+
+/// Bytes of one leaf of a bundle, far more than any record has: what says to be longer is not read.
+pub const BUNDLE_LEAF_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Bytes of any other file of a bundle.
+pub const BUNDLE_FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// The longest span of time that one statement reads to be sealed.
+pub const SEAL_READ_SPAN_MAX: Duration = Duration::from_secs(60);
+
 // === Connections and stopping ===
 
 /// After this a client is asked to reconnect, so that load spreads over servers and no connection lives for ever.
@@ -508,6 +544,9 @@ pub const EXPORT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long telemetry may take to flush when we stop; then it is given up.
 pub const TELEMETRY_STOP_MAX: Duration = Duration::from_secs(5);
 
+const _: () = assert!(SEAL_INTERVAL.as_secs() + SEAL_LAG.as_secs() < 60, "sealed within a minute");
+const _: () = assert!(SEAL_LAG.as_millis() < SEAL_DAY_GRACE.as_millis());
+const _: () = assert!(SEAL_BLOCK_LEAVES <= SEAL_WRITE_LEAVES);
 const _: () = assert!(
     CHARGE_LINES_MAX * CHARGE_LINE_BYTES_MAX + BILL_HEAD_BYTES_MAX < MESSAGE_BYTES_MAX,
     "the largest bill fits in a message",

@@ -20,6 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "core_sim",
             "rulebook",
             "statement",
+            "bundle",
             "keys",
             "domain",
             "config",
@@ -33,7 +34,17 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("door", &["server", "app", "config", "keys", "domain", "limits", "telemetry"]),
     (
         "app",
-        &["store", "core_link", "rulebook", "statement", "keys", "domain", "limits", "telemetry"],
+        &[
+            "store",
+            "core_link",
+            "rulebook",
+            "statement",
+            "bundle",
+            "keys",
+            "domain",
+            "limits",
+            "telemetry",
+        ],
     ),
     // The edges never name each other: what one knows reaches another through `app`.
     ("store", &["domain", "limits"]),
@@ -42,6 +53,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("core_sim", &["core_link", "rulebook", "domain", "limits"]),
     ("rulebook", &["domain", "limits"]),
     ("statement", &["domain", "limits"]),
+    // What is handed to an auditor, and how it is verified without any of the others.
+    ("bundle", &["domain", "limits"]),
     ("keys", &["domain", "limits"]),
     ("domain", &[]),
     ("config", &["limits"]),
