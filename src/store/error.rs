@@ -157,6 +157,8 @@ pub enum Operation {
     Audit(&'static str),
     /// Keeping the books: doing what.
     Finance(&'static str),
+    /// Sealing days, or comparing what is sealed.
+    Seal,
 }
 
 impl fmt::Display for Operation {
@@ -191,6 +193,7 @@ impl fmt::Display for Operation {
             Self::PersonNumber => f.write_str("look up a person's number"),
             Self::Reseal => f.write_str("look through sealed values"),
             Self::RecordAccess => f.write_str("record who looked at a person's data"),
+            Self::Seal => f.write_str("seal days"),
             Self::ReadAccesses => f.write_str("read who looked at a person's data"),
             Self::Fence(day) => write!(f, "fence {day}"),
             Self::Reconcile(what) => f.write_str(what),

@@ -13,7 +13,7 @@ use super::row::Reader;
 use crate::limits;
 
 /// Fences a day and all before it, and waits until nothing that began before can still write. Fencing it again waits again. False
-/// where the day is not over by the database's clock: then nothing is fenced.
+/// where the day is not over by the database's clock, and behind no fence: then nothing is fenced.
 pub async fn fence_day(pool: &Pool, day: Date, by: &str) -> Result<bool, StoreError> {
     let operation = Operation::Fence(day);
     let connection = pool.take(&operation).await?;

@@ -28,6 +28,7 @@ mod reads;
 pub mod reconcile;
 pub mod reference;
 mod row;
+mod seal;
 mod sealed;
 mod snapshot;
 mod tombstone;
@@ -47,6 +48,13 @@ pub use persons::PersonsHeld;
 pub use pipeline::CommitSettings;
 pub use pool::{Pool, PoolSettings};
 pub use presence::join_gateways;
+pub use seal::{
+    Block, ChangeKey, Cursor, SealLock, SealState, SealWrite, WholeSettlement, changes_between,
+    changes_of, final_heads, leaf_ids_of_day, lock_seals, next_change, next_settlement,
+    postings_between, postings_of, postings_of_day, put_seals, seal_leaves, seal_state,
+    settlement_ids_of_day, settlements_between, settlements_of, transactions, unsealed_changes,
+    unsealed_ids,
+};
 pub use sealed::{
     Resealed, SEALED_COLUMNS, SealedColumn, SealedCount, SealedWindow, count_sealed, put_resealed,
     sealed_window,

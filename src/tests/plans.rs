@@ -24,6 +24,10 @@ const STATEMENTS: &[(&str, usize, &str)] = &[
     ("note_true_ups", 7, include_str!("../store/sql/trueup/note.sql")),
     ("reversed", 3, include_str!("../store/sql/trueup/reversed.sql")),
     ("list", 4, include_str!("../store/sql/trueup/list.sql")),
+    ("blocks", 4, include_str!("../store/sql/seal/blocks.sql")),
+    ("settlements_of", 1, include_str!("../store/sql/seal/settlements_of.sql")),
+    ("changes_of", 4, include_str!("../store/sql/seal/changes_of.sql")),
+    ("postings_of", 1, include_str!("../store/sql/seal/postings_of.sql")),
 ];
 
 /// As the pool sets them for every connection.

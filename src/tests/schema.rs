@@ -6,7 +6,7 @@ use tokio_postgres::NoTls;
 use crate::harness::{self, Database};
 use crate::ledger_fixture::{entry, furnish};
 
-const HISTORY: [&str; 35] = [
+const HISTORY: [&str; 37] = [
     "accounting_fence",
     "statement_file",
     "statement_row",
@@ -42,6 +42,8 @@ const HISTORY: [&str; 35] = [
     "national_fee",
     "national_fee_cancelled",
     "national_settle",
+    "seal_block",
+    "seal_head",
 ];
 
 async fn list(database: &Database, sql: &str) -> Vec<String> {
