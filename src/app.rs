@@ -5,6 +5,7 @@
 mod access;
 mod answer;
 pub mod audit;
+pub mod bundle;
 mod changes;
 mod clinical;
 mod deliver;
@@ -22,6 +23,7 @@ mod quote;
 mod reconcile;
 mod reseal;
 mod reverse;
+pub mod seal;
 mod settle;
 mod trail;
 mod trueup;

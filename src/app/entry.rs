@@ -13,7 +13,7 @@ use crate::domain::ids::SettlementId;
 use crate::domain::ledger::{Entry, EntryState, LayerEntry, MovedEntry};
 use crate::domain::record::{self, Body, Header, Record};
 use crate::domain::rules::{Bearer, Package};
-use crate::domain::verdict::{LayerPay, Moved, Outcome};
+use crate::domain::verdict::{Breakdown, COLUMNS, LayerPay, Moved, Outcome};
 
 /// SHA-256 over everything that a bill says and whose it is: the body that a repeat must have.
 pub(super) fn bill_sha256(claim: &Claim) -> [u8; 32] {
@@ -231,6 +231,93 @@ pub(super) fn reversal(
         ..said
     };
     Ok((entry, record))
+}
+
+/// The first column of a row that does not follow from its record as it should; nothing where all of them do.
+pub(super) fn column_that_differs(
+    entry: &Entry,
+    record: &Record,
+    package: &Package,
+) -> Option<&'static str> {
+    let header = &record.header;
+    let outcome = record.outcome();
+    let reverses = match &record.body {
+        Body::Settled { .. } => None,
+        Body::Reversed { reverses, .. } => Some(reverses),
+    };
+    let day = super::shanghai(header.settled_at).date();
+    let layers = layer_entries(package, outcome, &outcome.layers).ok();
+    let fixed = layer_entries(package, outcome, &outcome.fixed).ok();
+    let moved = moved_entries(package, &outcome.moved, header.year).ok();
+    let columns = [
+        ("settlement_id", header.settlement == entry.settlement),
+        ("person_id", header.person == entry.person),
+        ("request_id", header.request == entry.request),
+        ("reverses_settlement_id", reverses == entry.reverses.as_ref()),
+        ("hospital_code", header.hospital == entry.hospital),
+        ("stay_id", header.stay == entry.stay),
+        ("stay_part", header.stay_part == entry.stay_part),
+        ("admission_date", header.admission == entry.admission),
+        ("discharge_date", header.discharge == entry.discharge),
+        ("insured_region", header.insured_region == entry.insured_region),
+        ("treatment_region", header.treatment_region == entry.treatment_region),
+        ("scheme", header.scheme == entry.scheme),
+        ("policy_year", header.year == entry.year),
+        ("settled_at", header.settled_at == entry.settled_at),
+        ("accounting_day", day == entry.accounting_day),
+        ("package_hash", header.package == entry.package),
+        ("standing_version", header.standing_version == entry.standing_version),
+        ("ledger_version", header.ledger_version == entry.ledger_version),
+        ("lines_sha256", header.lines_sha256 == entry.lines_sha256),
+        ("payer", layers.is_some_and(|layers| layers == entry.layers)),
+        ("fixed_payer", fixed.is_some_and(|fixed| fixed == entry.fixed)),
+        ("moved_name", moved.is_some_and(|moved| moved == entry.moved)),
+        ("identities_used", identities_used(package, outcome) == entry.identities_used),
+    ];
+    let differs = columns.into_iter().find(|(_, same)| !same).map(|(column, _)| column);
+    differs.or_else(|| amount_that_differs(&entry.breakdown, &outcome.breakdown))
+}
+
+/// The first amount in which two rows differ, by its column.
+fn amount_that_differs(one: &Breakdown, other: &Breakdown) -> Option<&'static str> {
+    const COLUMN_NAMES: [&str; COLUMNS] = [
+        "basic_pool_pay_fen",
+        "civil_servant_pay_fen",
+        "enterprise_supplement_pay_fen",
+        "critical_illness_pay_fen",
+        "large_amount_pay_fen",
+        "disabled_soldier_pay_fen",
+        "medical_aid_pay_fen",
+        "tilted_aid_pay_fen",
+        "other_pay_fen",
+    ];
+    // Every field by name: one that is added does not compile until it is compared.
+    let Breakdown {
+        total,
+        out_of_catalogue,
+        over_limit,
+        advance,
+        in_scope,
+        deductible,
+        paid,
+        hospital_borne,
+        account,
+        cash,
+    } = one;
+    let amounts = [
+        ("total_fen", *total == other.total),
+        ("out_of_catalogue_fen", *out_of_catalogue == other.out_of_catalogue),
+        ("over_limit_fen", *over_limit == other.over_limit),
+        ("advance_self_pay_fen", *advance == other.advance),
+        ("in_scope_fen", *in_scope == other.in_scope),
+        ("deductible_paid_fen", *deductible == other.deductible),
+        ("hospital_borne_fen", *hospital_borne == other.hospital_borne),
+        ("account_pay_fen", *account == other.account),
+        ("cash_pay_fen", *cash == other.cash),
+    ];
+    let funds = COLUMN_NAMES.into_iter().zip(paid.iter().zip(&other.paid));
+    let funds = funds.map(|(column, (one, other))| (column, one == other));
+    amounts.into_iter().chain(funds).find(|(_, same)| !same).map(|(column, _)| column)
 }
 
 pub(super) fn unix_ms(at: Timestamp) -> i64 {
