@@ -28,6 +28,7 @@
 //! | `tls.crl` | `ONESTOP_TLS_CRL` | none: no certificate is revoked |
 //! | `callers_file` | `ONESTOP_CALLERS_FILE` | none: only hospitals may call |
 //! | `oidc.issuer`, `oidc.audience`, `oidc.jwks_file` | `ONESTOP_OIDC_ISSUER`, … | none: no tokens are taken |
+//! | `seals.enabled`, `seals.roots_file` | `ONESTOP_SEALS_ENABLED`, … | `true`; none: the roots of closed days are in the database alone |
 //! | `caller.name` | `ONESTOP_CALLER_NAME` | `development`; whoever calls without TLS |
 //! | `core.address` | `ONESTOP_CORE_ADDRESS` | none: nothing is told to an insurance core; `https://…`, or `http://…` on loopback |
 //! | `core.ca_file` | `ONESTOP_CORE_CA_FILE` | none; the authority of the core's certificate, needed with https |
@@ -42,11 +43,12 @@
 //! is settled: bind them to loopback, or to an address that only the scraper reaches.
 mod core;
 mod files;
+mod seals;
+mod traces;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -56,6 +58,7 @@ use crate::limits;
 
 pub use self::core::{Core, CoreFiles};
 pub use self::files::Kept;
+pub use self::seals::Seals;
 
 /// Everything that can be set from outside.
 #[derive(Debug)]
@@ -92,6 +95,7 @@ pub struct Config {
     pub otlp_trace_one_in: u32,
     pub log: Log,
     pub tls: Option<Tls>,
+    pub seals: Seals,
     /// Who is calling, until callers are told apart by certificate.
     pub caller_name: String,
     /// The insurance core, where one is linked.
@@ -186,7 +190,7 @@ pub struct Outside {
     pub root: bool,
 }
 
-const KEYS: [&str; 36] = [
+const KEYS: [&str; 38] = [
     "listen",
     "national_listen",
     "national_sign_in",
@@ -215,6 +219,8 @@ const KEYS: [&str; 36] = [
     "oidc.issuer",
     "oidc.audience",
     "oidc.jwks_file",
+    "seals.enabled",
+    "seals.roots_file",
     "caller.name",
     "core.address",
     "core.ca_file",
@@ -310,6 +316,7 @@ pub fn from_parts(file: Option<(&str, &str)>, outside: &Outside) -> Result<Confi
             filter: reader.log_filter(),
         },
         tls,
+        seals: Seals::read(&mut reader),
         caller_name: reader.text("caller.name").unwrap_or_else(|| "development".to_owned()),
         core,
     };
@@ -385,7 +392,8 @@ impl Reader {
                 | toml::Value::Table(_) => {
                     let (en, zh) = match key.as_str() {
                         "listen" | "national_listen" | "metrics_listen" => ADDRESS,
-                        "rules_examples" | "national_sign_in" | "core.changes" => FLAG,
+                        "rules_examples" | "national_sign_in" | "core.changes"
+                        | "seals.enabled" => FLAG,
                         _ => ("quoted text", "带引号的文本"),
                     };
                     let fits = (en.to_owned(), zh.to_owned());
@@ -621,29 +629,6 @@ impl Reader {
         self.well_kept("database.password_file", &file, Kept::Secret);
         let text = std::fs::read_to_string(&file).ok()?;
         Some(SecretString::from(text.trim_end_matches(['\r', '\n'])))
-    }
-
-    fn otlp_endpoint(&mut self) -> Option<String> {
-        let endpoint = self.text("otlp_endpoint")?;
-        let fits = endpoint.starts_with("http://")
-            && tonic::transport::Endpoint::from_shared(endpoint.clone()).is_ok();
-        if !fits {
-            self.fault(
-                "otlp_endpoint",
-                (
-                    "the address of a collector, such as http://127.0.0.1:4317",
-                    "收集端的地址，如 http://127.0.0.1:4317",
-                ),
-            );
-        }
-        Some(endpoint)
-    }
-
-    fn trace_one_in(&mut self) -> u32 {
-        let (en, zh) =
-            ("how many calls one is traced of, from 1 on", "每多少次调用追踪一次，至少为 1");
-        let given = self.parsed::<NonZeroU32>("otlp_trace_one_in", (en, zh));
-        given.map_or(limits::TRACE_ONE_IN, NonZeroU32::get)
     }
 
     fn log_filter(&mut self) -> String {

@@ -1,7 +1,7 @@
-//! `onestop audit`: for whoever must know where the money went.
+//! `onestop audit`: for whoever must know where the money went, and prove, or be shown, that nothing was altered.
 use clap::Subcommand;
 
-use super::{Failure, audit_flow};
+use super::{Failure, audit_bundle, audit_flow};
 use crate::config::Config;
 
 #[derive(Debug, Subcommand)]
@@ -14,6 +14,15 @@ pub(super) enum Command {
     Export(audit_flow::ExportArguments),
     /// Draws a month's fund flow as an SVG.
     Picture(audit_flow::PictureArguments),
+    /// Seals what was settled since, and closes days that are over, as servers do by themselves; with --check, compares what is stored
+    /// with what was sealed. Ends with 2 when anything differs.
+    Seal(audit_bundle::SealArguments),
+    /// Prints the signed root of each closed day, a line of JSON each, for others to keep.
+    Roots(audit_bundle::RootsArguments),
+    /// Writes the evidence bundle of a region's month: what was settled and decided by which rules, with the proof that it was sealed.
+    Bundle(audit_bundle::BundleArguments),
+    /// Verifies a bundle without a database: every decision is made anew. Ends with 2 when it does not verify.
+    Verify(audit_bundle::VerifyArguments),
 }
 
 pub(super) fn run(
@@ -25,5 +34,9 @@ pub(super) fn run(
         Command::List(arguments) => audit_flow::list(&arguments, configured),
         Command::Export(arguments) => audit_flow::export(&arguments, configured),
         Command::Picture(arguments) => audit_flow::picture(&arguments, configured),
+        Command::Seal(arguments) => audit_bundle::seal(&arguments, &configured()?),
+        Command::Roots(arguments) => audit_bundle::roots(&arguments, &configured()?),
+        Command::Bundle(arguments) => audit_bundle::bundle(&arguments, &configured()?),
+        Command::Verify(arguments) => audit_bundle::verify(&arguments),
     }
 }

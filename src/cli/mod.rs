@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use crate::config::{self, Config};
 
 mod audit;
+mod audit_bundle;
 mod audit_flow;
 mod clearing;
 pub mod client;
@@ -75,7 +76,7 @@ enum Command {
     /// A simulated insurance core, for development and drills, on a private PostgreSQL cluster of its own. Never for production.
     #[command(subcommand)]
     CoreSim(core_sim::Command),
-    /// A month of the books: where the money went, and what should be looked at.
+    /// A month of the books: where the money went, and what should be looked at; and the proof that nothing of it was altered.
     #[command(subcommand)]
     Audit(audit::Command),
     /// The books: what hospitals are owed, payments, postings, balances.

@@ -8,10 +8,11 @@ use anyhow::{Context as _, anyhow};
 use opentelemetry::KeyValue;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::Failure;
 use super::database::Database;
+use crate::app::seal::Sealer;
 use crate::app::{self, App, Publication};
 use crate::config::{self, Config};
 use crate::core_link::{CoreLink, CoreSettings, CoreTls, Decides};
@@ -19,7 +20,7 @@ use crate::door::callers::Callers;
 use crate::door::trust::{self, Trust};
 use crate::door::wire::settlement::v1::served::settlement_service_server::SettlementServiceServer;
 use crate::door::{grpc, national, wire};
-use crate::keys::{Keys, KeysError};
+use crate::keys::{Keys, KeysError, SealKeys};
 use crate::limits;
 use crate::rulebook::fault::Fault;
 use crate::rulebook::{Reload, RuleBook, Watching};
@@ -144,8 +145,7 @@ async fn serve_on(
     let published = app::publish(&app.pool, &packages).await?;
     admitted(&published).map_err(|(en, zh)| anyhow!("{en}\n{zh}"))?;
     tokio::spawn(Arc::clone(&app).watch_budgets());
-    let _watching = watch_rules(&app).context("watch the rule packages")?;
-    let _watching_keys = watch_keys(&app).context("watch the keys")?;
+    let _behind = begin_behind(config, &app)?;
 
     let listening = |what: &str, address| format!("listen for {what} on {address}");
     let listener =
@@ -424,6 +424,35 @@ fn watch_keys(app: &App) -> notify::Result<crate::keys::Watching> {
             tracing::error!(error, "The envelope keys stay as they were: the file can not be taken");
         }
     })
+}
+
+/// What goes on behind all else, until what it returns is dropped: taking new rules and keys as they appear, and sealing days.
+fn begin_behind(
+    config: &Config,
+    app: &Arc<App>,
+) -> Result<(Watching, crate::keys::Watching, Option<DropGuard>), anyhow::Error> {
+    let rules = watch_rules(app).context("watch the rule packages")?;
+    let keys = watch_keys(app).context("watch the keys")?;
+    Ok((rules, keys, seal_days(config, app)?))
+}
+
+/// Seals days behind all else, until what it returns is dropped.
+fn seal_days(config: &Config, app: &App) -> Result<Option<DropGuard>, anyhow::Error> {
+    if !config.seals.enabled {
+        tracing::warn!("Days are not sealed: seals.enabled is false. 未启用封印");
+        return Ok(None);
+    }
+    let Some(keys) = SealKeys::load(&config.keys_dir).context("load the keys of seals")? else {
+        tracing::warn!(
+            "Days are not sealed: there are no keys for it; make them with `onestop keys seal init` and start again. \
+             没有封印密钥，未封印：请运行 `onestop keys seal init` 后重启"
+        );
+        return Ok(None);
+    };
+    let sealer = Sealer::new(app.pool.clone(), Arc::new(keys), config.seals.roots_file.clone());
+    let stop = CancellationToken::new();
+    tokio::spawn(stop.clone().run_until_cancelled_owned(sealer.run()));
+    Ok(Some(stop.drop_guard()))
 }
 
 /// A warning keeps no package out, and must not read as if it did.

@@ -28,6 +28,8 @@ fn kept(key: &str) -> Option<Kept> {
         | "caller.name"
         | "core.address"
         | "core.changes"
+        | "seals.enabled"
+        | "seals.roots_file"
         | "core.decides"
         | "core.patience_ms"
         | "connections.all"
