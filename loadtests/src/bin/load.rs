@@ -16,7 +16,9 @@ use loadtests::load::machine::{Memory, sync_us};
 use loadtests::load::processor::Since;
 use loadtests::load::results::{self, Place, Run};
 use loadtests::load::scenario::Scenario;
-use loadtests::load::{audit, core_link, echo, faults, populate, reconcile, run_name, sink};
+use loadtests::load::{
+    audit, core_link, echo, evidence, faults, populate, reconcile, run_name, sealing, sink,
+};
 
 /// The product's allocator, so that client and echo are not slower for want of it.
 #[global_allocator]
@@ -145,6 +147,30 @@ enum What {
         #[arg(long, default_value_t = 30)]
         away_seconds: u64,
     },
+    /// Settles stays, seals them, makes their evidence bundle and verifies it.
+    Bundle {
+        /// A folder for the result.
+        #[arg(long)]
+        out: PathBuf,
+        #[arg(long, default_value_t = 1_000_000)]
+        settlements: u64,
+        #[arg(long, default_value_t = 200_000)]
+        persons: u32,
+    },
+    /// Settles in turns with and without sealing, on one database.
+    Seals {
+        /// A folder for the result.
+        #[arg(long)]
+        out: PathBuf,
+        #[arg(long, default_value_t = 200_000)]
+        persons: u32,
+        /// How often with and without.
+        #[arg(long, default_value_t = 3)]
+        pairs: usize,
+        /// How long each time.
+        #[arg(long, default_value_t = 90)]
+        seconds: u64,
+    },
     /// Prints results as a Markdown document.
     Table {
         results: PathBuf,
@@ -208,23 +234,16 @@ fn main() -> Result<ExitCode, anyhow::Error> {
                 (Duration::from_secs(seconds), Duration::from_secs(away_seconds));
             return link(core_link::Plan { persons, rate_per_second, measured, away }, &out);
         }
-        What::Table { results, more, faults } => {
-            let bench: Bench = results::read(&results)?;
-            let mut told = std::io::stdout();
-            write!(told, "# Results\n\nMeasured by `deploy/bench`.\n\n{}", bench.markdown())?;
-            for results in more {
-                let bench: Bench = results::read(&results)?;
-                write!(told, "\n## In a run of its own\n\n{}", bench.markdown())?;
-            }
-            if let Some(faults) = faults {
-                let drill: Drill = results::read(&faults)?;
-                write!(
-                    told,
-                    "\n## Faults under load\n\nBy `deploy/bench --faults`.\n\n{}",
-                    drill.markdown()
-                )?;
-            }
+        What::Bundle { out, settlements, persons } => {
+            let found = until_ctrl_c(evidence::run(settlements, persons))?;
+            tell(&found, &found.markdown(), &out.join("evidence.json"))?;
         }
+        What::Seals { out, persons, pairs, seconds } => {
+            let measured = Duration::from_secs(seconds);
+            let found = until_ctrl_c(sealing::run(sealing::Plan { persons, pairs, measured }))?;
+            tell(&found, &found.markdown(), &out.join("sealing.json"))?;
+        }
+        What::Table { results, more, faults } => table(&results, &more, faults.as_deref())?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -234,6 +253,32 @@ fn audited(settlements: u64, persons: u32, out: &Path) -> Result<(), anyhow::Err
     let found = until_ctrl_c(audit::run(settlements, persons))?;
     write!(std::io::stdout(), "{}", found.text())?;
     keep(&found, &out.join("audit.json"))
+}
+
+/// Prints what was found and keeps it.
+fn tell(found: &impl serde::Serialize, text: &str, file: &Path) -> Result<(), anyhow::Error> {
+    write!(std::io::stdout(), "{text}")?;
+    keep(found, file)
+}
+
+/// Results as a Markdown document.
+fn table(results: &Path, more: &[PathBuf], faults: Option<&Path>) -> Result<(), anyhow::Error> {
+    let bench: Bench = results::read(results)?;
+    let mut told = std::io::stdout();
+    write!(told, "# Results\n\nMeasured by `deploy/bench`.\n\n{}", bench.markdown())?;
+    for results in more {
+        let bench: Bench = results::read(results)?;
+        write!(told, "\n## In a run of its own\n\n{}", bench.markdown())?;
+    }
+    if let Some(faults) = faults {
+        let drill: Drill = results::read(faults)?;
+        write!(
+            told,
+            "\n## Faults under load\n\nBy `deploy/bench --faults`.\n\n{}",
+            drill.markdown()
+        )?;
+    }
+    Ok(())
 }
 
 /// A reconciliation, measured.

@@ -17,6 +17,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio_postgres::{Config, NoTls};
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
+use super::machine::Memory;
 use super::progress::say;
 use super::shims::{self, SLOW_SYNC};
 
@@ -165,6 +166,36 @@ impl Site {
         let mut server = Process::start(command, name, (&log, Signal::TERM))?;
         server.metrics = Some(metrics);
         Ok((server, listen, log))
+    }
+
+    /// Runs a command of the product to its end on a database: how long it took, in milliseconds, and how much memory.
+    pub fn command(
+        &self,
+        name: &str,
+        database: &Config,
+        arguments: &[&str],
+    ) -> Result<(u64, Memory), anyhow::Error> {
+        let mut command = Command::new(&self.onestop);
+        command.args(arguments).env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin");
+        command.env("ONESTOP_DATA_DIR", self.folder.join("data"));
+        command.env("ONESTOP_KEYS_DIR", &self.keys).env("ONESTOP_RULES_DIR", &self.rules);
+        command.env("ONESTOP_DATABASE_URL", words(database)?);
+        let log = self.folder.join(format!("{name}.log"));
+        let begun = Instant::now();
+        let mut process = Process::start(command, name, (&log, Signal::TERM))?;
+        let mut memory = Memory::default();
+        loop {
+            let seen = Memory::of(process.pid());
+            if memory.most_kib < seen.most_kib {
+                memory = seen;
+            }
+            if let Some(ended) = process.child.try_wait().context("look at a command")? {
+                ensure!(ended.success(), "{name} ended with {ended}: {}", tail(&log));
+                let took = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+                return Ok((took, memory));
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// The same again at the address it had, while others go on in this thread; on its own private cluster.
