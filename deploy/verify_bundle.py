@@ -123,13 +123,16 @@ def check_settlement(shown, region, day, packages):
     need(insured == int(region) and package.hex() in packages, name, "insured_region, package")
     need(day_of(micros) == accounting_day == day, name, "accounting_day")
     reverses = None
-    if of.v():
+    if of.v() == 1:
         reverses, other = of.all("th")
         need(other == ZEROS, name, "it shows what is hidden")
     else:
         of.list("s")
         need(of.v() == level, name, "hospital_level")
-        of.all("vvvvssvsvtts"), of.list("vs"), of.list("v"), of.list("s"), of.list("vvss")
+        of.all("vvvvssvsvtts"), of.list("vs"), of.list("v"), of.list("s")
+        for _ in range(of.v()):
+            _, says, *_ = of.all("vvss")
+            of.all("s" * (says >> 1))
     amounts, layers, fixed, _, moved = of.all("s" * 18), *(of.list("vsssv") for _ in range(3)), of.list("vs")
     need(amounts[0] == sum(amounts[1:5]) == sum(amounts[6:]), name, "amounts")
     need(sum(layer[3] for layer in layers) == sum(amounts[6:17]), name, "layers")

@@ -27,6 +27,11 @@ use self::bytes::{Reader, Writer};
 /// The version of the bytes that we write.
 const VERSION: u64 = 1;
 
+/// What a record is of: a settlement, a reversal, or a settlement of which the core has not decided its layers yet.
+const SETTLED: u64 = 0;
+const REVERSED: u64 = 1;
+const PROVISIONAL: u64 = 2;
+
 /// Room for a record: most need no more.
 const RECORD_BYTES: usize = 2_048;
 
@@ -131,7 +136,7 @@ impl Record {
         decision::write_header(&mut writer, &self.header);
         match &self.body {
             Body::Settled { inputs, outcome } => {
-                writer.number(if outcome.provisional.is_empty() { 0 } else { 2 });
+                writer.number(if outcome.provisional.is_empty() { SETTLED } else { PROVISIONAL });
                 decision::write_inputs(&mut writer, inputs);
                 decision::write_outcome(&mut writer, outcome);
                 if !outcome.provisional.is_empty() {
@@ -140,7 +145,7 @@ impl Record {
                 }
             }
             Body::Reversed { reverses, record_sha256, outcome } => {
-                writer.number(1);
+                writer.number(REVERSED);
                 writer.text(reverses.as_str());
                 writer.hash(record_sha256);
                 decision::write_outcome(&mut writer, outcome);
@@ -164,17 +169,17 @@ impl Record {
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let header = decision::read_header(reader)?;
         let body = match reader.number()? {
-            0 => Body::Settled {
+            SETTLED => Body::Settled {
                 inputs: decision::read_inputs(reader)?,
                 outcome: decision::read_outcome(reader)?,
             },
-            2 => {
+            PROVISIONAL => {
                 let inputs = decision::read_inputs(reader)?;
                 let mut outcome = decision::read_outcome(reader)?;
                 outcome.provisional = reader.list(Reader::small)?;
                 Body::Settled { inputs, outcome }
             }
-            1 => Body::Reversed {
+            REVERSED => Body::Reversed {
                 reverses: SettlementId::new(reader.text()?)?,
                 record_sha256: reader.hash()?,
                 outcome: decision::read_outcome(reader)?,

@@ -1,5 +1,6 @@
 //! Layers that the insurance core decides: told, decided provisionally where it does not answer, and trued up when it is back.
 
+use onestop::app::bundle::verify_bundle;
 use onestop::core_link::wire::core_sim::v1::Faults;
 use onestop::domain::ids::SettlementId;
 use onestop::domain::money::Fen;
@@ -13,8 +14,10 @@ use onestop::store::trueup::{
 };
 use tonic::Code;
 
+use crate::bundle::python;
 use crate::core_fixture::{Core, Deliverer, all_confirmed, until};
 use crate::gateway::{Gateway, PACKAGE, bill, refused};
+use crate::seal_fixture::Sealing;
 
 /// A year's aid is soon used up, so that what one settlement takes of it another one lacks.
 fn package(critical_ratio: &str) -> String {
@@ -78,6 +81,17 @@ async fn is_whole(gateway: &Gateway) {
     assert!(faults.is_empty(), "{faults:?}");
 }
 
+/// All of it is sealed, bundled, and verified by both verifiers: so many settlements and reversals.
+async fn is_evidence(gateway: Gateway, counts: (u64, u64)) {
+    let mut sealing = Sealing::over(gateway);
+    sealing.close().await;
+    let (path, _) = sealing.bundle("bundle.zip").await;
+    let verified = verify_bundle(&path, None, &|_, _| {}).unwrap();
+    assert_eq!((verified.settlements, verified.reversals), counts);
+    let (code, text) = python(&path, None);
+    assert_eq!(code, Some(0), "{text}");
+}
+
 /// Critical illness by ours: 60 % of what is above 5 000.
 const OURS_FEN: i64 = 337_800;
 
@@ -123,6 +137,7 @@ async fn what_the_core_takes_off_a_layer_first_is_shown_kept_and_replayed() {
     let entry = gateway.app.rulebook.by_hash(record.header.package).unwrap();
     assert_eq!(record.replay(&entry.package), Replay::Same);
     is_whole(&gateway).await;
+    is_evidence(gateway, (1, 0)).await;
 }
 
 #[tokio::test]
@@ -245,6 +260,7 @@ async fn a_difference_takes_back_and_settles_anew_with_all_that_depends_on_it() 
     all_confirmed(&gateway).await;
     deliverer.end().await;
     assert_eq!(all_corrections(&gateway).await.len(), 3);
+    is_evidence(gateway, (7, 3)).await;
 }
 
 #[tokio::test]

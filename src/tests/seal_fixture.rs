@@ -38,15 +38,19 @@ pub(crate) struct Sealing {
 }
 
 impl Sealing {
-    /// Five settlements of two persons, and a reversal.
-    pub(crate) async fn start() -> Self {
-        let gateway = Gateway::start().await;
+    /// What a gateway has settled.
+    pub(crate) fn over(gateway: Gateway) -> Self {
         let keys = Arc::new(SealKeys::load(&gateway.keys_dir()).unwrap().unwrap());
         let folder = Folder::new("seal");
         let sealer = Sealer::new(gateway.database.pool.clone(), Arc::clone(&keys), None);
         let sealer = sealer.lagging(Duration::ZERO);
         let day = now().day;
-        let mut sealing = Self { gateway, keys, folder, sealer, ids: Vec::new(), day };
+        Self { gateway, keys, folder, sealer, ids: Vec::new(), day }
+    }
+
+    /// Five settlements of two persons, and a reversal.
+    pub(crate) async fn start() -> Self {
+        let mut sealing = Self::over(Gateway::start().await);
         for (number, person) in [0, 1, 1, 1, 1].into_iter().enumerate() {
             sealing.settle(number, person).await;
         }

@@ -6,8 +6,8 @@
 
 use std::ops::Range;
 
-use super::VERSION;
 use super::bytes::{Reader, Writer};
+use super::{PROVISIONAL, REVERSED, SETTLED, VERSION};
 
 /// What was taken out of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,8 +134,8 @@ fn places(record: &[u8]) -> Option<Places> {
     let lines_sha256 = reader.hash()?;
     let lines = begin..at(&reader);
     let (reversed, reversed_sha256) = match reader.number()? {
-        0 => (None, None),
-        1 => {
+        SETTLED | PROVISIONAL => (None, None),
+        REVERSED => {
             reader.text()?;
             let begin = at(&reader);
             let hash = reader.hash()?;
