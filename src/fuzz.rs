@@ -15,6 +15,7 @@ use tokio::runtime::Runtime;
 use tower::ServiceExt as _;
 
 use crate::app::{self, App};
+use crate::bundle;
 use crate::cli::import;
 use crate::domain::record::{Body as Recorded, Record, promised_bytes, reversed};
 use crate::domain::rules::Package;
@@ -28,7 +29,7 @@ use crate::server::peer::Certificate;
 pub type Target = fn(&[u8]);
 
 /// All of them, by the name of their folder in `loadtests/fuzz/seeds`.
-pub const TARGETS: [(&str, Target); 12] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("envelopes", envelopes),
     ("transactions", transactions),
     ("bills", crate::door::fuzz::bills),
@@ -41,6 +42,7 @@ pub const TARGETS: [(&str, Target); 12] = [
     ("imports", imports),
     ("statements", crate::statement::fuzz::file),
     ("banks", app::finance::fuzz::bank_file),
+    ("bundles", bundles),
 ];
 
 /// The packages by which records are decided again.
@@ -172,6 +174,25 @@ pub fn records(bytes: &[u8]) {
 pub fn imports(bytes: &[u8]) {
     let Some((kind, rows)) = import::fuzz::rows(bytes) else { return };
     app::registry::fuzz::read(&crate::door::fuzz::rows(kind.wire(), rows));
+}
+
+/// An evidence bundle; the first byte says what of it comes from outside.
+pub fn bundles(bytes: &[u8]) {
+    bundle_of(bytes);
+}
+
+fn bundle_of(bytes: &[u8]) -> Option<bundle::verify::Verified> {
+    static PACKED: OnceLock<Vec<(String, Vec<u8>)>> = OnceLock::new();
+    let packages = PACKED.get_or_init(|| {
+        let parsed = PACKAGES.iter().filter_map(|text| rulebook::parse::parse("fuzz", text).0);
+        parsed.map(|parsed| (parsed.package.hash.to_string(), parsed.canonical)).collect()
+    });
+    // Read once, and found again by their bytes.
+    let read = |canonical: &[u8]| {
+        let hash = packages.iter().find(|(_, bytes)| bytes == canonical).map(|(hash, _)| hash)?;
+        rules().iter().find(|package| package.hash.to_string() == *hash).cloned()
+    };
+    bundle::fuzz::bundle(bytes, bundle::fuzz::Rules { packages, read: &read })
 }
 
 fn rules() -> &'static [Package] {

@@ -29,3 +29,15 @@ fn packages_and_their_cases_are_seeds() {
         packages(&std::fs::read(&file).unwrap());
     }
 }
+
+/// Nothing of a verifier is left out by a bundle that stops short.
+#[test]
+fn the_seeds_of_bundles_verify() {
+    let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("loadtests/fuzz/seeds/bundles");
+    let counts = |name: &str| {
+        let verified = bundle_of(&std::fs::read(seeds.join(name)).unwrap());
+        verified.map(|of| (of.leaves, of.settlements, of.reversals, of.postings))
+    };
+    assert_eq!(counts("leaves-one"), Some((1, 1, 0, 0)));
+    assert_eq!(counts("leaves-day"), Some((4, 1, 1, 1)));
+}

@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use onestop::bundle::entry::{Leaf, Shown};
 use onestop::domain::cascade::Traced;
-use onestop::domain::ids::{PackageHash, SettlementId};
+use onestop::domain::ids::{PackageHash, RegionCode, SettlementId};
 use onestop::domain::record::{Body, Header, Record, reversed};
+use onestop::domain::seal::leaf::{Kind, LineRow, Parts, PostingRow, SettlementRow};
 use onestop::domain::standing::Scheme;
 use onestop::domain::verdict::{Outcome, Verdict};
 use onestop::door::wire::settlement::v1 as wire;
@@ -17,7 +19,8 @@ fn main() -> Fallible<()> {
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     let seeds = root.join("loadtests/fuzz/seeds");
     bills(&seeds.join("bills"))?;
-    records(&seeds.join("records"), &root.join("settlement-rules"))
+    records(&seeds.join("records"), &root.join("settlement-rules"))?;
+    bundles(&seeds.join("bundles"), &seeds.join("records"))
 }
 
 /// A small bill, one with everything in it, and what else is asked by gRPC.
@@ -117,6 +120,79 @@ fn records(folder: &Path, rules: &Path) -> Fallible<()> {
     Ok(())
 }
 
+/// The leaves of a day: a settlement, what undid it, a posting, and a change of the registry of which only the hash is shown; and the
+/// settlement alone.
+fn bundles(folder: &Path, records: &Path) -> Fallible<()> {
+    std::fs::create_dir_all(folder)?;
+    let read = |name: &str| -> Fallible<Record> {
+        let bytes = std::fs::read(records.join(name))?;
+        Record::from_bytes(&bytes).map_err(|fault| format!("{name}: {fault:?}").into())
+    };
+    let settled = read("520200-resident-2024")?;
+    let mut reversed = read("520200-resident-2024-reversed")?;
+    reversed.header.settlement = SettlementId::compose(7, 1_719_711_000_001, 43);
+    reversed.header.ledger_version = settled.header.ledger_version.saturating_add(1);
+    let (mut day, mut one) = (vec![b'l'], vec![b'l']);
+    for record in [&settled, &reversed] {
+        shown(&mut day, Kind::Settlement, &row_of(record, &settled)?.parts());
+    }
+    shown(&mut one, Kind::Settlement, &row_of(&settled, &settled)?.parts());
+    shown(&mut day, Kind::Posting, &posting()?.parts());
+    Leaf::Hash(Kind::RegistryChange, [8; 32]).write(&mut day);
+    std::fs::write(folder.join("leaves-day"), day)?;
+    Ok(std::fs::write(folder.join("leaves-one"), one)?)
+}
+
+fn shown(out: &mut Vec<u8>, kind: Kind, parts: &Parts) {
+    let (salt, commitment, pseudonym) = ([3; 32], [5; 32], [6; 16]);
+    Leaf::Shown(Shown { kind, salt, commitment, pseudonym, bytes: &parts.shown }).write(out);
+}
+
+fn row_of(record: &Record, settled: &Record) -> Fallible<SettlementRow> {
+    let Body::Settled { inputs, .. } = &settled.body else { return Err("a settlement".into()) };
+    Ok(SettlementRow {
+        settlement: record.header.settlement.to_string(),
+        region: record.header.insured_region,
+        record: record.to_bytes(),
+        state: "final".to_owned(),
+        supersedes: None,
+        level: i16::from(inputs.facts.level),
+        care: inputs.facts.care.word().to_owned(),
+        referral: inputs.facts.referral.word().to_owned(),
+        clearing: ["11", "1", "520200"].map(str::to_owned),
+        accounting_day: "2024-06-30".parse()?,
+        door: "grpc".to_owned(),
+        assumed: true,
+        operator: None,
+        reason: None,
+        body_sha256: vec![1; 32],
+    })
+}
+
+fn posting() -> Fallible<PostingRow> {
+    let line = |account: &str, counterparty: &str, amount_fen| LineRow {
+        account: account.to_owned(),
+        fund: "medical_aid".to_owned(),
+        counterparty: counterparty.to_owned(),
+        amount_fen,
+    };
+    Ok(PostingRow {
+        posting: "A1".to_owned(),
+        region: RegionCode::new("520200").ok_or("a region")?,
+        kind: "appropriation".to_owned(),
+        accounting_day: "2024-06-30".parse()?,
+        lines: vec![line("fund_pool", "", -100_000), line("treasury", "", 100_000)],
+        hospital: None,
+        budget_year: Some(2024),
+        reference: "DOC-1".to_owned(),
+        reason: "first half".to_owned(),
+        made_by: "a".to_owned(),
+        approved_by: "b".to_owned(),
+        posted_at: "2024-06-30T02:00:00Z".parse()?,
+        record: Vec::new(),
+    })
+}
+
 fn reversal(record: &Record, outcome: &Outcome) -> Option<Record> {
     let body = Body::Reversed {
         reverses: record.header.settlement.clone(),
@@ -127,7 +203,7 @@ fn reversal(record: &Record, outcome: &Outcome) -> Option<Record> {
 }
 
 fn header(package: PackageHash) -> Option<Header> {
-    use onestop::domain::ids::{HospitalCode, PersonId, RegionCode, RequestId, StayId};
+    use onestop::domain::ids::{HospitalCode, PersonId, RequestId, StayId};
     Some(Header {
         settlement: SettlementId::compose(7, 1_719_711_000_000, 42),
         request: RequestId::new("R1")?,
