@@ -211,7 +211,8 @@ def verify(path, roots_path=None):
     undone = set()
     for name, (reverses, amounts, moved) in seen[1].items():
         if reverses in seen[1]:
-            _, before, moved_before = seen[1][reverses]
+            undoes, before, moved_before = seen[1][reverses]
+            need(undoes is None, name, "reverses", "what it undoes is no settlement")
             negated = ([-fen for fen in before], [[slot, -by] for slot, by in moved_before])
             need(reverses not in undone and (amounts, moved) == negated, name, "amounts", f"it does not undo {reverses}")
             undone.add(reverses)

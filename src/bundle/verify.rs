@@ -121,7 +121,7 @@ pub fn verify(
     for day in &days {
         check_tree(day, &shared, &done)?;
     }
-    let mut verified = across::check(&shared.parts, done)?;
+    let mut verified = across::check(&shared.parts, &done)?;
     let shown = verified.settlements.saturating_add(verified.reversals);
     let counted = (verified.leaves, shown, verified.postings);
     if counted != (manifest.leaves, manifest.shown, manifest.postings) {

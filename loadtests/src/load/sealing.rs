@@ -57,11 +57,13 @@ pub async fn run(plan: Plan) -> Result<Sealing, anyhow::Error> {
     let database = site.cluster("plain").await?;
     let connection = database.connection(DATABASE);
     populate::populate(&connection, &site.keys, plan.persons).await?;
+    let mut next = 0;
     for pair in 0..plan.pairs {
         // Who comes second has the fuller database: each does in every other pair.
         let first = !pair.is_multiple_of(2);
         for is_sealed in [first, !first] {
-            let per_second = turn(&site, &connection, (plan, is_sealed)).await?;
+            let per_second;
+            (per_second, next) = turn(&site, &connection, (plan, is_sealed, next)).await?;
             say(&format!("sealed: {is_sealed}, {per_second}/s"));
             let turns = if is_sealed { &mut found.with } else { &mut found.without };
             turns.push(per_second);
@@ -73,8 +75,8 @@ pub async fn run(plan: Plan) -> Result<Sealing, anyhow::Error> {
 async fn turn(
     site: &Site,
     connection: &Config,
-    (plan, is_sealed): (Plan, bool),
-) -> Result<u64, anyhow::Error> {
+    (plan, is_sealed, first): (Plan, bool, u64),
+) -> Result<(u64, u64), anyhow::Error> {
     // Nobody pays for what was settled before.
     let keys = SealKeys::load(&site.keys)?.context("the site has keys of seals")?;
     let pool = Pool::new(connection.clone(), NoTls, &PoolSettings::default())?;
@@ -83,11 +85,15 @@ async fn turn(
     let told = BTreeMap::from([("ONESTOP_SEALS_ENABLED".to_owned(), is_sealed.to_string())]);
     let server = site.serve("ours", Some(connection), &told)?;
     let scenario = Scenario { persons: plan.persons, ..Scenario::parse(SETTLE)? };
-    let driver = Rc::new(Driver::connect(&scenario, &server.address, (&run_name(), 0)).await?);
+    let driver = Rc::new(Driver::connect(&scenario, &server.address, (&run_name(), first)).await?);
     let span = Span { warm_up: WARM_UP, measured: plan.measured };
     let step = drive::closed(&driver, CLIENTS, span).await?;
-    ensure!(0 < step.settled_per_second, "nothing was settled");
-    Ok(step.settled_per_second)
+    // What was settled in a turn before is refused, and would count as nothing done.
+    ensure!(
+        step.unexpected.is_empty() && 0 < step.settled_per_second,
+        "something else than settling was measured"
+    );
+    Ok((step.settled_per_second, step.next_serial))
 }
 
 impl Sealing {
