@@ -18,6 +18,7 @@ mod rows;
 mod scopes;
 mod settlement;
 pub mod status;
+mod unread;
 
 use std::sync::Arc;
 
@@ -40,12 +41,17 @@ pub use self::clearing::{Clearing, here as clearing_here};
 pub use self::reconciliation::Reconciliation;
 pub use self::registry::Registry;
 pub use self::settlement::Settlement;
+pub use self::unread::InOurWords;
 
 /// The word of this door in records.
 const DOOR: &str = "grpc";
 
-/// A service behind the arrival that says who is calling and how long they wait.
-pub type Arriving<S> = InterceptedService<S, Arrival>;
+/// A service behind the arrival that says who is calling and how long they wait; what can not be read is refused in our own words.
+pub type Arriving<S> = InOurWords<InterceptedService<S, Arrival>>;
+
+fn arriving<S>(service: S, callers: &Arc<Callers>, message_bytes_max: usize) -> Arriving<S> {
+    InOurWords::new(InterceptedService::new(service, Arrival::new(callers)), message_bytes_max)
+}
 
 /// What hospitals call.
 pub fn settlement_service(
@@ -55,7 +61,7 @@ pub fn settlement_service(
     let service = SettlementServiceServer::new(Settlement { app: Arc::clone(app) })
         .max_decoding_message_size(limits::MESSAGE_BYTES_MAX)
         .max_encoding_message_size(limits::MESSAGE_BYTES_MAX);
-    InterceptedService::new(service, Arrival::new(callers))
+    arriving(service, callers, limits::MESSAGE_BYTES_MAX)
 }
 
 /// What those call who keep the registry.
@@ -66,7 +72,7 @@ pub fn registry_service(
     let service = RegistryServiceServer::new(Registry { app: Arc::clone(app) })
         .max_decoding_message_size(limits::IMPORT_MESSAGE_BYTES_MAX)
         .max_encoding_message_size(limits::MESSAGE_BYTES_MAX);
-    InterceptedService::new(service, Arrival::new(callers))
+    arriving(service, callers, limits::IMPORT_MESSAGE_BYTES_MAX)
 }
 
 /// What those call who must know who looked.
@@ -77,7 +83,7 @@ pub fn access_service(
     let service = AccessServiceServer::new(Access { app: Arc::clone(app) })
         .max_decoding_message_size(limits::ACCESS_MESSAGE_BYTES_MAX)
         .max_encoding_message_size(limits::MESSAGE_BYTES_MAX);
-    InterceptedService::new(service, Arrival::new(callers))
+    arriving(service, callers, limits::ACCESS_MESSAGE_BYTES_MAX)
 }
 
 /// What insurers' and hospitals' reconcilers call.
@@ -88,7 +94,7 @@ pub fn reconciliation_service(
     let service = ReconciliationServiceServer::new(Reconciliation { app: Arc::clone(app) })
         .max_decoding_message_size(limits::STATEMENT_MESSAGE_BYTES_MAX)
         .max_encoding_message_size(limits::MESSAGE_BYTES_MAX);
-    InterceptedService::new(service, Arrival::new(callers))
+    arriving(service, callers, limits::STATEMENT_MESSAGE_BYTES_MAX)
 }
 
 /// What those call who keep the books, and those who read theirs.
@@ -99,7 +105,7 @@ pub fn clearing_service(
     let service = ClearingServiceServer::new(Clearing { app: Arc::clone(app) })
         .max_decoding_message_size(limits::MESSAGE_BYTES_MAX)
         .max_encoding_message_size(limits::MESSAGE_BYTES_MAX);
-    InterceptedService::new(service, Arrival::new(callers))
+    arriving(service, callers, limits::MESSAGE_BYTES_MAX)
 }
 
 /// What those call who look at a month.
@@ -110,5 +116,5 @@ pub fn audit_service(
     let service = AuditServiceServer::new(Audit { app: Arc::clone(app) })
         .max_decoding_message_size(limits::MESSAGE_BYTES_MAX)
         .max_encoding_message_size(limits::MESSAGE_BYTES_MAX);
-    InterceptedService::new(service, Arrival::new(callers))
+    arriving(service, callers, limits::MESSAGE_BYTES_MAX)
 }

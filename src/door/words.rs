@@ -32,11 +32,12 @@ pub(in crate::door) const LIST_EMPTY: &str = "LIST_EMPTY";
 pub(in crate::door) const LIST_DATED_AHEAD: &str = "LIST_DATED_AHEAD";
 pub(in crate::door) const LIST_OLDER: &str = "LIST_OLDER";
 pub(in crate::door) const IMPORT_ELSEWHERE: &str = "IMPORT_ELSEWHERE";
+pub(in crate::door) const MESSAGE_MALFORMED: &str = "MESSAGE_MALFORMED";
+pub(in crate::door) const MESSAGE_TOO_LARGE: &str = "MESSAGE_TOO_LARGE";
 
 /// Codes of the national door alone.
 pub(in crate::door) const NOT_JSON: &str = "NOT_JSON";
 pub(in crate::door) const METHOD_NOT_TAKEN: &str = "METHOD_NOT_TAKEN";
-pub(in crate::door) const MESSAGE_TOO_LARGE: &str = "MESSAGE_TOO_LARGE";
 pub(in crate::door) const HEAD_TOO_LARGE: &str = "HEAD_TOO_LARGE";
 pub(in crate::door) const MESSAGE_LATE: &str = "MESSAGE_LATE";
 pub(in crate::door) const TRANSACTION_UNKNOWN: &str = "TRANSACTION_UNKNOWN";
@@ -391,8 +392,13 @@ const TABLE: &[(&str, &str, &str)] = &[
     ),
     (
         MESSAGE_TOO_LARGE,
-        "报文过大，请分批上传费用明细。",
-        "The message is too large; send charge lines in smaller batches.",
+        "报文超过允许的大小，未予办理，原样重发无用；请减少内容，或将费用明细分批上传。",
+        "The message is larger than is taken and nothing was done; send less in one, such as charge lines in batches.",
+    ),
+    (
+        MESSAGE_MALFORMED,
+        "报文无法按接口定义（proto）解码，未予办理，原样重发无用；请检查客户端所用的接口文件。",
+        "The message can not be decoded by the contract and nothing was done; check the client against the proto files.",
     ),
     (
         HEAD_TOO_LARGE,

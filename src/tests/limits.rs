@@ -1,11 +1,13 @@
 //! Whatever is too much, by both doors: each is bounded, and who sends more is told by a name and not by a silence.
 
+use onestop::door::grpc::encoded::Encoded;
 use onestop::door::wire::registry::v1::registry_service_client::RegistryServiceClient;
 use onestop::door::wire::settlement::v1 as wire;
 use onestop::{door::wire::registry::v1 as registry, limits};
 use serde_json::json;
 use tonic::metadata::{AsciiMetadataKey, AsciiMetadataValue};
 use tonic::{Code, Request};
+use tonic_types::StatusExt as _;
 
 use crate::gateway::{Gateway, begin, bill, line};
 use crate::national::{Door, code_of, envelope, id, request};
@@ -16,16 +18,53 @@ fn settle(bill: wire::Bill) -> wire::SettleRequest {
     wire::SettleRequest { request_id: "R1".to_owned(), bill: Some(bill), quote_token: Vec::new() }
 }
 
-/// A library says so before we see the message; it names the size and the limit.
+/// What a call of these bytes is answered: the library refuses to read them before we see a message.
+async fn refused_raw(gateway: &Gateway, path: &'static str, bytes: Vec<u8>) -> tonic::Status {
+    let mut client = tonic::client::Grpc::new(gateway.channel.clone());
+    client.ready().await.unwrap();
+    let path = tonic::codegen::http::uri::PathAndQuery::from_static(path);
+    client.unary(Request::new(bytes), path, Encoded).await.unwrap_err()
+}
+
+/// Wherever a message is read: by the library, in place by us, or in a stream.
+#[tokio::test]
+async fn a_grpc_message_that_can_not_be_read_is_refused_by_name_and_not_to_be_sent_again() {
+    let gateway = Gateway::bare().await;
+    // Twice the same field number in a wire type that is none: no message of any kind.
+    let no_message = || vec![0x0f, 0x0f];
+    for (path, bytes_max) in [
+        ("/onestop.settlement.v1.SettlementService/Settle", limits::MESSAGE_BYTES_MAX),
+        ("/onestop.settlement.v1.SettlementService/GetStanding", limits::MESSAGE_BYTES_MAX),
+        ("/onestop.access.v1.AccessService/ListAccesses", limits::ACCESS_MESSAGE_BYTES_MAX),
+    ] {
+        let large = refused_raw(&gateway, path, vec![0; bytes_max + 1]).await;
+        let told = crate::gateway::refused(&large);
+        let reason = (told.code, told.reason.as_str());
+        assert_eq!(reason, (Code::InvalidArgument, "MESSAGE_TOO_LARGE"), "{path}");
+        assert!(large.message().contains(&bytes_max.to_string()), "{path}: {large:?}");
+        let malformed = refused_raw(&gateway, path, no_message()).await;
+        let told = crate::gateway::refused(&malformed);
+        let reason = (told.code, told.reason.as_str());
+        assert_eq!(reason, (Code::InvalidArgument, "MESSAGE_MALFORMED"), "{path}");
+        assert!(malformed.get_details_retry_info().is_none(), "{path}: {malformed:?}");
+    }
+    let mut client = tonic::client::Grpc::new(gateway.channel.clone());
+    client.ready().await.unwrap();
+    let path = "/onestop.registry.v1.RegistryService/Import";
+    let path = tonic::codegen::http::uri::PathAndQuery::from_static(path);
+    let rows = Request::new(tokio_stream::iter([no_message()]));
+    let mut answers = client.streaming(rows, path, Encoded).await.unwrap().into_inner();
+    let status = answers.message().await.unwrap_err();
+    assert_eq!(crate::gateway::refused(&status).reason, "MESSAGE_MALFORMED");
+}
+
 #[tokio::test]
 async fn a_grpc_message_larger_than_is_taken_is_refused_with_the_limit() {
     let gateway = Gateway::bare().await;
     let mut large = bill(0, "Z1", DAY);
     large.diagnosis_codes = vec!["x".repeat(limits::MESSAGE_BYTES_MAX)];
     let status = gateway.desk.clone().settle(settle(large)).await.unwrap_err();
-    assert_eq!(status.code(), Code::OutOfRange, "{status:?}");
-    let limit = limits::MESSAGE_BYTES_MAX.to_string();
-    assert!(status.message().contains(&limit), "{status:?}");
+    assert_eq!(crate::gateway::refused(&status).reason, "MESSAGE_TOO_LARGE");
 
     let row = registry::HospitalRow {
         name: "x".repeat(limits::IMPORT_MESSAGE_BYTES_MAX),

@@ -37,7 +37,7 @@ pub(super) fn settle_of(hash: Hash<'_>, bytes: Bytes) -> Result<SettleRequest, U
     if let Some(request) = in_place::settle(hash, &bytes) {
         return Ok(request);
     }
-    let message = wire::SettleRequest::decode(bytes).map_err(Unanswered::Malformed)?;
+    let message = wire::SettleRequest::decode(bytes)?;
     settle(hash, message).map_err(Unanswered::Invalid)
 }
 
@@ -46,7 +46,7 @@ pub(super) fn quote_of(hash: Hash<'_>, bytes: Bytes) -> Result<Claim, Unanswered
     if let Some(claim) = in_place::quote(hash, &bytes) {
         return Ok(claim);
     }
-    let message = wire::QuoteRequest::decode(bytes).map_err(Unanswered::Malformed)?;
+    let message = wire::QuoteRequest::decode(bytes)?;
     quote(hash, message).map_err(Unanswered::Invalid)
 }
 

@@ -13,6 +13,7 @@ use super::super::words;
 use super::call;
 use super::scopes;
 use super::status::Unanswered;
+use super::unread::unread;
 use crate::app::{App, Caller, FileFault, Note, Progress};
 use crate::domain::money::{FEN_MAX, Fen};
 use crate::door::field::{self, Place, at};
@@ -304,7 +305,10 @@ fn nameless() -> std::io::Result<File> {
 async fn next(
     parts: &mut Streaming<wire::ReconcileRequest>,
 ) -> Result<Option<wire::reconcile_request::Part>, Unanswered> {
-    let broken = |_| Unanswered::Import(words::STREAM_BROKEN, "chunk".to_owned());
+    let broken = |status: Status| {
+        let unread = unread(&status, limits::STATEMENT_MESSAGE_BYTES_MAX);
+        unread.unwrap_or_else(|| Unanswered::Import(words::STREAM_BROKEN, "chunk".to_owned()))
+    };
     match parts.message().await.map_err(broken)? {
         None => Ok(None),
         Some(wire::ReconcileRequest { part: Some(part) }) => Ok(Some(part)),

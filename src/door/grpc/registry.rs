@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use opentelemetry::KeyValue;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Request, Response, Status, Streaming};
+use tonic::{Request, Response, Status, Streaming};
 
 use super::super::wire::registry::v1 as wire;
 use super::super::wire::registry::v1::registry_service_server::RegistryService;
@@ -13,6 +13,7 @@ use super::super::words;
 use super::call;
 use super::rows;
 use super::status::Unanswered;
+use super::unread::unread;
 use crate::app::registry::{Begun, Closed, Refused, Rows, Taken};
 use crate::app::{App, Caller, Import};
 use crate::limits;
@@ -169,10 +170,10 @@ async fn next(
     rows: &mut Streaming<wire::ImportRequest>,
 ) -> Result<Option<wire::import_request::Part>, Unanswered> {
     // A row that is too large is as large when it is sent again.
-    let broken = |status: Status| {
-        let too_large = status.code() == Code::OutOfRange;
-        let word = if too_large { words::ROW_TOO_LARGE } else { words::STREAM_BROKEN };
-        Unanswered::Import(word, "row".to_owned())
+    let broken = |status: Status| match unread(&status, limits::IMPORT_MESSAGE_BYTES_MAX) {
+        Some(Unanswered::TooLarge(_)) => Unanswered::Import(words::ROW_TOO_LARGE, "row".to_owned()),
+        Some(unanswered) => unanswered,
+        None => Unanswered::Import(words::STREAM_BROKEN, "row".to_owned()),
     };
     match rows.message().await.map_err(broken)? {
         None => Ok(None),

@@ -182,7 +182,7 @@ async fn get_settlement(app: &App, caller: &Caller, message: Bytes) -> Result<Ve
 }
 
 fn decoded<M: prost::Message + Default>(message: Bytes) -> Result<M, Unanswered> {
-    M::decode(message).map_err(Unanswered::Malformed)
+    Ok(M::decode(message)?)
 }
 
 /// The label of what came of a call, recorded in its span too.

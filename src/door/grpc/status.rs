@@ -21,8 +21,10 @@ pub const DOMAIN: &str = "onestop";
 /// Why a call was not answered.
 #[derive(Debug)]
 pub(super) enum Unanswered {
-    /// The bytes are no message.
-    Malformed(prost::DecodeError),
+    /// The bytes are no message, and where they are not.
+    Malformed(String),
+    /// The message has more bytes than are taken.
+    TooLarge(usize),
     /// The message can not be read.
     Invalid(Invalid),
     /// The shell did not answer.
@@ -55,6 +57,13 @@ impl From<Invalid> for Unanswered {
     }
 }
 
+impl From<prost::DecodeError> for Unanswered {
+    fn from(error: prost::DecodeError) -> Self {
+        // It names messages and fields of the contract, and quotes none of their values.
+        Self::Malformed(error.to_string())
+    }
+}
+
 impl From<AppError> for Unanswered {
     fn from(error: AppError) -> Self {
         // The same, whether it passed on arrival or in a queue.
@@ -71,6 +80,7 @@ impl Unanswered {
     pub(super) fn kind(&self) -> ErrorKind {
         match self {
             Self::Malformed(_)
+            | Self::TooLarge(_)
             | Self::Invalid(_)
             | Self::NotLetIn(NotLetIn::Unknown(_))
             | Self::DeadlinePassed
@@ -84,10 +94,6 @@ impl Unanswered {
 
 /// Turns what went wrong into what the client is told. Says nothing of what lies behind it.
 pub(super) fn to_status(unanswered: &Unanswered, method: &'static str) -> Status {
-    if let Unanswered::Malformed(error) = unanswered {
-        // As the library answers where it decodes itself: whoever sends this has a fault in its client, and no field to mend.
-        return Status::internal(error.to_string());
-    }
     let told = told(unanswered);
     log(unanswered, &told, method);
     said(told)
@@ -167,7 +173,15 @@ fn told(unanswered: &Unanswered) -> Told {
             };
             Told { field: Some(field.clone()), ..plain(code, reason) }
         }
-        Unanswered::Malformed(_) | Unanswered::Panicked => plain(Code::Internal, words::INTERNAL),
+        // A fault in the client: it is as bad when it is sent again.
+        Unanswered::Malformed(why) => {
+            Told { about: why.clone(), ..plain(Code::InvalidArgument, words::MESSAGE_MALFORMED) }
+        }
+        Unanswered::TooLarge(most) => Told {
+            about: format!("≤ {most} bytes"),
+            ..plain(Code::InvalidArgument, words::MESSAGE_TOO_LARGE)
+        },
+        Unanswered::Panicked => plain(Code::Internal, words::INTERNAL),
     }
 }
 
@@ -305,6 +319,7 @@ fn cause(unanswered: &Unanswered) -> String {
     match unanswered {
         Unanswered::App(error) => cause::of(error),
         Unanswered::Malformed(_)
+        | Unanswered::TooLarge(_)
         | Unanswered::Invalid(_)
         | Unanswered::NotLetIn(_)
         | Unanswered::DeadlinePassed

@@ -175,8 +175,9 @@ mod tests {
     fn every_word_that_a_hospital_can_be_told_has_a_code_of_its_own() {
         let codes: BTreeSet<&str> = CODES.iter().map(|(_, code)| *code).collect();
         assert_eq!(codes.len(), CODES.len(), "two words with one code");
-        // Said by the other door alone: of imports.
+        // Said by the other door alone: of imports, and of bytes that are no message.
         let others = [
+            words::MESSAGE_MALFORMED,
             words::BEGIN_MISSING,
             words::BEGIN_TWICE,
             words::ROW_OF_ANOTHER_KIND,

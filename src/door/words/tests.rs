@@ -104,6 +104,7 @@ fn codes() -> Vec<&'static str> {
         NOT_JSON,
         METHOD_NOT_TAKEN,
         MESSAGE_TOO_LARGE,
+        MESSAGE_MALFORMED,
         HEAD_TOO_LARGE,
         SIGNATURE_MISSING,
         SIGNATURE_WRONG,
