@@ -45,7 +45,7 @@ use crate::rulebook::RuleBook;
 use crate::store::{self, Pool};
 use crate::telemetry::Metrics;
 
-pub use self::access::{Act, Of, Reach, Role};
+pub use self::access::{Act, Denied, Of, Reach, Role};
 pub use self::answer::Answer;
 #[cfg(test)]
 pub(crate) use self::answer::example_package;

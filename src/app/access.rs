@@ -2,8 +2,11 @@
 //!
 //! A bureau sees the settlements of its regions without clinical detail; `app::clinical` says what that is, and cuts it.
 
+mod denied;
+
 use std::sync::Arc;
 
+pub use self::denied::Denied;
 use super::{Caller, Refusal};
 use crate::domain::ids::{HospitalCode, RegionCode};
 use crate::domain::reconcile::Scope;
@@ -253,17 +256,13 @@ pub(super) type CutTo<'a> =
     (Option<&'a [RegionCode]>, Option<&'a HospitalCode>, Option<&'a [Scheme]>);
 
 impl Caller {
-    /// Lets through what this caller may do. Whose data a refused call wanted is not told.
+    /// Lets through what this caller may do. A refusal names what was said that is not theirs, and nothing of whose it is.
     pub fn allow(&self, act: Act, of: Of<'_>) -> Result<(), Refusal> {
-        if self.role.may(act, of) {
-            Ok(())
-        } else {
-            Err(Refusal::NotAllowed { role: self.role.word() })
-        }
+        if self.role.may(act, of) { Ok(()) } else { Err(self.role.denied(act, of)) }
     }
 
-    /// What a caller's lists of the books are cut to.
-    pub(super) fn reads_books(&self, act: Act) -> Result<CutTo<'_>, Refusal> {
+    /// What a caller's lists of what an act reads are cut to: that of the books, or of statements.
+    pub(super) fn lists(&self, act: Act) -> Result<CutTo<'_>, Refusal> {
         self.allow(act, Of::Anybody)?;
         Ok(match &self.role {
             Role::Development | Role::CommandLine | Role::Administrator | Role::Core => {
@@ -417,6 +416,50 @@ mod tests {
         check(&Role::Administrator, (&h1, resident), ".......+......");
         check(&Role::Core, (&h1, away), "......+.......");
         check(&Role::CommandLine, (&h1, away), ".....+..++++++");
+    }
+
+    /// What they said is told back to them, and the same whether it is there or not: nobody looks.
+    #[test]
+    fn a_refusal_names_what_is_not_the_callers() {
+        let reach = Reach { schemes: vec![Scheme::Resident], regions: vec![region("520200")] };
+        let insurer = Role::Insurer(Arc::new(reach.clone()));
+        let hospital = Role::Hospital(HospitalCode::new("H1").unwrap());
+        let bureau = Role::Bureau(Arc::new(Reach { schemes: Vec::new(), ..reach }));
+        let other = HospitalCode::new("H2").unwrap();
+        let check = |role: &Role, act: Act, of: Of<'_>, (field, about): (&str, &str)| {
+            assert!(!role.may(act, of), "{role:?} {act:?}");
+            let refusal = role.denied(act, of);
+            assert_eq!((refusal.field(), refusal.about().as_str()), (field, about));
+        };
+        let of = Of::Hospital(&other);
+        check(&hospital, Act::Settle, of, ("bill.hospital_code", "H2; role hospital, act settle"));
+        check(&hospital, Act::Reverse, of, ("hospital_code", "H2; role hospital, act reverse"));
+        check(&insurer, Act::Quote, of, ("", "role insurer, act quote"));
+        check(&hospital, Act::ReadAudit, Of::Anybody, ("", "role hospital, act read_audit"));
+        let away = [region("520201"), region("520301")];
+        let books = Of::Books { regions: &away, hospital: None, scheme: None };
+        check(&bureau, Act::KeepBooks, books, ("region", "520301; role bureau, act keep_books"));
+        let rows = Of::Rows(Some(region("110000")));
+        let about = "110000; role insurer, act import_persons";
+        check(&insurer, Act::ImportPersons, rows, ("begin.region", about));
+        let mut scope = Scope {
+            hospital: Some(other.clone()),
+            region: Some(region("520301")),
+            scheme: None,
+            clearing_type: None,
+            clearing_agency: None,
+            payer: None,
+            refund: None,
+            first_day: jiff::civil::date(2024, 7, 1),
+            last_day: jiff::civil::date(2024, 7, 1),
+        };
+        let about = "H2; role hospital, act reconcile";
+        check(&hospital, Act::Reconcile, Of::Scope(&scope), ("scope.hospital_code", about));
+        let about = "520301; role insurer, act reconcile";
+        check(&insurer, Act::Reconcile, Of::Scope(&scope), ("scope.insured_region", about));
+        scope.region = Some(region("520201"));
+        let about = "role insurer, act reconcile";
+        check(&insurer, Act::Reconcile, Of::Scope(&scope), ("scope.scheme", about));
     }
 
     /// What is not named is all: nobody gets more by leaving a field away.

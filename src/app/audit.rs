@@ -9,7 +9,7 @@ use jiff::ToSpan as _;
 use jiff::civil::Date;
 use tracing::instrument;
 
-use super::{App, AppError, Caller, Refusal, now};
+use super::{App, AppError, Caller, now};
 use crate::app::access::{Act, Of};
 use crate::app::trail::looked;
 use crate::domain::audit::unusual::{
@@ -135,11 +135,10 @@ impl<'a> Audit<'a> {
 
     /// The regions that a look is cut to; nothing: all.
     fn within(&self, region: Option<RegionCode>) -> Result<Option<Vec<RegionCode>>, AppError> {
-        let (reach, _, schemes) = self.caller.reads_books(Act::ReadAudit)?;
-        let denied = || Refusal::NotAllowed { role: self.caller.role.word() };
+        let (reach, _, schemes) = self.caller.lists(Act::ReadAudit)?;
         // Balances are of no scheme: who reaches a part of them reaches none.
         if schemes.is_some_and(|schemes| !schemes.is_empty()) {
-            return Err(denied().into());
+            return Err(self.caller.role.denied(Act::ReadAudit, Of::Anybody).into());
         }
         match region {
             Some(region) => {

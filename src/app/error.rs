@@ -1,5 +1,6 @@
 //! What can go wrong with a call, and who must act on it.
 
+use super::access::Denied;
 use super::audit::AuditRefusal;
 use super::finance::FinanceRefusal;
 use super::reconcile::StatementRefusal;
@@ -95,10 +96,7 @@ pub enum Refusal {
     /// The credential is not known.
     PersonUnknown,
     /// The caller may not do this, or not on these data.
-    NotAllowed {
-        /// What the caller is.
-        role: &'static str,
-    },
+    NotAllowed(Denied),
     /// Nobody was admitted to that stay.
     StayUnknown,
     /// The admission was reversed.
@@ -183,7 +181,7 @@ impl Refusal {
             Self::TruedUp(_) => "TRUED_UP",
             Self::NotNewest(_) => "NOT_NEWEST",
             Self::PersonUnknown => "PERSON_UNKNOWN",
-            Self::NotAllowed { .. } => "NOT_ALLOWED",
+            Self::NotAllowed(_) => "NOT_ALLOWED",
             Self::StayUnknown => "STAY_UNKNOWN",
             Self::StayCancelled => "STAY_CANCELLED",
             Self::PersonDiffers => "PERSON_DIFFERS",
@@ -211,7 +209,7 @@ impl Refusal {
             Self::RequestUnknown => "request.request_id",
             Self::HospitalUnknown => "hospital_code",
             Self::PersonUnknown => "credential",
-            Self::NotAllowed { .. } => "",
+            Self::NotAllowed(denied) => denied.field(),
             Self::StayUnknown | Self::StayCancelled => "stay_id",
             Self::PersonDiffers => "person_number",
             Self::LineIdReused(line) => line.as_str(),
@@ -222,10 +220,11 @@ impl Refusal {
         }
     }
 
-    /// What stands in the way of a statement, or what could be said instead; empty where its words say it all.
+    /// What stands in the way of a statement, or what could be said instead, or what is not allowed; empty where its words say it all.
     pub fn about(&self) -> String {
         match self {
             Self::Statement(refusal) => refusal.about(),
+            Self::NotAllowed(denied) => denied.about(),
             Self::Bill(_)
             | Self::RequestIdReused
             | Self::RequestReversed
@@ -243,7 +242,6 @@ impl Refusal {
             | Self::AlreadyReversed(_)
             | Self::NotNewest(_)
             | Self::PersonUnknown
-            | Self::NotAllowed { .. }
             | Self::StayUnknown
             | Self::StayCancelled
             | Self::PersonDiffers
@@ -272,7 +270,7 @@ impl Refusal {
             | Self::RequestUnknown
             | Self::ReversesAReversal
             | Self::PersonUnknown
-            | Self::NotAllowed { .. }
+            | Self::NotAllowed(_)
             | Self::StayUnknown
             | Self::StayCancelled
             | Self::PersonDiffers

@@ -78,18 +78,24 @@ impl<'a> Finance<'a> {
         region: Option<RegionCode>,
         hospital: Option<&HospitalCode>,
     ) -> Result<Scope, AppError> {
-        let (regions, own, schemes) = self.caller.reads_books(act)?;
-        let denied = || Refusal::NotAllowed { role: self.caller.role.word() };
+        let (regions, own, schemes) = self.caller.lists(act)?;
         let within = |region: RegionCode| {
             regions.is_none_or(|reach| reach.iter().any(|own| region.lies_in(*own)))
         };
         let regions = match region {
             Some(region) if within(region) => Some(vec![region]),
-            Some(_) => return Err(denied().into()),
+            Some(region) => {
+                let regions = std::slice::from_ref(&region);
+                let of = Of::Books { regions, hospital: None, scheme: None };
+                return Err(self.caller.role.denied(act, of).into());
+            }
             None => regions.map(<[RegionCode]>::to_vec),
         };
         let hospital = match (own, hospital) {
-            (Some(own), Some(asked)) if own != asked => return Err(denied().into()),
+            (Some(own), Some(asked)) if own != asked => {
+                let of = Of::Books { regions: &[], hospital: Some(asked), scheme: None };
+                return Err(self.caller.role.denied(act, of).into());
+            }
             (Some(own), _) => Some(own.clone()),
             (None, asked) => asked.cloned(),
         };

@@ -286,8 +286,8 @@ const TABLE: &[(&str, &str, &str)] = &[
     ),
     (
         "NOT_ALLOWED",
-        "您的角色无权进行此操作，或数据不属于您。",
-        "Your role may not do this, or not on these data.",
+        "您的角色无权进行此操作，或所填的数据不属于您；括号内为所填的内容、角色和操作。",
+        "Your role may not do this, or what you named is not yours; see which value, role and act.",
     ),
     (
         "REVERSES_A_REVERSAL",

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use onestop::app::{AppError, Caller, Refusal, Role};
+use onestop::app::{Act, AppError, Caller, Denied, Refusal, Role};
 use onestop::config::{Oidc, Tls};
 use onestop::domain::ids::{HospitalCode, OperatorId, RequestId, StayId};
 use onestop::door::callers::Callers;
@@ -297,6 +297,29 @@ async fn every_method_by_every_role_on_its_own_and_on_anothers() {
     check("urn:onestop:administrator:operations", (0, ".... .... ...+")).await;
 }
 
+/// By the same words whether there is such a hospital or not, and in both languages.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_may_not_is_told_what_is_not_theirs_and_nothing_of_whose_it_is() {
+    let gateway = Gateway::start().await;
+    let door = Door::open(&gateway, None).await;
+    let hospital = door.as_caller(&format!("urn:onestop:hospital:{HOSPITAL}")).await;
+    for other in [OTHER_HOSPITAL, "H99999999999"] {
+        let bill =
+            settlement::Bill { hospital_code: other.to_owned(), ..bill(0, "Z1", "2024-06-30") };
+        let status = settle(&hospital, "R1", bill).await.unwrap_err();
+        let told = refused(&status);
+        assert_eq!((told.code, told.reason.as_str()), (Code::PermissionDenied, "NOT_ALLOWED"));
+        assert_eq!(told.field, "bill.hospital_code");
+        let about = format!("({other}; role hospital, act settle)");
+        assert!(status.message().ends_with(&about), "{status:?}");
+    }
+    let insurer = door.as_caller("urn:onestop:insurer:office").await;
+    let status = settle(&insurer, "R1", bill(0, "Z1", "2024-06-30")).await.unwrap_err();
+    let told = refused(&status);
+    assert_eq!((told.reason.as_str(), told.field.as_str()), ("NOT_ALLOWED", ""));
+    assert!(status.message().ends_with("(role insurer, act settle)"), "{status:?}");
+}
+
 /// A settlement and its reversal, as each of those sees them who may.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bureau_sees_where_the_money_came_from_and_no_clinical_detail() {
@@ -461,7 +484,9 @@ async fn what_the_national_door_asks_of_the_shell_is_the_hospitals_own_too() {
         app.cancel_lines(&caller, (&other, &stay), &request, None).await.map(|_| ()),
     ];
     for refused in refused {
-        let not_allowed = Refusal::NotAllowed { role: "hospital" };
+        let named = Some(("bill.hospital_code", OTHER_HOSPITAL.to_owned()));
+        let denied = Denied { role: "hospital", act: Act::Settle, named };
+        let not_allowed = Refusal::NotAllowed(denied);
         assert!(matches!(refused, Err(AppError::Refused(why)) if why == not_allowed));
     }
 }

@@ -204,7 +204,7 @@ async fn a_bureau_sees_its_regions_and_others_see_nothing() {
     let audited = flow(&database, &county, "2024-07").await;
     let regions = audited.flow.lines(By::Region).unwrap();
     assert!(regions.keys().all(|key| key.region == Some(region("520221"))) && !regions.is_empty());
-    let refused = |error: AppError| matches!(error, AppError::Refused(Refusal::NotAllowed { .. }));
+    let refused = |error: AppError| matches!(error, AppError::Refused(Refusal::NotAllowed(_)));
     let audit = Audit::beside(&database.pool, &county);
     assert!(refused(audit.flow(month("2024-07"), Some(region("520201"))).await.unwrap_err()));
     let hospital = HospitalCode::new("H52020000001").unwrap();

@@ -136,7 +136,7 @@ async fn another_regions_insured_are_paid_by_the_treatment_region_and_claimed_ba
     assert_eq!(seen.iter().map(|of| &of.id).collect::<Vec<_>>(), [&made.id]);
     assert!(matches!(
         books.by(&home).approve(&made.id).await,
-        Err(AppError::Refused(Refusal::NotAllowed { .. }))
+        Err(AppError::Refused(Refusal::NotAllowed(_)))
     ));
     let hospital = HospitalCode::new("H53010000001").unwrap();
     let account = AccountOf::new("昆明市人民医院", "6222029999999999999", "ABC").unwrap();

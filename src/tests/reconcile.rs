@@ -367,7 +367,7 @@ async fn nobody_reaches_anothers_statement() {
     let away = Reconciling::new(&database.pool, &away);
     assert_eq!(refusal(away.find(key).await), StatementRefusal::Unknown);
     let refused = away.reconcile(&scope(), None, file(&lines), &|_| {}).await.unwrap_err();
-    assert!(matches!(refused, AppError::Refused(Refusal::NotAllowed { .. })), "{refused:?}");
+    assert!(matches!(refused, AppError::Refused(Refusal::NotAllowed(_))), "{refused:?}");
     let open = Scope { region: None, ..scope() };
     assert_eq!(refusal(desk.totals(&open).await), StatementRefusal::ScopeOpen);
 }

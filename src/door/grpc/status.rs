@@ -153,7 +153,7 @@ fn told(unanswered: &Unanswered) -> Told {
             ..plain(Code::InvalidArgument, invalid.reason.code())
         },
         Unanswered::App(AppError::Refused(refusal)) => Told {
-            field: Some(field_of(refusal)),
+            field: Some(field_of(refusal)).filter(|field| !field.is_empty()),
             settlement: refusal.settlement().map(ToString::to_string),
             about: refusal.about(),
             ..plain(code_of(refusal), refusal.code())
@@ -235,7 +235,7 @@ fn code_of(refusal: &Refusal) -> Code {
         | Refusal::NotNewest(_)
         | Refusal::StayCancelled
         | Refusal::PersonDiffers => Code::FailedPrecondition,
-        Refusal::NotAllowed { .. } => Code::PermissionDenied,
+        Refusal::NotAllowed(_) => Code::PermissionDenied,
         Refusal::SettlementUnknown
         | Refusal::RequestUnknown
         | Refusal::HospitalUnknown

@@ -275,6 +275,7 @@ fn field_of(field: &str, lines: &[LineId]) -> String {
 
 const FIELDS: &[(&str, &str)] = &[
     ("scope.clearing_type", "clr_type"),
+    ("scope.hospital_code", "fixmedins_code"),
     ("bill.lines", "feedetail"),
     ("bill.total_fen", "medfee_sumamt"),
     ("bill.account_balance_fen", "exp_content.account_balance"),

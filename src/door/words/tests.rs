@@ -2,7 +2,7 @@ use super::super::field::InvalidReason;
 use super::*;
 use crate::app::audit::AuditRefusal;
 use crate::app::finance::FinanceRefusal;
-use crate::app::{Refusal, StatementRefusal};
+use crate::app::{Act, Denied, Refusal, StatementRefusal};
 use crate::domain::audit::{By, Mismatch};
 use crate::domain::bill::{BillFault, Faulty};
 use crate::domain::finance::Fund;
@@ -145,7 +145,7 @@ fn refusals() -> Vec<Refusal> {
             | Refusal::TruedUp(_)
             | Refusal::NotNewest(_)
             | Refusal::PersonUnknown
-            | Refusal::NotAllowed { .. }
+            | Refusal::NotAllowed(_)
             | Refusal::StayUnknown
             | Refusal::StayCancelled
             | Refusal::PersonDiffers
@@ -172,7 +172,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::TruedUp(settlement.clone()),
         Refusal::NotNewest(settlement),
         Refusal::PersonUnknown,
-        Refusal::NotAllowed { role: "hospital" },
+        Refusal::NotAllowed(Denied { role: "hospital", act: Act::Settle, named: None }),
         Refusal::StayUnknown,
         Refusal::StayCancelled,
         Refusal::PersonDiffers,
