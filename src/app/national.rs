@@ -421,6 +421,33 @@ impl App {
         Err(AppError::Contended)
     }
 
+    /// Whether all these charge lines are in a stay already, or this very request brought them: then there is nothing to add, and it
+    /// is no matter whether the stay is settled.
+    pub async fn has_lines(
+        &self,
+        caller: &Caller,
+        of_stay: (&HospitalCode, &StayId),
+        request: &RequestId,
+        lines: &[ChargeLine],
+    ) -> Result<bool, AppError> {
+        caller.allow(Act::Settle, Of::Hospital(of_stay.0))?;
+        let lines: Vec<&ChargeLine> = lines.iter().collect();
+        let sent = kept::are_sent(&self.pool, of_stay, request, &lines).await;
+        sent.map_err(AppError::store("find charge lines"))
+    }
+
+    /// Whether this very request cancelled charge lines of a stay before.
+    pub async fn has_cancelled(
+        &self,
+        caller: &Caller,
+        of_stay: (&HospitalCode, &StayId),
+        request: &RequestId,
+    ) -> Result<bool, AppError> {
+        caller.allow(Act::Settle, Of::Hospital(of_stay.0))?;
+        let cancelled = kept::has_cancelled(&self.pool, of_stay, request).await;
+        cancelled.map_err(AppError::store("find cancelled charge lines"))
+    }
+
     /// Cancels charge lines of a stay, those named or all, and tells which.
     pub async fn cancel_lines(
         &self,

@@ -30,6 +30,8 @@ const ADMIT: &str = include_str!("sql/national/admit.sql");
 const DISCHARGE: &str = include_str!("sql/national/discharge.sql");
 const REVERSE_ADMISSION: &str = include_str!("sql/national/reverse_admission.sql");
 const LINES_NAMED: &str = include_str!("sql/national/lines_named.sql");
+const LINES_SENT: &str = include_str!("sql/national/lines_sent.sql");
+const HAS_CANCELLED: &str = include_str!("sql/national/has_cancelled.sql");
 const ADD_FEES: &str = include_str!("sql/national/add_fees.sql");
 const CANCEL_FEES: &str = include_str!("sql/national/cancel_fees.sql");
 const KEEP_QUOTE: &str = include_str!("sql/national/keep_quote.sql");
@@ -433,11 +435,34 @@ pub async fn lines_named(
 /// Adds charge lines to a stay, and tells how many of them this request added, now or before: one that is there stays as it is.
 pub async fn add_fees(
     pool: &Pool,
-    (hospital, stay): (&HospitalCode, &StayId),
+    of_stay: (&HospitalCode, &StayId),
     request: &RequestId,
     lines: &[&ChargeLine],
 ) -> Result<usize, StoreError> {
-    let operation = Operation::National("add charge lines", hospital.clone());
+    let operation = Operation::National("add charge lines", of_stay.0.clone());
+    Ok(with_lines(pool, (ADD_FEES, &operation), (of_stay, request), lines).await?.len())
+}
+
+/// Whether all these charge lines are in a stay as they are given, or were brought so by this very request.
+pub async fn are_sent(
+    pool: &Pool,
+    of_stay: (&HospitalCode, &StayId),
+    request: &RequestId,
+    lines: &[&ChargeLine],
+) -> Result<bool, StoreError> {
+    let operation = Operation::National("find the charge lines", of_stay.0.clone());
+    let rows = with_lines(pool, (LINES_SENT, &operation), (of_stay, request), lines).await?;
+    let count = |row| Reader { row, operation: &operation }.get::<i64>("count");
+    let count = rows.first().map(count).transpose()?.unwrap_or_default();
+    Ok(usize::try_from(count) == Ok(lines.len()))
+}
+
+async fn with_lines(
+    pool: &Pool,
+    (sql, operation): (&'static str, &Operation),
+    ((hospital, stay), request): ((&HospitalCode, &StayId), &RequestId),
+    lines: &[&ChargeLine],
+) -> Result<Vec<tokio_postgres::Row>, StoreError> {
     let ids = texts(lines.iter().map(|line| line.id.as_str()));
     let items = texts(lines.iter().map(|line| line.item.as_str()));
     let numbers = |of: fn(&ChargeLine) -> i64| lines.iter().map(|line| of(line)).collect();
@@ -447,7 +472,7 @@ pub async fn add_fees(
     let refunds: Vec<Option<&str>> =
         lines.iter().map(|line| line.refund_of.as_ref().map(LineId::as_str)).collect();
     let days: Vec<Date> = lines.iter().map(|line| line.charged_on).collect();
-    let connection = pool.take(&operation).await?;
+    let connection = pool.take(operation).await?;
     let params: [&(dyn ToSql + Sync); 10] = [
         &hospital.as_str(),
         &stay.as_str(),
@@ -460,7 +485,20 @@ pub async fn add_fees(
         &refunds,
         &days,
     ];
-    Ok(connection.query(ADD_FEES, &params, &operation).await?.len())
+    connection.query(sql, &params, operation).await
+}
+
+/// Whether a request cancelled charge lines of a stay.
+pub async fn has_cancelled(
+    pool: &Pool,
+    (hospital, stay): (&HospitalCode, &StayId),
+    request: &RequestId,
+) -> Result<bool, StoreError> {
+    let operation = Operation::National("find cancelled charge lines", hospital.clone());
+    let connection = pool.take(&operation).await?;
+    let params: [&(dyn ToSql + Sync); 3] = [&hospital.as_str(), &stay.as_str(), &request.as_str()];
+    let rows = connection.query(HAS_CANCELLED, &params, &operation).await?;
+    counts(&rows, &operation)
 }
 
 /// Cancels charge lines of a stay, those named or all, and tells which.

@@ -31,6 +31,41 @@ async fn an_admission_is_made_once() {
     assert_eq!(door.code("2303", &id(9), stranger.to_settle("1.00")).await, "OS-REF-016");
 }
 
+/// An answer that was lost is asked for again, however much happened since.
+#[tokio::test]
+async fn what_was_uploaded_may_come_again_also_once_the_stay_is_settled() {
+    let gateway = Gateway::start().await;
+    let door = Door::open(&gateway, false).await;
+    let patient = Patient::admitted(&door, 0, 1).await;
+    let more = || patient.fees(&[("7", "A01", 5)]);
+    let back = || patient.of(&[("feedetl_sn", "7")]);
+    let first = door.done("2301", &id(10), patient.fees(&standard_fees())).await;
+    let taken_back = door.done("2301", &id(11), more()).await;
+    door.done_without_output("2302", &id(12), back()).await;
+    door.done_without_output("2402", &id(13), patient.discharge("2024-06-30")).await;
+    door.done("2304", &id(14), patient.to_settle("36000.00")).await;
+    let again =
+        async |number: usize| door.done("2301", &id(number), patient.fees(&standard_fees())).await;
+    assert_eq!(again(10).await, first);
+    // It is the line that counts, not the message.
+    assert_eq!(again(20).await, first);
+    // Part of it is no other.
+    door.done("2301", &id(10), patient.fees(&standard_fees()[..1])).await;
+    assert_eq!(door.done("2301", &id(11), more()).await, taken_back);
+    door.done_without_output("2302", &id(12), back()).await;
+    let count = door.done("5204", &id(21), patient.of(&[])).await.as_array().unwrap().len();
+    assert_eq!(count, 3, "nothing has changed");
+    // Whatever would change the stay is refused, and names the settlement.
+    for (number, changed) in [
+        (10, patient.fees(&[("1", "A01", 1)])),
+        (10, patient.fees(&[standard_fees()[0], ("8", "A01", 1)])),
+        (22, more()),
+    ] {
+        assert_eq!(door.code("2301", &id(number), changed).await, "OS-REF-004");
+    }
+    assert_eq!(door.code("2302", &id(23), back()).await, "OS-REF-004");
+}
+
 #[tokio::test]
 async fn charge_lines_are_taken_once_and_may_be_taken_back() {
     let gateway = Gateway::start().await;

@@ -13,6 +13,8 @@ const STATEMENTS: &[(&str, usize, &str)] = &[
     ("find_settlement", 4, include_str!("../store/sql/find_settlement.sql")),
     ("stays", 4, include_str!("../store/sql/national/stays.sql")),
     ("lines_named", 3, include_str!("../store/sql/national/lines_named.sql")),
+    ("lines_sent", 10, include_str!("../store/sql/national/lines_sent.sql")),
+    ("has_cancelled", 3, include_str!("../store/sql/national/has_cancelled.sql")),
     ("note_settle", 5, include_str!("../store/sql/national/note_settle.sql")),
     ("accesses_of", 6, include_str!("../store/sql/accesses_of.sql")),
     ("move", 3, include_str!("../store/sql/outbox/move.sql")),

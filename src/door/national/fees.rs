@@ -27,9 +27,14 @@ pub(super) async fn upload(call: Call<'_>) -> Result<Done, Fault> {
         lines.push(line_of(node)?);
     }
     once(&nodes, &lines)?;
-    let stay = open_stay(&call, &stay_id, &number).await?;
-    let request = &call.envelope.request;
-    call.app.add_lines(call.caller, (call.hospital(), &stay_id), request, &lines).await?;
+    let stay = stay_of(&call, &stay_id, &number).await?;
+    let (of_stay, request) = ((call.hospital(), &stay_id), &call.envelope.request);
+    // What is sent again because its answer was lost gets that answer, also once the stay is settled.
+    let settled = stay.settlement.is_some();
+    if !settled || !call.app.has_lines(call.caller, of_stay, request, &lines).await? {
+        call.app.is_open(call.caller, &stay).await?;
+        call.app.add_lines(call.caller, of_stay, request, &lines).await?;
+    }
     let rows = rows(&call, &stay, lines).await?;
     Done::with("result", rows)
 }
@@ -42,11 +47,15 @@ pub(super) async fn cancel(call: Call<'_>) -> Result<Done, Fault> {
     for node in &nodes {
         named.push(node.needed("feedetl_sn", LineId::LENGTH_MAX, LineId::new)?);
     }
-    open_stay(&call, &stay_id, &number).await?;
+    let stay = stay_of(&call, &stay_id, &number).await?;
+    let (of_stay, request) = ((call.hospital(), &stay_id), &call.envelope.request);
+    if stay.settlement.is_some() && call.app.has_cancelled(call.caller, of_stay, request).await? {
+        return Ok(Done::alone());
+    }
+    call.app.is_open(call.caller, &stay).await?;
     let all = named.iter().any(|line| line.as_str() == ALL_LINES);
     let named = (!all).then_some(named.as_slice());
-    let request = &call.envelope.request;
-    call.app.cancel_lines(call.caller, (call.hospital(), &stay_id), request, named).await?;
+    call.app.cancel_lines(call.caller, of_stay, request, named).await?;
     Ok(Done::alone())
 }
 
@@ -71,11 +80,10 @@ fn one_stay(nodes: &[Node<'_>], name: &str) -> Result<(StayId, PersonNumber), Fa
     of.ok_or_else(|| missing().into())
 }
 
-/// A stay of this person that is not settled.
-async fn open_stay(call: &Call<'_>, stay: &StayId, person: &PersonNumber) -> Result<Stay, Fault> {
+/// A stay of this person, settled or not.
+async fn stay_of(call: &Call<'_>, stay: &StayId, person: &PersonNumber) -> Result<Stay, Fault> {
     let stay = call.app.stay(call.caller, (call.hospital(), stay)).await?;
     call.app.is_of(&stay, person)?;
-    call.app.is_open(call.caller, &stay).await?;
     Ok(stay)
 }
 
