@@ -52,7 +52,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Messages that may say who somebody is: they print themselves as `door::wire::shown` or `core_link::wire` has it.
-const REDACTED: [&str; 68] = [
+const REDACTED: [&str; 69] = [
     ".onestop.access.v1.ListAccessesRequest",
     ".onestop.access.v1.Access",
     ".onestop.audit.v1.GetFundFlowRequest",
@@ -103,6 +103,7 @@ const REDACTED: [&str; 68] = [
     ".onestop.reconciliation.v1.ReconcileRequest",
     ".onestop.reconciliation.v1.GetStatementRequest",
     ".onestop.reconciliation.v1.CloseStatementRequest",
+    ".onestop.reconciliation.v1.ListStatementsRequest",
     ".onestop.reconciliation.v1.ListDifferencesRequest",
     ".onestop.reconciliation.v1.WriteResultRequest",
     ".onestop.reconciliation.v1.NoteDifferenceRequest",

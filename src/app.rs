@@ -56,8 +56,8 @@ pub use self::import::Import;
 pub use self::publish::publish;
 pub use self::quote::{Moved, Quote};
 pub use self::reconcile::{
-    Beside, Progress, Reconciled, Reconciling, ResultOf, StatementRefusal, Step, Total, is_reason,
-    told_of,
+    Beside, Progress, Reconciled, Reconciling, ResultOf, StatementRefusal, Statements, Step, Total,
+    is_reason, told_of,
 };
 pub use self::reseal::{KeyOf, ResealedBatch, Resealing, SealedUnder, is_kept_under, sealed_under};
 pub use self::reverse::{Reversal, ReverseRequest, Target};

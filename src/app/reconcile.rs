@@ -21,7 +21,7 @@ use crate::statement::FileFault;
 use crate::store::Pool;
 use crate::store::reconcile::{self as store, Difference, Statement};
 
-pub use self::notes::is_reason;
+pub use self::notes::{Statements, is_reason};
 pub use self::results::ResultOf;
 
 /// What reconciles: a caller and the database. The same in a server and in a command beside one.

@@ -15,7 +15,7 @@ use super::progress::Progress as Bar;
 use super::{Failure, out};
 use crate::app::{
     AppError, Caller, Latest, Note, Progress, Reconciled, Reconciling, Refusal, ResultFormat,
-    ResultOf, Role, StatementRefusal, Step, is_reason,
+    ResultOf, Role, StatementRefusal, StatementState, Step, is_reason,
 };
 use crate::config::Config;
 use crate::domain::ids::{HospitalCode, RegionCode};
@@ -161,6 +161,9 @@ pub(super) struct ListArguments {
     /// With this accounting day.
     #[arg(long, value_name = "DATE")]
     day: Option<Date>,
+    /// How far they are.
+    #[arg(long, value_parser = state, value_name = "receiving|received|matched|closed")]
+    state: Option<StatementState>,
     /// How to print them.
     #[arg(long, value_enum, default_value_t = Shape::Text)]
     format: Shape,
@@ -255,6 +258,11 @@ fn hospital(text: &str) -> Result<HospitalCode, String> {
 
 fn region(text: &str) -> Result<RegionCode, String> {
     RegionCode::new(text).ok_or_else(|| "six digits 六位数字".to_owned())
+}
+
+fn state(text: &str) -> Result<StatementState, String> {
+    let unknown = || "receiving, received, matched or closed".to_owned();
+    StatementState::from_word(text).ok_or_else(unknown)
 }
 
 fn scheme(text: &str) -> Result<Scheme, String> {
@@ -386,11 +394,20 @@ pub(super) fn run(
 }
 
 fn list(arguments: ListArguments, config: &Config) -> Result<(), Failure> {
-    let ListArguments { hospital, region, scheme, payer, day, format } = arguments;
-    let latest = Latest { hospital, region, scheme, payer, day };
-    let listed = at_database(config, async |desk| desk.statements(&latest).await)?;
-    paper::statements(&listed, format);
-    Ok(())
+    let ListArguments { hospital, region, scheme, payer, day, state, format } = arguments;
+    let latest = Latest { hospital, region, scheme, payer, day, state, ..Latest::default() };
+    paper::statements_head(format);
+    at_database(config, async |desk| {
+        let mut page = latest;
+        loop {
+            let found = desk.statements(&page).await?;
+            paper::statements(&found.listed, format);
+            if found.next.is_none() {
+                return Ok(());
+            }
+            page.after = found.next;
+        }
+    })
 }
 
 /// Prints all differences, page by page.

@@ -71,6 +71,8 @@ pub struct Statement {
     pub explained: u64,
     /// How far it is.
     pub state: State,
+    /// When it began to come.
+    pub received_at: Timestamp,
     /// Who closed it, and when.
     pub closed: Option<(String, Timestamp)>,
     /// Although what, where rows are bad or the totals beside it are others; else empty.
@@ -126,7 +128,8 @@ impl State {
         }
     }
 
-    fn from_word(word: &str) -> Option<Self> {
+    /// The state of a word.
+    pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.word() == word)
     }
 }
@@ -332,6 +335,7 @@ fn read_statement(reader: &Reader<'_>) -> Result<Statement, StoreError> {
         differences: count(reader, "differences")?,
         explained: count(reader, "explained")?,
         state: reader.text("state", State::from_word)?,
+        received_at: reader.get("received_at")?,
         closed: closed_by.zip(closed_at),
         although: reader.get("closed_although")?,
         superseded_by: reader.get("superseded_by")?,

@@ -12,6 +12,8 @@ use onestop::door::grpc;
 use onestop::door::trust::Trust;
 use onestop::door::wire;
 use onestop::door::wire::access::v1 as access;
+use onestop::door::wire::reconciliation::v1 as reconciliation;
+use onestop::door::wire::reconciliation::v1::reconciliation_service_client::ReconciliationServiceClient;
 use onestop::door::wire::registry::v1 as registry;
 use onestop::door::wire::settlement::v1 as settlement;
 use onestop::door::wire::settlement::v1::settlement_service_client::SettlementServiceClient;
@@ -88,6 +90,7 @@ impl Door {
         services.add(grpc::settlement_service(&gateway.app, &callers));
         services.add(grpc::registry_service(&gateway.app, &callers));
         services.add(grpc::access_service(&gateway.app, &callers));
+        services.add(grpc::reconciliation_service(&gateway.app, &callers));
         let listener = server::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
         let address = format!("https://localhost:{}", listener.local_addr().unwrap().port());
         let stop = CancellationToken::new();
@@ -285,16 +288,19 @@ async fn every_method_by_every_role_on_its_own_and_on_anothers() {
         line.push(told(&list_accesses(&channel, person).await));
         line.push(told(&import(&gateway, &channel, registry::RowKind::Identity).await));
         line.push(told(&import(&gateway, &channel, registry::RowKind::Catalogue).await));
+        let all = reconciliation::ListStatementsRequest::default();
+        let mut reconciling = ReconciliationServiceClient::new(channel);
+        line.push(told(&reconciling.list_statements(all).await));
         assert_eq!(line, expected, "{name} on person {person}");
     };
     // Quote, settle, get, reverse at one hospital and at another; standing, accesses, import of persons, of the
-    // catalogue.
-    check(&format!("urn:onestop:hospital:{HOSPITAL}"), (0, "++++ ..?. +...")).await;
-    check("urn:onestop:insurer:office", (0, "..+. ..+. +.+.")).await;
-    check("urn:onestop:insurer:elsewhere", (0, "..?. ..?. ?.+.")).await;
-    check("urn:onestop:bureau:finance", (0, "..+. ..+. ++++")).await;
-    check("urn:onestop:bureau:elsewhere", (0, "..?. ..?. ??++")).await;
-    check("urn:onestop:administrator:operations", (0, ".... .... ...+")).await;
+    // catalogue; statements, of which each sees its own.
+    check(&format!("urn:onestop:hospital:{HOSPITAL}"), (0, "++++ ..?. +...+")).await;
+    check("urn:onestop:insurer:office", (0, "..+. ..+. +.+.+")).await;
+    check("urn:onestop:insurer:elsewhere", (0, "..?. ..?. ?.+.+")).await;
+    check("urn:onestop:bureau:finance", (0, "..+. ..+. +++++")).await;
+    check("urn:onestop:bureau:elsewhere", (0, "..?. ..?. ??+++")).await;
+    check("urn:onestop:administrator:operations", (0, ".... .... ...+.")).await;
 }
 
 /// By the same words whether there is such a hospital or not, and in both languages.

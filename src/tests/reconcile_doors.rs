@@ -104,6 +104,40 @@ async fn all_carried(
     assert_eq!(events, ["explained", "carried"]);
 }
 
+/// It is found without its number, page by page, by what is asked for.
+async fn is_listed(
+    client: &mut ReconciliationServiceClient<tonic::transport::Channel>,
+    report: &wire::Report,
+) {
+    let of = |state: &str| wire::ListStatementsRequest {
+        hospital_code: HOSPITAL.to_owned(),
+        day: "2024-07-01".to_owned(),
+        state: state.to_owned(),
+        page_size: 1,
+        ..wire::ListStatementsRequest::default()
+    };
+    let page = client.list_statements(of("matched")).await.unwrap().into_inner();
+    let [listed] = page.statements.as_slice() else { panic!("{page:?}") };
+    assert_eq!((&listed.statement_id, &listed.scope), (&report.statement_id, &report.scope));
+    assert_eq!((listed.file_rows, listed.differences), (report.file_rows, report.differences));
+    assert!(!listed.received_at.is_empty() && listed.closed_by.is_empty(), "{listed:?}");
+    let next = wire::ListStatementsRequest { page_token: page.next_page_token, ..of("matched") };
+    let end = client.list_statements(next).await.unwrap().into_inner();
+    assert_eq!(end, wire::ListStatementsResponse::default());
+    let none = client.list_statements(of("closed")).await.unwrap().into_inner();
+    assert_eq!(none, wire::ListStatementsResponse::default());
+    let token = |token: &str| wire::ListStatementsRequest {
+        page_token: token.to_owned(),
+        ..wire::ListStatementsRequest::default()
+    };
+    for (bad, field) in
+        [(of("open"), "state"), (token("1"), "page_token"), (token("1-x"), "page_token")]
+    {
+        let told = refused(&client.list_statements(bad).await.unwrap_err());
+        assert_eq!((told.reason.as_str(), told.field.as_str()), ("VALUE_UNKNOWN", field));
+    }
+}
+
 #[tokio::test]
 async fn a_statement_goes_over_grpc_from_its_totals_to_a_closed_day() {
     let gateway = Gateway::start().await;
@@ -129,6 +163,7 @@ async fn a_statement_goes_over_grpc_from_its_totals_to_a_closed_day() {
     assert_eq!(counted, [("only_ours", 1, 0), ("only_theirs", 0, 1), ("amounts_differ", 1, 1)]);
     assert_eq!(report.state, "matched");
     let statement_id = report.statement_id.clone();
+    is_listed(&mut client, &report).await;
     let asked = wire::ListDifferencesRequest { statement_id: statement_id.clone(), after: 0 };
     let listed = client.list_differences(asked).await.unwrap().into_inner().differences;
     let differs = listed.iter().find(|one| one.class == "amounts_differ").unwrap();

@@ -4,11 +4,13 @@ use std::sync::Mutex;
 
 use jiff::civil::date;
 use onestop::app::{
-    Caller, Note, Progress, Reconciling, ResultFormat, ResultOf, StatementRefusal, StatementState,
-    Step,
+    Caller, Note, Progress, Reach, Reconciling, ResultFormat, ResultOf, Role, StatementRefusal,
+    StatementState, Step,
 };
+use onestop::domain::ids::RegionCode;
 use onestop::domain::money::Fen;
 use onestop::domain::reconcile::{Amounts, Encoding, Scope, Sum};
+use onestop::domain::standing::Scheme;
 
 use crate::harness::Database;
 use crate::ledger_fixture::{entry, furnish};
@@ -204,6 +206,49 @@ async fn a_closed_day_is_closed_for_all_that_lies_in_its_scope() {
     }
 }
 
+/// Statements are found without their numbers, the latest first, page by page, and only by who reaches them.
+async fn are_listed(database: &Database, one: &Reconciling<'_>, [later, key]: [i64; 2]) {
+    let keys = |page: onestop::app::Statements| -> Vec<i64> {
+        page.listed.iter().map(|statement| statement.key).collect()
+    };
+    let latest = onestop::app::Latest::default();
+    assert_eq!(keys(one.statements(&latest).await.unwrap()), [later, key]);
+    let of_day = onestop::app::Latest { day: Some(DAY), ..latest.clone() };
+    assert_eq!(keys(one.statements(&of_day).await.unwrap()), [key]);
+    let page = onestop::app::Latest { most: Some(1), ..latest.clone() };
+    let first = one.statements(&page).await.unwrap();
+    let rest = onestop::app::Latest { after: first.next, ..page };
+    assert_eq!(keys(first), [later], "a page of one");
+    let second = one.statements(&rest).await.unwrap();
+    let end = onestop::app::Latest { after: second.next, ..rest };
+    assert_eq!(keys(second), [key], "and where it goes on");
+    assert_eq!(one.statements(&end).await.unwrap().next, None);
+    let open = onestop::app::Latest { state: Some(StatementState::Received), ..latest.clone() };
+    assert_eq!(keys(one.statements(&open).await.unwrap()), Vec::<i64>::new());
+    // Whoever reaches something else gets none of these, however many there are: the list is cut before it is paged.
+    let reach = |region: &str, schemes: &[Scheme]| {
+        let regions = vec![RegionCode::new(region).unwrap()];
+        std::sync::Arc::new(Reach { schemes: schemes.to_vec(), regions })
+    };
+    for (role, expected) in [
+        (Role::Bureau(reach("520000", &[])), 2),
+        (Role::Insurer(reach("520201", &[])), 0),
+        (Role::Insurer(reach("110000", &[])), 0),
+        // These statements name no scheme, and so are of all of them.
+        (Role::Insurer(reach("520200", &[Scheme::Resident])), 0),
+        (Role::CommandLine, 2),
+    ] {
+        let who = crate::reconcile::caller("who", role);
+        let page = onestop::app::Latest { most: Some(2), ..latest.clone() };
+        let seen = Reconciling::new(&database.pool, &who).statements(&page).await.unwrap();
+        assert_eq!((seen.listed.len(), seen.next.is_some()), (expected, expected == 2), "{who:?}");
+    }
+    let away = onestop::domain::ids::HospitalCode::new("H9").unwrap();
+    let away = crate::reconcile::caller("away", onestop::app::Role::Hospital(away));
+    let away = Reconciling::new(&database.pool, &away);
+    assert_eq!(away.statements(&latest).await.unwrap().listed, []);
+}
+
 #[tokio::test]
 async fn what_happened_to_a_difference_goes_with_it_over_days() {
     let database = Database::new().await;
@@ -258,18 +303,7 @@ async fn what_happened_to_a_difference_goes_with_it_over_days() {
         "{row}"
     );
     assert!(row.ends_with(",agreed"), "{row}");
-    // Statements are found without their numbers, the latest first, and only by who reaches them.
-    let keys = |listed: Vec<onestop::app::Statement>| -> Vec<i64> {
-        listed.iter().map(|statement| statement.key).collect()
-    };
-    let latest = onestop::app::Latest::default();
-    assert_eq!(keys(one.statements(&latest).await.unwrap()), [later, key]);
-    let of_day = onestop::app::Latest { day: Some(DAY), ..latest.clone() };
-    assert_eq!(keys(one.statements(&of_day).await.unwrap()), [key]);
-    let away = onestop::domain::ids::HospitalCode::new("H9").unwrap();
-    let away = crate::reconcile::caller("away", onestop::app::Role::Hospital(away));
-    let away = Reconciling::new(&database.pool, &away);
-    assert_eq!(away.statements(&latest).await.unwrap(), []);
+    are_listed(&database, &one, [later, key]).await;
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! What becomes of differences: who proposes, settles or carries them, what happened to each, and the end of a statement.
 
+use jiff::Timestamp;
 use tracing::instrument;
 
 use super::{Reconciled, Reconciling, StatementRefusal, check};
@@ -10,6 +11,15 @@ use crate::store::reconcile::{
     self as store, Carried, Closing, Event, Latest, Note, Noted, State, Statement,
 };
 
+/// A page of statements.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statements {
+    /// The latest first.
+    pub listed: Vec<Statement>,
+    /// After which the list goes on; nothing where it does not.
+    pub next: Option<(Timestamp, i64)>,
+}
+
 /// Is this a reason: 1 to 200 characters that can be printed?
 pub fn is_reason(text: &str) -> bool {
     let length = text.chars().count();
@@ -19,15 +29,20 @@ pub fn is_reason(text: &str) -> bool {
 }
 
 impl Reconciling<'_> {
-    /// The latest statements that this caller reaches, without what came of them.
-    pub async fn statements(&self, latest: &Latest) -> Result<Vec<Statement>, AppError> {
-        self.caller.allow(Act::ReadReconciliation, Of::Anybody)?;
-        let listed = store::statements(self.pool, latest, limits::STATEMENTS_LISTED_MAX).await;
+    /// The latest statements that this caller reaches, without what came of them: a page of them.
+    pub async fn statements(&self, latest: &Latest) -> Result<Statements, AppError> {
+        let reached = self.caller.lists(Act::ReadReconciliation)?;
+        let most = latest.most.filter(|most| *most != 0).map_or(i64::MAX, i64::from);
+        let most = most.min(limits::STATEMENTS_LISTED_MAX);
+        let listed = store::statements(self.pool, latest, reached, most).await;
         let mut listed = listed.map_err(AppError::store("list statements"))?;
+        let full = usize::try_from(most).is_ok_and(|most| most <= listed.len());
+        let next = listed.last().filter(|_| full).map(|last| (last.received_at, last.key));
+        // The one place that says what a caller may see says it of each.
         listed.retain(|statement| {
             self.caller.allow(Act::ReadReconciliation, Of::Scope(&statement.scope)).is_ok()
         });
-        Ok(listed)
+        Ok(Statements { listed, next })
     }
 
     /// What was carried out of statements of a scope and is not settled, oldest first: so many at once, after one. Each is recorded as a

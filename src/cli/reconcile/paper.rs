@@ -73,12 +73,16 @@ fn by_fund(funds: &[(String, Fen)]) -> serde_json::Map<String, serde_json::Value
 }
 
 /// A line for each statement.
-pub(super) fn statements(statements: &[Statement], shape: Shape) {
+/// The head of a list of statements.
+pub(super) fn statements_head(shape: Shape) {
     if shape == Shape::Text {
         out::line(
             "对账单 statement\t起 from\t止 to\t状态 state\t范围 scope\t行 rows\t差异 differences\t坏行 bad\t发送 sender\t已被取代 superseded by",
         );
     }
+}
+
+pub(super) fn statements(statements: &[Statement], shape: Shape) {
     for statement in statements {
         let Statement { key, scope, sender, file_rows, differences, rows_bad, state, .. } =
             statement;

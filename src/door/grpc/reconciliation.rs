@@ -76,6 +76,19 @@ impl ReconciliationService for Reconciliation {
         .await
     }
 
+    async fn list_statements(
+        &self,
+        request: Request<wire::ListStatementsRequest>,
+    ) -> Result<Response<wire::ListStatementsResponse>, Status> {
+        let app = Arc::clone(&self.app);
+        let method = "onestop.reconciliation.v1.ReconciliationService/ListStatements";
+        call::answer(method, request, async move |caller, message| {
+            let latest = scopes::latest(message)?;
+            Ok(scopes::statements(&app.reconciling(&caller).statements(&latest).await?))
+        })
+        .await
+    }
+
     async fn list_differences(
         &self,
         request: Request<wire::ListDifferencesRequest>,

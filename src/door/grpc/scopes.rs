@@ -1,8 +1,11 @@
 //! Reconciliation's messages: scopes and sums to what the shell takes, and what it says to messages.
 
+use jiff::Timestamp;
+
 use super::super::wire::reconciliation::v1 as wire;
 use crate::app::{
-    Carried, Difference, DifferenceEvent, Progress, Reconciled, ResultFormat, ResultOf, Step, Total,
+    Carried, Difference, DifferenceEvent, Latest, Progress, Reconciled, ResultFormat, ResultOf,
+    Statement, StatementState, Statements, Step, Total,
 };
 use crate::domain::ids::{HospitalCode, RegionCode};
 use crate::domain::money::Fen;
@@ -50,6 +53,86 @@ pub(super) fn scope(scope: Option<wire::Scope>) -> Result<Scope, Invalid> {
         first_day: first,
         last_day: last,
     })
+}
+
+/// Which statements are listed, and which page of them.
+pub(super) fn latest(request: wire::ListStatementsRequest) -> Result<Latest, Invalid> {
+    let wire::ListStatementsRequest {
+        hospital_code,
+        insured_region,
+        scheme,
+        payer,
+        day,
+        state,
+        page_size,
+        page_token,
+    } = request;
+    let hospital = |text: &str| id(text, HospitalCode::LENGTH_MAX, HospitalCode::new);
+    let region = |text: &str| RegionCode::new(text).ok_or(InvalidReason::ValueUnknown);
+    let word = |text: &str| Scheme::from_word(text).ok_or(InvalidReason::ValueUnknown);
+    let of = |text: &str| StatementState::from_word(text).ok_or(InvalidReason::ValueUnknown);
+    let name = |text: &str| plain_text(text, limits::SCOPE_TEXT_LENGTH_MAX);
+    let place = |text: &str| place_of(text).ok_or(InvalidReason::ValueUnknown);
+    Ok(Latest {
+        hospital: optional(&hospital_code, hospital).map_err(at(Place::Field("hospital_code")))?,
+        region: optional(&insured_region, region).map_err(at(Place::Field("insured_region")))?,
+        scheme: optional(&scheme, word).map_err(at(Place::Field("scheme")))?,
+        payer: optional(&payer, name).map_err(at(Place::Field("payer")))?,
+        day: optional(&day, date).map_err(at(Place::Field("day")))?,
+        state: optional(&state, of).map_err(at(Place::Field("state")))?,
+        after: optional(&page_token, place).map_err(at(Place::Field("page_token")))?,
+        most: Some(page_size),
+    })
+}
+
+/// When the last one of a page came, and its key.
+fn place_of(token: &str) -> Option<(Timestamp, i64)> {
+    let (at_us, key) = token.split_once('-')?;
+    Some((Timestamp::from_microsecond(at_us.parse().ok()?).ok()?, key.parse().ok()?))
+}
+
+/// A page of statements.
+pub(super) fn statements(page: &Statements) -> wire::ListStatementsResponse {
+    let Statements { listed, next } = page;
+    let token = |(at, key): (Timestamp, i64)| format!("{}-{key}", at.as_microsecond());
+    wire::ListStatementsResponse {
+        statements: listed.iter().map(statement).collect(),
+        next_page_token: next.map(token).unwrap_or_default(),
+    }
+}
+
+fn statement(statement: &Statement) -> wire::ListedStatement {
+    let (closed_by, closed_at) = match &statement.closed {
+        Some((by, at)) => (by.clone(), at.to_string()),
+        None => (String::new(), String::new()),
+    };
+    wire::ListedStatement {
+        statement_id: statement.key.to_string(),
+        scope: Some(scope_of(&statement.scope)),
+        state: statement.state.word().to_owned(),
+        file_rows: statement.file_rows,
+        rows_bad: statement.rows_bad,
+        differences: statement.differences,
+        explained: statement.explained,
+        received_at: statement.received_at.to_string(),
+        closed_by,
+        closed_at,
+        superseded_by: statement.superseded_by.map(|key| key.to_string()).unwrap_or_default(),
+    }
+}
+
+fn scope_of(scope: &Scope) -> wire::Scope {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    wire::Scope {
+        hospital_code: scope.hospital.as_ref().map(ToString::to_string).unwrap_or_default(),
+        insured_region: scope.region.map(|region| region.to_string()).unwrap_or_default(),
+        scheme: scope.scheme.map(Scheme::word).unwrap_or_default().to_owned(),
+        clearing_type: text(&scope.clearing_type),
+        clearing_agency: text(&scope.clearing_agency),
+        payer: text(&scope.payer),
+        first_day: scope.first_day.to_string(),
+        last_day: scope.last_day.to_string(),
+    }
 }
 
 /// As what a result is wanted.
@@ -128,8 +211,6 @@ pub(super) fn progress(progress: Progress) -> wire::Progress {
 /// What came of a statement.
 pub(super) fn report(reconciled: &Reconciled) -> wire::Report {
     let Reconciled { statement, report, explanations, bad_rows, totals_agree } = reconciled;
-    let scope = &statement.scope;
-    let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let classes = Class::ALL.map(|class| {
         let total = report.class(class);
         let (ours, theirs) = (Some(of(&total.ours)), Some(of(&total.theirs)));
@@ -145,16 +226,7 @@ pub(super) fn report(reconciled: &Reconciled) -> wire::Report {
     });
     wire::Report {
         statement_id: statement.key.to_string(),
-        scope: Some(wire::Scope {
-            hospital_code: scope.hospital.as_ref().map(ToString::to_string).unwrap_or_default(),
-            insured_region: scope.region.map(|region| region.to_string()).unwrap_or_default(),
-            scheme: scope.scheme.map(Scheme::word).unwrap_or_default().to_owned(),
-            clearing_type: text(&scope.clearing_type),
-            clearing_agency: text(&scope.clearing_agency),
-            payer: text(&scope.payer),
-            first_day: scope.first_day.to_string(),
-            last_day: scope.last_day.to_string(),
-        }),
+        scope: Some(scope_of(&statement.scope)),
         state: statement.state.word().to_owned(),
         file_rows: statement.file_rows,
         rows_durable: statement.rows_durable,

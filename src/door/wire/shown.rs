@@ -74,6 +74,7 @@ redacted!(
     reconciliation::reconcile_request::Part,
     reconciliation::GetStatementRequest,
     reconciliation::CloseStatementRequest,
+    reconciliation::ListStatementsRequest,
     reconciliation::ListDifferencesRequest,
     reconciliation::WriteResultRequest,
     reconciliation::NoteDifferenceRequest,
@@ -217,6 +218,9 @@ mod tests {
             ),
             check::<reconciliation::WriteResultRequest>(
                 ".onestop.reconciliation.v1.WriteResultRequest",
+            ),
+            check::<reconciliation::ListStatementsRequest>(
+                ".onestop.reconciliation.v1.ListStatementsRequest",
             ),
             check::<reconciliation::ListDifferencesRequest>(
                 ".onestop.reconciliation.v1.ListDifferencesRequest",

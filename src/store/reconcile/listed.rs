@@ -6,7 +6,7 @@ use jiff::civil::Date;
 
 use super::{
     Class, Fen, HospitalCode, Operation, Pool, Reader, RegionCode, Scheme, Scope, SettlementId,
-    Statement, StoreError, ToSql, begin, count, read_statement, stored, unhurried,
+    State, Statement, StoreError, ToSql, begin, count, read_statement, stored, unhurried,
 };
 
 /// Which statements are listed; whatever is not named is not looked at.
@@ -22,7 +22,17 @@ pub struct Latest {
     pub payer: Option<String>,
     /// With this day.
     pub day: Option<Date>,
+    /// How far they are.
+    pub state: Option<State>,
+    /// After the last one of a page: when it came, and its key.
+    pub after: Option<(Timestamp, i64)>,
+    /// At most so many; nothing, or more than may be: as many as may be.
+    pub most: Option<u32>,
 }
+
+/// What whoever asks reaches: regions, a hospital, schemes; nothing: all of it.
+pub(super) type Reached<'a> =
+    (Option<&'a [RegionCode]>, Option<&'a HospitalCode>, Option<&'a [Scheme]>);
 
 /// A difference that was carried out of its statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,19 +78,32 @@ pub struct Event {
     pub at: Timestamp,
 }
 
-/// Statements, the latest first, so many.
+/// Statements of what is reached, the latest first, so many.
 pub async fn statements(
     pool: &Pool,
     latest: &Latest,
+    (regions, own, schemes): Reached<'_>,
     most: i64,
 ) -> Result<Vec<Statement>, StoreError> {
     let operation = Operation::Reconcile("list statements");
-    let Latest { hospital, region, scheme, payer, day } = latest;
+    let Latest { hospital, region, scheme, payer, day, state, after, most: _ } = latest;
     let hospital = hospital.as_ref().map(ToString::to_string);
     let region = region.map(|region| region.to_string());
     let scheme = scheme.map(Scheme::word);
     let sql = include_str!("../sql/reconcile/list.sql");
-    let params: [&(dyn ToSql + Sync); 6] = [&hospital, &region, &scheme, payer, day, &most];
+    let state = state.map(State::word);
+    let (came_at, key) = after.unzip();
+    let regions: Option<Vec<String>> =
+        regions.map(|regions| regions.iter().map(ToString::to_string).collect());
+    let own = own.map(ToString::to_string);
+    // None named: all.
+    let schemes = schemes.filter(|schemes| !schemes.is_empty());
+    let schemes: Option<Vec<&str>> =
+        schemes.map(|schemes| schemes.iter().map(|scheme| scheme.word()).collect());
+    let params: [&(dyn ToSql + Sync); 12] = [
+        &hospital, &region, &scheme, payer, day, &state, &came_at, &key, &regions, &own, &schemes,
+        &most,
+    ];
     let rows = unhurried(pool, &operation, sql, &params).await?;
     rows.iter().map(|row| read_statement(&Reader { row, operation: &operation })).collect()
 }
