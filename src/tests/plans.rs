@@ -77,3 +77,63 @@ fn check(name: &str, plan: &[String]) {
         assert!(!bucket_only, "{name} walks through a bucket:\n{whole}");
     }
 }
+
+/// Whatever looks at deliveries while they are on their way.
+const OF_DELIVERY: &[(&str, usize, &str)] = &[
+    ("move", 3, include_str!("../store/sql/outbox/move.sql")),
+    ("take_due", 3, include_str!("../store/sql/outbox/take_due.sql")),
+    ("note", 9, include_str!("../store/sql/outbox/note.sql")),
+    ("doubt_sent", 1, include_str!("../store/sql/outbox/doubt_sent.sql")),
+    ("lag", 0, include_str!("../store/sql/outbox/lag.sql")),
+    ("dead", 1, include_str!("../store/sql/outbox/dead.sql")),
+    ("replay", 3, include_str!("../store/sql/outbox/replay.sql")),
+];
+
+/// Those that leave out what is confirmed.
+const OF_OPEN: [&str; 4] =
+    ["delivery_open", "delivery_due", "delivery_refused", "delivery_booked_twice"];
+
+/// What the core confirmed stays: it is the only record of when it was told what. So it must cost nobody anything who looks for what is
+/// open, however much of it there is.
+#[tokio::test]
+async fn what_the_core_confirmed_is_never_walked_through() {
+    let database = Database::new().await;
+    let client = connect(&database.config).await;
+    client.batch_execute(SETTINGS).await.unwrap();
+    for confirmed in [0, 20_000] {
+        let fill = format!(
+            "INSERT INTO delivery SELECT (i % 128)::smallint, i / 3, 'S' || i, i, now(), 'confirmed', 1, now(), now(), NULL, 'C' || i
+                FROM generate_series(1, {confirmed}) AS i"
+        );
+        client.batch_execute(&fill).await.unwrap();
+        client.batch_execute("VACUUM ANALYZE delivery").await.unwrap();
+        for &(name, parameters, sql) in OF_DELIVERY {
+            client.batch_execute(&format!("PREPARE {name} AS {sql}")).await.unwrap();
+            let nothing = vec!["NULL"; parameters].join(", ");
+            let nothing = if parameters == 0 { nothing } else { format!("({nothing})") };
+            let explain = format!("EXPLAIN (COSTS off) EXECUTE {name}{nothing}");
+            let rows = client.query(&explain, &[]).await.unwrap();
+            let plan: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+            leaves_out_confirmed(name, &plan);
+        }
+        client.batch_execute("DEALLOCATE ALL").await.unwrap();
+    }
+}
+
+fn leaves_out_confirmed(name: &str, plan: &[String]) {
+    let whole = plan.join("\n");
+    assert!(whole.contains("delivery"), "{name} does not look at deliveries?");
+    assert!(!whole.contains("Seq Scan on delivery"), "{name} reads all of them:\n{whole}");
+    for (place, line) in plan.iter().enumerate() {
+        let scan = ["Index Scan using ", "Index Only Scan using ", "Bitmap Index Scan on "]
+            .into_iter()
+            .find_map(|kind| line.split_once(kind));
+        let Some(index) = scan.and_then(|(_, rest)| rest.split(' ').next()) else { continue };
+        if !index.starts_with("delivery") || OF_OPEN.contains(&index) {
+            continue;
+        }
+        // By its own key: one row.
+        let key = plan.get(place + 1).map_or("", |next| next.trim());
+        assert!(key.contains("settlement_id ="), "{name} walks through{line}:\n{whole}");
+    }
+}
