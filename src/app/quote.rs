@@ -113,7 +113,7 @@ impl App {
             self.note_access(caller, decided.person, (What::Quote, None)).await?;
             let seen = (snapshot.reference_sha256(), now.at);
             let quote = self.bind(claim, *decided, seen);
-            return Ok(Outcome::Decided(Quote { run_dry: budgets::flagged(dry), ..quote }));
+            return Ok(Outcome::Decided(Quote { run_dry: budgets::flagged(dry, false), ..quote }));
         }
         let snapshot = self.read(claim, None).await?;
         if let Some((settlement, person)) = snapshot.stay_in_force {
@@ -137,7 +137,7 @@ impl App {
                 self.note_access(caller, decided.person, (What::Quote, None)).await?;
                 let seen = (snapshot.reference_sha256(), now.at);
                 let quote = self.bind(claim, *decided, seen);
-                Ok(Outcome::Decided(Quote { run_dry: budgets::flagged(dry), ..quote }))
+                Ok(Outcome::Decided(Quote { run_dry: budgets::flagged(dry, false), ..quote }))
             }
         }
     }

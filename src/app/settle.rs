@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use tracing::{Instrument as _, instrument};
 
@@ -168,31 +169,41 @@ impl App {
             Decision::Decided(decided) => *decided,
         };
         let dry = self.run_dry(&decided, &now);
-        if let Some(decline) = budgets::declined(&dry) {
-            if !certain {
-                return Ok(Attempt::Look);
+        match self.in_the_way(claim, token, (&decided, &dry), (&snapshot, now.at)) {
+            Ok(None) => {}
+            Ok(Some(_)) | Err(_) if !certain => return Ok(Attempt::Look),
+            Ok(Some((what, settled))) => {
+                self.note_access(caller, decided.person, (what, None)).await?;
+                return Ok(Attempt::Done(settled));
             }
-            self.note_access(caller, decided.person, (What::Decline, None)).await?;
-            return Ok(Attempt::Done(Settled::Declined(decline)));
-        }
-        if let Some(token) = token {
-            if !certain && token.is_err() {
-                return Ok(Attempt::Look);
-            }
-            let token = token.as_ref().map_err(|refusal| refusal.clone())?;
-            let seen = (snapshot.reference_sha256(), now.at);
-            if let Some(moved) = self.moved(claim, token, &decided, seen) {
-                if !certain {
-                    return Ok(Attempt::Look);
-                }
-                self.note_access(caller, decided.person, (What::Quote, None)).await?;
-                return Ok(Attempt::Done(Settled::QuoteMoved(Box::new(moved))));
-            }
+            Err(refusal) => return Err(refusal.into()),
         }
         let Snapshot { person, changes, reference_version, .. } = snapshot;
         let seen = person.map(|person| Seen { person, changes, reference_version });
-        let flagged = budgets::flagged(dry);
+        let flagged = budgets::flagged(dry, token.is_some());
         self.record(caller, request, (decided, flagged, seen, turn), &now).await
+    }
+
+    /// What is answered instead of settling: that a fund has run dry where its region wants none settled then, that the quote moved, or
+    /// that its token is none. A quote that holds is kept, though the fund ran dry since: the patient was told so.
+    fn in_the_way(
+        &self,
+        claim: &Claim,
+        token: Option<&Result<Token, Refusal>>,
+        (decided, dry): (&Decided, &[RunDry]),
+        (snapshot, at): (&Snapshot, Timestamp),
+    ) -> Result<Option<(What, Settled)>, Refusal> {
+        let of_token =
+            |token: &Token| self.moved(claim, token, decided, (snapshot.reference_sha256(), at));
+        let moved = token.map(|token| token.as_ref().map(of_token));
+        if let Some(Ok(None)) = moved {
+            return Ok(None);
+        }
+        if let Some(decline) = budgets::declined(dry) {
+            return Ok(Some((What::Decline, Settled::Declined(decline))));
+        }
+        let moved = moved.transpose().map_err(Clone::clone)?.flatten();
+        Ok(moved.map(|moved| (What::Quote, Settled::QuoteMoved(Box::new(moved)))))
     }
 
     /// Writes what was decided, once, if nothing moved. The turn ends as soon as it is on its way.

@@ -332,7 +332,7 @@ enum BudgetCommand {
         /// Whose.
         #[arg(long)]
         region: String,
-        /// settle_and_flag, settle or decline.
+        /// settle_and_flag, settle or decline; a quote that still holds is kept under each of them.
         #[arg(long)]
         when_dry: String,
         /// By which document.

@@ -116,6 +116,59 @@ async fn a_desk_is_told_of_a_fund_that_runs_dry_as_its_region_wants() {
     assert_eq!((budget.runs_dry.as_str(), budget.when_dry.as_str()), ("", "decline"));
 }
 
+/// Between quote and settlement the fund runs dry, and its region wants nothing settled then.
+#[tokio::test]
+async fn a_quote_is_kept_though_the_fund_ran_dry_since() {
+    let gateway = Gateway::start().await;
+    let door = Door::open(&gateway, false).await;
+    let patient = Patient::charged(&door, 1, 10).await;
+    let asked = desk::QuoteRequest { bill: Some(bill(0, "Z1", "2024-01-31")) };
+    let quoted = gateway.desk.clone().quote(asked).await.unwrap().into_inner();
+    let Some(desk::quote_response::Outcome::Quoted(quoted)) = quoted.outcome else { panic!() };
+    assert_eq!(quoted.notices, []);
+    door.done("2303", &id(20), patient.to_settle("36000.00")).await;
+
+    let mut books = ClearingServiceClient::new(gateway.channel.clone());
+    for fund in [Fund::MedicalAid, Fund::BasicResident] {
+        let rule = wire::SetBudgetRuleRequest {
+            fund: fund.word().to_owned(),
+            region: "520200".to_owned(),
+            when_dry: "decline".to_owned(),
+            source: "六盘水市财政局".to_owned(),
+        };
+        books.set_budget_rule(rule).await.unwrap();
+        appropriate(&gateway, fund, 1).await;
+    }
+    let settle_by = async |request: &str, bill: desk::Bill, quote_token: Vec<u8>| {
+        let request =
+            desk::SettleRequest { request_id: request.to_owned(), bill: Some(bill), quote_token };
+        gateway.desk.clone().settle(request).await.unwrap().into_inner()
+    };
+    // Without the quote, and by the quote of another bill, it is declined as for everybody.
+    let first = || bill(0, "Z1", "2024-01-31");
+    let declined = settle_by("R1", first(), Vec::new()).await;
+    let Some(desk::settle_response::Outcome::Declined(declined)) = declined.outcome else {
+        panic!()
+    };
+    assert_eq!(declined.reason, "FUND_RUN_DRY");
+    let other = bill(0, "Z2", "2024-01-30");
+    let declined = settle_by("R2", other, quoted.quote_token.clone()).await;
+    assert!(matches!(declined.outcome, Some(desk::settle_response::Outcome::Declined(_))));
+    // By it, the patient pays what they were told, and the answer says what the agency should know.
+    let settled = settle_by("R1", first(), quoted.quote_token).await;
+    let Some(desk::settle_response::Outcome::Settlement(kept)) = &settled.outcome else {
+        panic!("{settled:?}")
+    };
+    let pays = |breakdown: &Option<desk::Breakdown>| breakdown.as_ref().unwrap().patient_pay_fen;
+    assert_eq!(pays(&kept.breakdown), pays(&quoted.breakdown));
+    let told = codes(&settled.notices);
+    assert!(told.contains(&("FUND_SHORT", "medical_aid")), "{told:?}");
+    // The national door holds its quote by itself.
+    let answer = door.ask("2304", &id(21), patient.to_settle("36000.00")).await;
+    assert_eq!(answer["infcode"], 0, "{answer}");
+    assert!(answer["warn_msg"].as_str().unwrap().contains("not enough is left"), "{answer}");
+}
+
 #[tokio::test]
 async fn a_hospital_is_told_of_a_fund_that_runs_short_by_the_national_door() {
     let gateway = Gateway::start().await;

@@ -136,9 +136,14 @@ pub(in crate::app) fn declined(dry: &[RunDry]) -> Option<Decline> {
     Some(Decline::new(Reason::FundRunDry, decline.fund.word()))
 }
 
-/// What an answer is to tell of.
-pub(in crate::app) fn flagged(dry: Vec<RunDry>) -> Vec<RunDry> {
-    dry.into_iter().filter(|dry| dry.when_dry == WhenDry::SettleAndFlag).collect()
+/// What an answer is to tell of; where a quote is kept, also of what would be declined without it.
+pub(in crate::app) fn flagged(dry: Vec<RunDry>, is_promised: bool) -> Vec<RunDry> {
+    let is_told = |dry: &RunDry| match dry.when_dry {
+        WhenDry::SettleAndFlag => true,
+        WhenDry::Settle => false,
+        WhenDry::Decline => is_promised,
+    };
+    dry.into_iter().filter(is_told).collect()
 }
 
 /// A look that takes long is taken less often, but never so seldom that a figure is older than it may be.
