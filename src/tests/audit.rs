@@ -382,7 +382,9 @@ async fn what_is_held_back_or_diverted_stands_at_the_top_until_it_is_put_right()
     books.by(&zhang).confirm(content.as_bytes()).await.unwrap();
     let below = [114_000, 20_000, 4_000].map(|fen| (AlarmKind::BelowZero, fen));
     let late = [(AlarmKind::Late, 138_000)];
-    assert_eq!(kinds(&look().await), [&below[..], &late].concat(), "paid, and late all the same");
+    let short = look().await;
+    assert_eq!(kinds(&short), [&below[..], &late].concat(), "paid, and late all the same");
+    assert!(short.alarms[0].assumed, "so is who pools with whom");
     for (fund, fen) in
         [(Fund::BasicResident, 500_000), (Fund::MedicalAid, 20_000), (Fund::PersonalAccount, 4_000)]
     {

@@ -49,7 +49,9 @@ async fn a_month_is_told_over_the_wire_and_what_can_not_be_asked_is_refused_by_f
         }
     }
     assert!(flow.lines.iter().all(|line| line.by != "detail"));
-    assert!(flow.thresholds.iter().any(|of| of.word == "readmitted" && of.assumed));
+    for assumed in ["readmitted", "pooling"] {
+        assert!(flow.thresholds.iter().any(|of| of.word == assumed && of.assumed), "{assumed}");
+    }
     for (change, code, reason, field) in [
         (
             wire::GetFundFlowRequest { month: "2024".to_owned(), ..asked.clone() },

@@ -265,7 +265,7 @@ pub fn of_flow(flow: &Flow, stated: &[OfHospital]) -> Result<Vec<Alarm>, Mismatc
     Ok(alarms)
 }
 
-/// Money is pooled by prefecture, and so is what a fund has at hand.
+/// Money is pooled by prefecture, which is assumed, and so is what a fund has at hand.
 fn below_zero(flow: &Flow) -> Result<Vec<Alarm>, Mismatch> {
     let mut at_hand: BTreeMap<(Fund, RegionCode), Fen> = BTreeMap::new();
     for (key, amounts) in flow.lines(By::Region)? {
@@ -282,10 +282,10 @@ fn below_zero(flow: &Flow) -> Result<Vec<Alarm>, Mismatch> {
         reference: AccountKind::Treasury.word().to_owned(),
         amount: sum.checked_neg().unwrap_or(sum),
         workdays_late: None,
-        assumed: false,
+        assumed: true,
         more: (
-            "按已记账凭证；拨款未记账也会如此".to_owned(),
-            "by what is posted; an appropriation that nobody posted looks the same".to_owned(),
+            "按已记账凭证；拨款未记账也会如此；推定各基金按地市（直辖市按全市）统筹".to_owned(),
+            "by what is posted; an appropriation that nobody posted looks the same; pools are assumed to be the prefectures'".to_owned(),
         ),
     });
     Ok(alarms.collect())

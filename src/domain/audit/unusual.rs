@@ -65,7 +65,7 @@ pub struct Share {
 }
 
 /// All thresholds.
-pub const THRESHOLDS: [Threshold; 7] = [
+pub const THRESHOLDS: [Threshold; 8] = [
     Threshold {
         word: "late",
         zh: "应付日：医院与地区约定的工作日；未约定的按三十个工作日推定，放假安排未公布的年份只计周末",
@@ -100,6 +100,12 @@ pub const THRESHOLDS: [Threshold; 7] = [
         word: "out_of_catalogue",
         zh: "救助对象目录外费用占比超过百分之十（推定，各地另有规定的从其规定）",
         en: "A poor patient's bill with more than ten in a hundred out of the catalogue (assumed; regions set their own)",
+        assumed: true,
+    },
+    Threshold {
+        word: "pooling",
+        zh: "统筹层次：各基金按地市统筹，直辖市按全市（推定）；实行省级统筹的，同省跨地市的应付、垫付和可用余额与此不同",
+        en: "Pools: each fund by prefecture, and by the whole of a municipality (assumed); where a province pools, what its prefectures owe each other and have at hand differs",
         assumed: true,
     },
     Threshold {

@@ -350,7 +350,8 @@ impl Account {
 }
 
 /// The region whose agency pools the money of this one and pays for it: a prefecture, and in the four municipalities the whole.
-/// Assumed: pools are the prefectures' by the rule of 2009 to 2020 (地市级统筹); where a province pools as a whole, that is to be said here.
+/// Assumed: pools are the prefectures' by the rule of 2009 to 2020 (地市级统筹); where a province pools as a whole, that is to be said here
+/// and in the database's function of the same name. Reports say so ("pooling").
 pub fn pool_of(region: RegionCode) -> RegionCode {
     let municipality = matches!(region.province(), 11 | 12 | 31 | 50);
     let size = if municipality { 10_000 } else { 100 };
