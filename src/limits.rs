@@ -64,6 +64,12 @@ pub const NATIONAL_ANSWER_BYTES_USUAL: usize = 4_096;
 /// The body of one call by the national door. Its JSON is several times as wide as our messages; so charge lines come in batches.
 pub const NATIONAL_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// How much more of a message that is too large is read and dropped, so that its sender comes to read why it is refused.
+pub const NATIONAL_SKIPPED_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// How much of a message that is too large is looked at for what it is: `infno` stands in front in all that were seen.
+pub const NATIONAL_BEGIN_BYTES_SEEN: usize = 1_024;
+
 /// Charge lines in one batch. Hospitals send a hundred at a time.
 pub const NATIONAL_FEE_ROWS_MAX: usize = 1_000;
 

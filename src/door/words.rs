@@ -37,6 +37,7 @@ pub(in crate::door) const MESSAGE_TOO_LARGE: &str = "MESSAGE_TOO_LARGE";
 
 /// Codes of the national door alone.
 pub(in crate::door) const NOT_JSON: &str = "NOT_JSON";
+pub(in crate::door) const FILE_TOO_LARGE_FOR_MESSAGE: &str = "FILE_TOO_LARGE_FOR_MESSAGE";
 pub(in crate::door) const METHOD_NOT_TAKEN: &str = "METHOD_NOT_TAKEN";
 pub(in crate::door) const HEAD_TOO_LARGE: &str = "HEAD_TOO_LARGE";
 pub(in crate::door) const MESSAGE_LATE: &str = "MESSAGE_LATE";

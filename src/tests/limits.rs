@@ -205,6 +205,18 @@ async fn a_national_message_larger_than_is_taken_is_refused_by_an_envelope() {
     let body = format!("{head}{size:x}\r\n{}\r\n0\r\n\r\n", " ".repeat(size));
     let answer = door.send(body.as_bytes()).await;
     assert_eq!((answer.status, code_of(&answer.envelope).as_str()), (413, "OS-ENV-003"));
+    // A statement file is told which other way there is, however its size is told.
+    let file = json!({ "fsUploadIn": { "in": "A".repeat(limits::NATIONAL_BODY_BYTES_MAX), "filename": "a.zip" } });
+    let mut upload = envelope("9101", &id(3), json!("INPUT")).to_string();
+    upload = upload.replace("\"infno\":\"9101\",", "").replace("\"INPUT\"", &file.to_string());
+    let first = upload.replacen('{', "{\"infno\": \"9101\",", 1);
+    let last = format!("{}, \"infno\": \"9101\"}}", &upload[..upload.len() - 1]);
+    for (body, code) in [(&first, "OS-REC-025"), (&last, "OS-ENV-003")] {
+        let chunked = format!("{head}{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+        for answer in [door.post(body).await, door.send(chunked.as_bytes()).await] {
+            assert_eq!((answer.status, code_of(&answer.envelope).as_str()), (413, code));
+        }
+    }
     let rows = vec![json!({"feedetl_sn": "1"}); limits::NATIONAL_FEE_ROWS_MAX + 1];
     let refused = door.code("2301", &id(2), json!({"feedetail": rows})).await;
     assert_eq!(refused, "OS-INP-015");

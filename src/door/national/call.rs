@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_stream::StreamExt as _;
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 
@@ -249,16 +250,62 @@ async fn body(request: Request, wait_max: Duration) -> Result<Bytes, Fault> {
     let length = request.headers().get(CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     let most = limits::NATIONAL_BODY_BYTES_MAX;
-    if length.is_some_and(|length| usize::try_from(length).map_or(true, |length| most < length)) {
+    let within =
+        |most| length.is_none_or(|length| usize::try_from(length).is_ok_and(|said| said <= most));
+    // More than would be skipped: nobody waits for it.
+    if !within(most.saturating_add(limits::NATIONAL_SKIPPED_BYTES_MAX)) {
         return Err(Fault::Plain(words::MESSAGE_TOO_LARGE));
     }
-    let read = to_bytes(request.into_body(), most);
-    match tokio::time::timeout(wait_max, read).await {
-        Ok(Ok(body)) => Ok(body),
-        // Or it broke off half way, and then nobody is there to read why.
-        Ok(Err(_)) => Err(Fault::Plain(words::MESSAGE_TOO_LARGE)),
-        Err(_) => Err(Fault::Plain(words::MESSAGE_LATE)),
+    let fits = within(most);
+    let mut refused = None;
+    // Of what is too large by its own word nothing is kept but its beginning, to see what it is.
+    let read = collected(request.into_body(), if fits { most } else { 0 }, &mut refused);
+    let read = tokio::time::timeout(wait_max, read).await;
+    match (read, refused) {
+        (_, Some(word)) => Err(Fault::Plain(word)),
+        (Ok(body), None) => Ok(body),
+        (Err(_), None) if !fits => Err(Fault::Plain(words::MESSAGE_TOO_LARGE)),
+        (Err(_), None) => Err(Fault::Plain(words::MESSAGE_LATE)),
     }
+}
+
+/// A body of at most so many bytes. What is larger is read on for a while and dropped: who is still sending when the connection closes
+/// would never read why.
+async fn collected(body: Body, most: usize, refused: &mut Option<&'static str>) -> Bytes {
+    let mut frames = body.into_data_stream();
+    let (mut whole, mut skipped) = (Vec::new(), 0_usize);
+    while let Some(frame) = frames.next().await {
+        let Ok(frame) = frame else {
+            // It broke off half way, and nobody is there to read why.
+            refused.get_or_insert(words::MESSAGE_TOO_LARGE);
+            break;
+        };
+        if refused.is_some() {
+            skipped = skipped.saturating_add(frame.len());
+            if limits::NATIONAL_SKIPPED_BYTES_MAX < skipped {
+                break;
+            }
+            continue;
+        }
+        whole.extend_from_slice(&frame);
+        if most < whole.len() {
+            *refused = Some(too_large(&whole));
+            whole = Vec::new();
+        }
+    }
+    whole.into()
+}
+
+/// The word of a message that is too large: who sends a file has another way, and is told of it. By what stands in front, since the
+/// whole is not read; who puts `infno` behind the file is told of the message alone.
+fn too_large(begin: &[u8]) -> &'static str {
+    let begin = begin.get(..limits::NATIONAL_BEGIN_BYTES_SEEN).unwrap_or(begin);
+    let begin = String::from_utf8_lossy(begin);
+    let is_upload = begin.split_once("\"infno\"").is_some_and(|(_, rest)| {
+        let value = rest.trim_start().strip_prefix(':').map(str::trim_start);
+        value.is_some_and(|value| value.starts_with("\"9101\""))
+    });
+    if is_upload { words::FILE_TOO_LARGE_FOR_MESSAGE } else { words::MESSAGE_TOO_LARGE }
 }
 
 /// The root span of a call. Logs show it in any case; the exporter sees those that are traced.

@@ -118,7 +118,7 @@ impl Fault {
         let word = self.word();
         let status = if [words::BUSY, words::BUDGET_EXCEEDED].contains(&word) {
             StatusCode::SERVICE_UNAVAILABLE
-        } else if word == words::MESSAGE_TOO_LARGE {
+        } else if [words::MESSAGE_TOO_LARGE, words::FILE_TOO_LARGE_FOR_MESSAGE].contains(&word) {
             StatusCode::PAYLOAD_TOO_LARGE
         } else if word == words::HEAD_TOO_LARGE {
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE

@@ -43,6 +43,11 @@ pub(super) const TABLE: &[(&str, &str, &str)] = &[
         "The file unpacks to more than is taken; split it by hospital or day.",
     ),
     (
+        super::FILE_TOO_LARGE_FOR_MESSAGE,
+        "对账文件过大：上传报文（9101）最大 4 MiB，文件须不到 3 MiB。请压缩为 ZIP 或按日分次对账；仍过大的，改用 gRPC 的 Reconcile 或命令行 onestop reconcile run。",
+        "A statement file that comes as a message (9101) must have less than 3 MiB, and the message at most 4 MiB: pack it as ZIP or reconcile day by day, or else send it by gRPC (Reconcile) or by `onestop reconcile run`.",
+    ),
+    (
         "FILE_TOO_MANY_ROWS",
         "对账文件行数过多，请按机构或日期拆分。",
         "The file has more rows than are taken; split it by hospital or day.",

@@ -105,6 +105,7 @@ fn codes() -> Vec<&'static str> {
         METHOD_NOT_TAKEN,
         MESSAGE_TOO_LARGE,
         MESSAGE_MALFORMED,
+        FILE_TOO_LARGE_FOR_MESSAGE,
         HEAD_TOO_LARGE,
         SIGNATURE_MISSING,
         SIGNATURE_WRONG,
