@@ -4,6 +4,7 @@
 //! The formats are described in `bundle/FORMAT.md`, which every bundle carries; `deploy/verify_bundle.py` reads them independently.
 
 pub mod entry;
+pub mod fault;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
 pub mod manifest;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 
-use super::seal::{Differs, SealError, column_of, posting_of};
+use super::seal::{Differs, SealError, change_key, column_of, posting_of};
 use super::{AppError, now};
 use crate::bundle::entry::{Leaf, Shown};
 use crate::bundle::manifest::{
@@ -23,9 +23,9 @@ use crate::domain::rules::Package;
 use crate::domain::seal::Hash;
 use crate::domain::seal::head::SignedHead;
 use crate::domain::seal::leaf::{Kind, PostingRow};
-use crate::keys::{KeysError, Pseudonyms, SealKeys};
+use crate::keys::{KeysError, Pseudonyms, Salted, SealKeys};
 use crate::rulebook::parse;
-use crate::store::{self, Block, Pool, StoreError, WholeSettlement};
+use crate::store::{self, Block, ChangeKey, Pool, StoreError, WholeSettlement};
 
 /// A month of a region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub struct Made {
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
     /// The days are not all closed yet.
-    #[error("NOT_SEALED: the month is sealed through {}; with --so-far it is taken up to there 该月尚未全部封印，加 --so-far 可先出至已封印之日", .through.map_or("no day".to_owned(), |day| day.to_string()))]
+    #[error("NOT_SEALED: {}", not_sealed(*.through))]
     NotSealed {
         /// Up to which day they are.
         through: Option<Date>,
@@ -166,6 +166,7 @@ impl Making<'_> {
             next_block = block.block.saturating_add(1);
             let rows = self.rows(&block).await?;
             let postings = self.postings(&block).await?;
+            let changes = self.changes(&block).await?;
             for (id, sealed) in block.ids.iter().zip(&block.hashes) {
                 if in_day.checked_rem(PART_LEAVES) == Some(0) {
                     self.writer.end();
@@ -178,6 +179,11 @@ impl Making<'_> {
                     let row = row
                         .ok_or_else(|| differs(day, &format!("posting {id} is gone 记账不存在")))?;
                     self.posting(row, sealed, &mut buffer)?;
+                } else if id.starts_with('r') {
+                    let known = changes.get(id).filter(|salted| salted.hash == *sealed);
+                    let salted =
+                        known.ok_or_else(|| differs(day, &format!("registry change {id}")))?;
+                    Leaf::Hash(Kind::RegistryChange, salted.content).write(&mut buffer);
                 } else {
                     self.leaf(day, (id, sealed), &rows, &mut buffer)?;
                 }
@@ -228,10 +234,6 @@ impl Making<'_> {
         rows: &BTreeMap<String, WholeSettlement>,
         buffer: &mut Vec<u8>,
     ) -> Result<(), BundleError> {
-        if !id.starts_with('s') {
-            Leaf::Hash(Kind::RegistryChange, *sealed).write(buffer);
-            return Ok(());
-        }
         let row = rows
             .get(id)
             .ok_or_else(|| differs(day, &format!("settlement {id} is gone 结算不存在")))?;
@@ -259,6 +261,18 @@ impl Making<'_> {
         let ids: Vec<&str> = block.ids.iter().filter_map(|id| posting_of(id)).collect();
         let rows = store::postings_of(self.pool, &ids).await.map_err(failed)?;
         Ok(rows.into_iter().map(|row| (row.leaf_id(), row)).collect())
+    }
+
+    /// The hashes of the changes of the registry behind some leaves, by the leaves' ids: they are not shown.
+    async fn changes(&self, block: &Block) -> Result<BTreeMap<String, Salted>, BundleError> {
+        let keys: Vec<ChangeKey> = block.ids.iter().filter_map(|id| change_key(id)).collect();
+        let rows = store::changes_of(self.pool, &keys).await.map_err(failed)?;
+        let salted = rows.iter().map(|row| {
+            let id = row.leaf_id();
+            let salted = self.keys.salted(Kind::RegistryChange, &id, &row.parts());
+            (id, salted)
+        });
+        Ok(salted.collect())
     }
 
     /// A posting, compared with its own record.
@@ -311,6 +325,22 @@ pub fn verify_bundle(
 ) -> Result<Verified, Fault> {
     let read = |bytes: &[u8]| parse::parse_canonical(bytes).ok();
     verify::verify(path, roots, &read, progress)
+}
+
+fn not_sealed(through: Option<Date>) -> String {
+    through.map_or_else(
+        || {
+            "no day of this region and month is closed and sealed; is it an insured region of this gateway? \
+             该参保地该月没有已截止封印之日，请核对参保地代码（六位，结算所记的参保地）"
+                .to_owned()
+        },
+        |day| {
+            format!(
+                "the month is sealed through {day}; with --so-far it is taken up to there \
+                 该月封印至 {day}，加 --so-far 可先出至该日"
+            )
+        },
+    )
 }
 
 fn differs(day: Date, what: &str) -> BundleError {

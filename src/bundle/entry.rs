@@ -1,7 +1,7 @@
 //! A leaf in a file of a bundle: its length, then what it is of and either its hash alone or all that may be shown of it.
 
 use crate::domain::seal::Hash;
-use crate::domain::seal::leaf::{Kind, leaf_hash};
+use crate::domain::seal::leaf::{Kind, content_hash, leaf_hash};
 
 /// Only the hash is given.
 const FORM_HASH: u8 = 0;
@@ -14,7 +14,7 @@ pub type Pseudonym = [u8; 16];
 /// A leaf as it stands in a bundle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leaf<'a> {
-    /// Of what is not disclosed.
+    /// Of what is not disclosed: the hash of its content.
     Hash(Kind, Hash),
     /// Of what is.
     Shown(Shown<'a>),
@@ -61,9 +61,9 @@ impl Leaf<'_> {
     /// Its hash in the tree.
     pub fn hash(&self) -> Hash {
         match self {
-            Self::Hash(_, hash) => *hash,
+            Self::Hash(kind, content) => leaf_hash(*kind, content),
             Self::Shown(Shown { kind, salt, commitment, pseudonym: _, bytes }) => {
-                leaf_hash(*kind, salt, commitment, bytes)
+                leaf_hash(*kind, &content_hash(salt, commitment, bytes))
             }
         }
     }
@@ -108,6 +108,9 @@ mod tests {
         }
         let other = Leaf::Shown(Shown { pseudonym: [9; 16], ..shown });
         assert_eq!(other.hash(), Leaf::Shown(shown).hash(), "a pseudonym is not sealed");
+        let content = content_hash(&shown.salt, &shown.commitment, shown.bytes);
+        assert_eq!(Leaf::Hash(shown.kind, content).hash(), other.hash(), "shown or not, the same");
+        assert_ne!(Leaf::Hash(Kind::RegistryChange, content).hash(), other.hash());
         for bad in [&[][..], &[1], &[1, 0, 5], &[9, 0], &[1, 2], &[1, 1, 0]] {
             assert_eq!(read(bad), None, "{bad:?}");
         }

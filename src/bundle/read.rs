@@ -1,7 +1,7 @@
 //! Reads a bundle: any of its files whole or piece by piece, with its hash, and never more than it may have.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Read, Seek as _, SeekFrom};
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
@@ -9,7 +9,7 @@ use zip::ZipArchive;
 
 use super::manifest::FileEntry;
 use super::text::hex;
-use super::verify::Fault;
+use super::fault::Fault;
 use crate::limits;
 
 /// A bundle that is open.
@@ -51,8 +51,13 @@ impl Archive {
             .because(error)
         };
         let file = File::open(path).map_err(|error| unreadable(&error))?;
-        let zip = ZipArchive::new(BufReader::with_capacity(1 << 18, file));
-        let zip = zip.map_err(|error| unreadable(&error))?;
+        let mut reader = BufReader::with_capacity(1 << 18, file);
+        let told = entries_told(&mut reader).map_err(|error| unreadable(&error))?;
+        let zip = ZipArchive::new(reader).map_err(|error| unreadable(&error))?;
+        // Of two files of one name only one is seen, and other readers may see the other one.
+        if told != zip.len() {
+            return Err(unreadable(&"a file is there twice, or something stands behind the end"));
+        }
         Ok(Self { zip, name })
     }
 
@@ -95,6 +100,16 @@ impl Archive {
         let file = self.zip.by_name(name).map_err(|error| missing(&error))?;
         Ok(Stream { file, hash: Sha256::new(), bytes: 0, name })
     }
+}
+
+/// How many files an archive says that it has, at its very end: we write no comment behind it.
+fn entries_told(reader: &mut BufReader<File>) -> std::io::Result<usize> {
+    let mut end = [0; 22];
+    reader.seek(SeekFrom::End(-22))?;
+    reader.read_exact(&mut end)?;
+    reader.rewind()?;
+    let [b'P', b'K', 5, 6, _, _, _, _, _, _, low, high, ..] = end else { return Ok(0) };
+    Ok(usize::from(u16::from_le_bytes([low, high])))
 }
 
 impl Stream<'_> {

@@ -4,7 +4,6 @@
 //! told by the first file, record and field that does not verify.
 
 mod across;
-mod fault;
 mod part;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,7 +25,7 @@ use crate::domain::rules::Package;
 use crate::domain::seal::head::SignedHead;
 use crate::domain::seal::tree::Tree;
 
-pub use self::fault::Fault;
+pub use super::fault::Fault;
 use self::part::{Part, PartDone};
 
 /// Reads a rule package from its canonical bytes.
@@ -61,6 +60,11 @@ pub struct Verified {
     pub totals_fen: [i128; 3],
     /// How many of its days stand in the roots that somebody else keeps; nothing where none were given.
     pub days_in_roots: Option<usize>,
+    /// The last day of its month that these roots have, where the bundle ends before: it is not the whole of what was sealed.
+    pub roots_go_on_to: Option<Date>,
+    /// Did the key that signed the manifest sign any head, here or in the roots? What is sealed is proven also where it did not: by one
+    /// that came later, or by a stranger, who can have changed nothing but pseudonyms.
+    pub is_signer_known: bool,
 }
 
 /// What all threads look at.
@@ -96,16 +100,10 @@ pub fn verify(
     };
     archive.listed(entry(FORMAT_FILE)?)?;
     let heads = read_heads(&archive.listed(entry(HEADS_FILE)?)?, &manifest, region)?;
-    let known = |signed: &SignedHead| signed.public_key == key;
-    // Without roots a stranger can not be told from a key that came after the month.
-    if roots.is_some_and(|roots| !heads.iter().chain(roots.values()).any(known)) {
-        let why = (
-            "the manifest is signed by a key that signed no head, here or in the roots",
-            "清单的签名密钥未签署过任何封印",
-        );
-        return Err(Fault::of_file(SIGNATURE_FILE, why).in_field("public_key"));
-    }
+    let kept = roots.into_iter().flat_map(BTreeMap::values);
+    let is_signer_known = heads.iter().chain(kept).any(|signed| signed.public_key == key);
     let days_in_roots = roots.map(|roots| compare_roots(&heads, roots, region)).transpose()?;
+    let roots_go_on_to = roots.and_then(|roots| last_of_month(roots, &manifest, region));
     let mut packages = BTreeMap::new();
     for hash in &manifest.packages {
         let name = package_name(hash);
@@ -133,6 +131,8 @@ pub fn verify(
     verified.through = manifest.through;
     verified.days = days.len();
     verified.days_in_roots = days_in_roots;
+    verified.roots_go_on_to = roots_go_on_to;
+    verified.is_signer_known = is_signer_known;
     Ok(verified)
 }
 
@@ -224,8 +224,7 @@ fn read_heads(
         }
         heads.push(signed);
     }
-    let in_month = |day: Date| day.strftime("%Y-%m").to_string() == manifest.month;
-    let first = heads.iter().position(|signed| in_month(signed.head.day));
+    let first = heads.iter().position(|signed| is_in_month(signed.head.day, manifest));
     let last = heads.last().map(|signed| signed.head.day);
     // One head may stand before the month; where none does, the chain begins in it, or on its first day.
     let begins =
@@ -259,6 +258,17 @@ fn compare_roots(heads: &[SignedHead], roots: &Roots, region: RegionCode) -> Res
     Ok(found)
 }
 
+/// The last day of the bundle's month that roots have, where it is behind its end.
+fn last_of_month(roots: &Roots, manifest: &Manifest, region: RegionCode) -> Option<Date> {
+    let of_region = roots.keys().filter(|(of, _)| *of == region).map(|(_, day)| *day);
+    let last = of_region.filter(|day| is_in_month(*day, manifest)).max()?;
+    (manifest.through < last).then_some(last)
+}
+
+fn is_in_month(day: Date, manifest: &Manifest) -> bool {
+    day.strftime("%Y-%m").to_string() == manifest.month
+}
+
 /// The days that are to be verified, and the parts that they are made of.
 fn plan(
     manifest: &Manifest,
@@ -266,10 +276,9 @@ fn plan(
     files: &BTreeMap<&str, &FileEntry>,
 ) -> Result<(Vec<Day>, Vec<Part>), Fault> {
     let (mut days, mut parts, mut told) = (Vec::new(), Vec::new(), manifest.days.iter());
-    let month = &manifest.month;
     for signed in heads {
         let (day, leaves) = (signed.head.day, signed.head.leaves);
-        if day.strftime("%Y-%m").to_string() != *month {
+        if !is_in_month(day, manifest) {
             continue;
         }
         let begin = parts.len();

@@ -73,6 +73,9 @@ pub(super) struct VerifyArguments {
     /// Roots that somebody else kept, as `onestop audit roots` prints them. Without them a bundle can only be seen to agree with itself.
     #[arg(long, value_name = "FILE")]
     roots: Option<PathBuf>,
+    /// The bundle may end before the roots do: it was made before the month was over.
+    #[arg(long, requires = "roots")]
+    so_far: bool,
 }
 
 fn region(text: &str) -> Result<RegionCode, String> {
@@ -97,7 +100,7 @@ pub(super) fn seal(arguments: &SealArguments, config: &Config) -> Result<(), Fai
     }
     let roots_file = config.seals.roots_file.clone();
     let (leaves, days) = super::block_on_database(on_database(config, async |pool: &Pool| {
-        let mut sealer = Sealer::new(pool.clone(), Arc::new(keys), roots_file);
+        let mut sealer = Sealer::new(pool.clone(), Arc::new(keys), roots_file).by_database_clock();
         let progress = Progress::new("seal 封印", 0);
         let (mut leaves, mut days) = (0_usize, 0_usize);
         loop {
@@ -140,13 +143,19 @@ fn check(arguments: &SealArguments, config: &Config, keys: &SealKeys) -> Result<
     if told < differences_count {
         out::line(&format!("… {} more 另有更多", differences_count.saturating_sub(told)));
     }
-    let against =
-        if roots.is_some() { "与已公布的封印一并" } else { "未与外部保存的封印" };
-    let against_en = if roots.is_some() { "with" } else { "without" };
+    let (against, against_en) = if roots.is_some() {
+        ("并与外部保存的封印比对", "with")
+    } else {
+        ("未与外部保存的封印比对", "without")
+    };
     out::line(&format!(
-        "已{against}核对 {days} 个（地区×日）、{leaves} 条，发现差异 {differences_count} 处。\n\
+        "已核对 {days} 个（地区×日）、{leaves} 条（{against}），发现差异 {differences_count} 处。\n\
          Checked {days} days of regions, {leaves} leaves, {against_en} roots that are kept; {differences_count} differ.",
     ));
+    if days == 0 {
+        out::error("nothing is sealed of this region and these days 所选地区和日期没有封印");
+        return Err(Failure::Answered(EXIT_DIFFERS));
+    }
     if differences_count == 0 { Ok(()) } else { Err(Failure::Answered(EXIT_DIFFERS)) }
 }
 
@@ -193,12 +202,16 @@ pub(super) fn bundle(arguments: &BundleArguments, config: &Config) -> Result<(),
 
 pub(super) fn verify(arguments: &VerifyArguments) -> Result<(), Failure> {
     let roots = arguments.roots.as_deref().map(read_roots).transpose()?;
+    can_be_read(&arguments.file)?;
     let progress = LateProgress::new("verify 验证");
     let verified = verify_bundle(&arguments.file, roots.as_ref(), &|at, all| progress.at(at, all));
     progress.clear();
     match verified {
         Ok(verified) => {
             out::line(&said_of(&verified));
+            if verified.roots_go_on_to.is_some() && !arguments.so_far {
+                return Err(Failure::Answered(EXIT_DIFFERS));
+            }
             Ok(())
         }
         Err(fault) => {
@@ -223,8 +236,10 @@ fn said_of(verified: &Verified) -> String {
         links,
         totals_fen: [total, funds, patients],
         days_in_roots,
+        roots_go_on_to,
+        is_signer_known,
     } = verified;
-    let against = match days_in_roots {
+    let mut against = match days_in_roots {
         None => "仅内部一致：未与他人保存的封印核对（--roots）。\n\
                  Self-consistent only: not compared with roots that somebody else keeps (--roots)."
             .to_owned(),
@@ -232,6 +247,18 @@ fn said_of(verified: &Verified) -> String {
             "与他人保存的封印一致（{found} 日）。\nIt agrees with the roots that somebody else keeps ({found} days)."
         ),
     };
+    if let Some(last) = roots_go_on_to {
+        against.push_str(&format!(
+            "\n!! 不完整 INCOMPLETE: the bundle ends on {through}, the roots go on to {last}: what was sealed in between is not in it; \
+             ask for the whole month (or --so-far) 证据包止于 {through}，而封印清单至 {last}：其间内容不在包内，请索取整月（或加 --so-far）"
+        ));
+    }
+    if !is_signer_known {
+        against.push_str(
+            "\n注意 Note: the key that signed the manifest signed no head here or in the roots: it came later, or is a stranger's; what is \
+             sealed is proven all the same, pseudonyms are not 清单签名密钥未签署过所见封印：密钥后来更换，或出自他人；封印内容仍得证，化名不得证",
+        );
+    }
     format!(
         "验证通过 VERIFIES: {region} {month}，截至 {through}\n\
          日 days {days} · 叶 leaves {leaves} · 结算 settlements {settlements} · 撤销 reversals {reversals}（跨月 of other months \
@@ -247,6 +274,17 @@ fn yuan(fen: i128) -> String {
     let sign = if fen < 0 { "-" } else { "" };
     let fen = fen.unsigned_abs();
     format!("{sign}{}.{:02}", fen / 100, fen % 100)
+}
+
+/// A file that can not be read says nothing of what is in it.
+fn can_be_read(file: &Path) -> Result<(), Failure> {
+    let opened = std::fs::File::open(file).and_then(|file| file.metadata());
+    let why = match opened {
+        Ok(of) if of.is_file() => return Ok(()),
+        Ok(_) => "it is no file 不是文件".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    Err(Failure::Usage(format!("can not read {} 无法读取: {why}", file.display())))
 }
 
 fn read_roots(file: &Path) -> Result<Roots, Failure> {

@@ -11,7 +11,8 @@ pub mod tree;
 /// A SHA-256.
 pub type Hash = [u8; 32];
 
-/// What goes before a leaf, a node and a commitment, so that none is ever taken for another.
+/// What goes before a leaf, a node, a commitment and the content of a leaf, so that none is ever taken for another.
 const LEAF: u8 = 0x00;
 const NODE: u8 = 0x01;
 const COMMITMENT: u8 = 0x02;
+const CONTENT: u8 = 0x03;

@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{KEY_LEN, KeysError, decode, files, random_bytes, tag};
 use crate::domain::seal::head::{Head, KeyId, SignedHead, key_id};
-use crate::domain::seal::leaf::{Kind, Parts, commitment, leaf_hash};
+use crate::domain::seal::leaf::{Kind, Parts, commitment, content_hash, leaf_hash};
 
 /// The key that signs, and the public halves of those before it.
 pub(super) const SEAL_FILE: &str = "seal.keys";
@@ -36,6 +36,8 @@ pub struct Salted {
     pub salt: [u8; 32],
     /// The commitment to what is hidden.
     pub commitment: [u8; 32],
+    /// The hash of its content.
+    pub content: [u8; 32],
     /// The hash of the leaf.
     pub hash: [u8; 32],
 }
@@ -107,7 +109,8 @@ impl SealKeys {
     pub fn salted(&self, kind: Kind, leaf_id: &str, parts: &Parts) -> Salted {
         let salt = self.salt_of(b'1', leaf_id);
         let commitment = commitment(&self.salt_of(b'2', leaf_id), &parts.hidden);
-        Salted { salt, commitment, hash: leaf_hash(kind, &salt, &commitment, &parts.shown) }
+        let content = content_hash(&salt, &commitment, &parts.shown);
+        Salted { salt, commitment, content, hash: leaf_hash(kind, &content) }
     }
 
     fn salt_of(&self, what: u8, leaf_id: &str) -> [u8; 32] {

@@ -156,7 +156,8 @@ impl Part {
         let header = &record.header;
         let day = jiff::tz::offset(8).to_datetime(header.settled_at).date();
         check_that(header.insured_region == shared.region, "insured_region", OTHER_PLACE)?;
-        check_that(day == self.day, "settled_at", OTHER_PLACE)?;
+        // Later only where its own day was closed already.
+        check_that(day <= self.day, "settled_at", OTHER_PLACE)?;
         check_that(row.accounting_day == self.day, "accounting_day", OTHER_PLACE)?;
         check_that(["final", "provisional"].contains(&row.state), "state", UNKNOWN_WORD)?;
         let missing = (

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use sha2::{Digest as _, Sha256};
 
-use super::{COMMITMENT, Hash, LEAF};
+use super::{COMMITMENT, CONTENT, Hash, LEAF};
 use crate::domain::ids::RegionCode;
 use crate::domain::record;
 use crate::domain::record::bytes::{Reader, Writer};
@@ -280,13 +280,22 @@ pub fn commitment(salt: &Hash, hidden: &[u8]) -> Hash {
         .into()
 }
 
-/// The hash of a leaf.
-pub fn leaf_hash(kind: Kind, salt: &Hash, commitment: &Hash, shown: &[u8]) -> Hash {
+/// The hash of what is in a leaf, which is given where the leaf is not shown.
+pub fn content_hash(salt: &Hash, commitment: &Hash, shown: &[u8]) -> Hash {
     Sha256::new()
-        .chain_update([LEAF, VERSION, kind.number()])
+        .chain_update([CONTENT])
         .chain_update(salt)
         .chain_update(commitment)
         .chain_update(shown)
+        .finalize()
+        .into()
+}
+
+/// The hash of a leaf. Its kind stands outside of its content, so that also one that is not shown can not be passed off as another kind.
+pub fn leaf_hash(kind: Kind, content: &Hash) -> Hash {
+    Sha256::new()
+        .chain_update([LEAF, VERSION, kind.number()])
+        .chain_update(content)
         .finalize()
         .into()
 }

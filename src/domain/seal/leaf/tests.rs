@@ -24,7 +24,7 @@ fn row() -> SettlementRow {
 
 fn hash(row: &SettlementRow) -> Hash {
     let Parts { shown, hidden } = row.parts();
-    leaf_hash(Kind::Settlement, &[1; 32], &commitment(&[2; 32], &hidden), &shown)
+    leaf_hash(Kind::Settlement, &content_hash(&[1; 32], &commitment(&[2; 32], &hidden), &shown))
 }
 
 #[test]
@@ -58,7 +58,10 @@ fn every_column_that_is_sealed_moves_the_leaf() {
 fn a_leaf_is_bound_to_its_kind_and_salts() {
     let Parts { shown, hidden } = row().parts();
     let of = |kind, salt: u8, hidden_salt: u8| {
-        leaf_hash(kind, &[salt; 32], &commitment(&[hidden_salt; 32], &hidden), &shown)
+        leaf_hash(
+            kind,
+            &content_hash(&[salt; 32], &commitment(&[hidden_salt; 32], &hidden), &shown),
+        )
     };
     let all = [
         of(Kind::Settlement, 1, 2),
