@@ -29,7 +29,7 @@ mod trail;
 mod trueup;
 mod turns;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use jiff::civil::Date;
@@ -92,6 +92,8 @@ pub struct App {
     pub delivery: Arc<DeliveryGauges>,
     budgets: finance::Budgets,
     turns: Turns,
+    /// The first day that was open when a fence was met ahead of today.
+    open_from: Mutex<Option<Date>>,
     random: SystemRandom,
 }
 
@@ -164,9 +166,9 @@ impl App {
     /// Puts the shell together.
     pub fn new(pool: Pool, rulebook: Arc<RuleBook>, keys: Keys, metrics: Metrics) -> Self {
         let keys = Arc::new(keys);
-        let (turns, random) = (Turns::new(), SystemRandom::new());
+        let (turns, open_from, random) = (Turns::new(), Mutex::new(None), SystemRandom::new());
         let (core, delivery, budgets) = (None, Arc::default(), finance::Budgets::default());
-        Self { pool, rulebook, keys, metrics, core, delivery, budgets, turns, random }
+        Self { pool, rulebook, keys, metrics, core, delivery, budgets, turns, open_from, random }
     }
 
     /// The same, linked to an insurance core.
@@ -199,6 +201,32 @@ impl App {
     /// The time as this gateway has it.
     pub fn now(&self) -> Now {
         now()
+    }
+
+    /// Now, and the day that what is settled now is booked on: today, or the first open day where today is closed already, as by a clock
+    /// that was ahead. No desk waits for such a day to be over.
+    fn booking(&self) -> Now {
+        let now = self.now();
+        let open = *self.open_from.lock().unwrap_or_else(PoisonError::into_inner);
+        let day = open.map_or(now.day, |open| open.max(now.day));
+        Now { day, ..now }
+    }
+
+    /// Sees from which day on something can be booked, after a day turned out to be closed.
+    async fn look_for_an_open_day(&self) -> Result<(), AppError> {
+        let closed = store::finance::closed_through(&self.pool).await;
+        let closed = closed.map_err(AppError::store("see which days are closed"))?;
+        let open = closed.and_then(|closed| closed.tomorrow().ok());
+        let today = self.now().day;
+        if let Some(open) = open.filter(|open| today < *open) {
+            tracing::error!(
+                %today, %open,
+                "DAY_CLOSED_AHEAD: today is closed already, a clock must have been ahead; what is settled is booked on the first open day. \
+                 今日已被提前截止（时钟曾超前），其间结算记入首个未截止之日"
+            );
+        }
+        *self.open_from.lock().unwrap_or_else(PoisonError::into_inner) = open;
+        Ok(())
     }
 
     fn random_u64(&self) -> Result<u64, AppError> {

@@ -465,6 +465,9 @@ pub const SEAL_LAG: Duration = Duration::from_secs(20);
 /// How long after its end a day is closed: whatever was decided in it has been written, or never will be.
 pub const SEAL_DAY_GRACE: Duration = Duration::from_secs(120);
 
+/// How many days a server closes at once by itself: a longer pause than that, or a clock that jumped, is for somebody to look at.
+pub const SEAL_DAYS_AT_ONCE: i32 = 3;
+
 /// Leaves of one row of the table of leaves.
 pub const SEAL_BLOCK_LEAVES: usize = 4_096;
 

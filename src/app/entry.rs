@@ -264,7 +264,7 @@ pub(super) fn column_that_differs(
         ("scheme", header.scheme == entry.scheme),
         ("policy_year", header.year == entry.year),
         ("settled_at", header.settled_at == entry.settled_at),
-        ("accounting_day", day == entry.accounting_day),
+        ("accounting_day", day <= entry.accounting_day),
         ("package_hash", header.package == entry.package),
         ("standing_version", header.standing_version == entry.standing_version),
         ("ledger_version", header.ledger_version == entry.ledger_version),

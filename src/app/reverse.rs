@@ -187,7 +187,7 @@ impl App {
         let settlement = original.settlement.clone();
         let seen = Record::from_bytes(&original.record)
             .map_err(|source| AppError::Record { settlement, source })?;
-        let now = self.now();
+        let now = self.booking();
         let id = SettlementId::compose(
             original.person.bucket(),
             entry::unix_ms(now.at),
@@ -224,10 +224,10 @@ impl App {
                 | Committed::AccumulatorsMoved
                 | Committed::RequestIdTaken
                 | Committed::AlreadyReversed
-                | Committed::Tombstoned
-                // Its day was over before it was written: it counts on a later one.
-                | Committed::DayClosed,
+                | Committed::Tombstoned,
             ) => Ok(Attempt::Again),
+            // It counts on a later one.
+            Ok(Committed::DayClosed) => self.look_for_an_open_day().await.map(|()| Attempt::Again),
             Ok(Committed::PackageMoved | Committed::StayTaken | Committed::ReversesUnknown) => {
                 Err(AppError::Unbalanced)
             }

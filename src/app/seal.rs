@@ -24,7 +24,7 @@ use crate::limits;
 use crate::store::{self, Block, Cursor, Pool, SealState, SealWrite, StoreError};
 
 pub use self::check::{Check, Checked, Difference, What, check_seals};
-pub(super) use self::check::{Differs, column_of, posting_of};
+pub(super) use self::check::{Differs, change_key, column_of, posting_of};
 
 /// The tree of a region's day.
 pub(super) type Place = (RegionCode, Date);
@@ -49,6 +49,10 @@ pub struct Sealer {
     published: bool,
     /// How long after it was made a row is surely visible.
     lag: Duration,
+    /// Is it never later than the database says?
+    by_database_clock: bool,
+    /// How many days it closes by itself.
+    days_at_once: Option<i32>,
 }
 
 /// A tree that still grows.
@@ -111,7 +115,19 @@ impl Sealer {
             before: None,
             published: false,
             lag: limits::SEAL_LAG,
+            by_database_clock: false,
+            days_at_once: None,
         }
+    }
+
+    /// Goes by the database's clock where that is behind ours: what is sealed once is never looked for again before its day is closed.
+    pub fn by_database_clock(self) -> Self {
+        Self { by_database_clock: true, ..self }
+    }
+
+    /// Leaves it to somebody who looks to close many days at once: a clock that jumped would have them closed for ever.
+    pub fn watchful(self) -> Self {
+        Self { days_at_once: Some(limits::SEAL_DAYS_AT_ONCE), ..self }
     }
 
     /// With another lag.
@@ -161,6 +177,16 @@ impl Sealer {
     }
 
     async fn seal_from(&mut self, state: &SealState, now: &Now) -> Result<Sealed, SealError> {
+        let at = if self.by_database_clock { now.at.min(state.now) } else { now.at };
+        let ahead = now.at.duration_since(state.now);
+        if self.by_database_clock && limits::SEAL_LAG < ahead.unsigned_abs() {
+            tracing::error!(
+                seconds = ahead.as_secs(),
+                "CLOCKS_DIFFER: this gateway's clock is ahead of the database's (behind, below zero); what it settles is dated by it. \
+                 本机时钟与数据库相差过大，结算按本机时钟记日期，请校时"
+            );
+        }
+        let now = &Now { at, day: shanghai(at).date() };
         // In whole milliseconds, as ids have it.
         let to = moment(now.at.checked_sub(self.lag).unwrap_or(now.at).as_millisecond());
         let [settlements, changes, postings] = state.read_to;

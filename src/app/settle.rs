@@ -136,7 +136,7 @@ impl App {
         token: Option<&Result<Token, Refusal>>,
         (remembered, turn, until): (Option<Snapshot>, Turn<'_>, Option<Instant>),
     ) -> Result<Attempt, AppError> {
-        let now = self.now();
+        let now = self.booking();
         let claim = &request.claim;
         // Only a settlement is verified by its commit; whatever else is answered must have been read.
         let certain = remembered.is_none();
@@ -230,8 +230,10 @@ impl App {
                     Answer { entry, record, package, reversed_by, replaced_by, repeat, run_dry };
                 Ok(Attempt::Done(Settled::Answer(Box::new(answer))))
             }
-            // A day that was fenced meanwhile is over: the next try is of a later one.
-            Ok(Committed::StandingMoved | Committed::AccumulatorsMoved | Committed::DayClosed) => {
+            Ok(Committed::StandingMoved | Committed::AccumulatorsMoved) => Ok(Attempt::Again),
+            // The next try is of a later one.
+            Ok(Committed::DayClosed) => {
+                self.look_for_an_open_day().await?;
                 Ok(Attempt::Again)
             }
             // Another attempt of the same request may have won: a read shows it.

@@ -450,6 +450,7 @@ fn seal_days(config: &Config, app: &App) -> Result<Option<DropGuard>, anyhow::Er
         return Ok(None);
     };
     let sealer = Sealer::new(app.pool.clone(), Arc::new(keys), config.seals.roots_file.clone());
+    let sealer = sealer.by_database_clock().watchful();
     let stop = CancellationToken::new();
     tokio::spawn(stop.clone().run_until_cancelled_owned(sealer.run()));
     Ok(Some(stop.drop_guard()))

@@ -36,7 +36,7 @@ mod trail;
 pub mod trueup;
 mod value;
 
-pub use accumulators::{Fault, check_integrity, rebuild_accumulators};
+pub use accumulators::{Fault, check_integrity, check_registry, rebuild_accumulators};
 pub use commit::{Committed, Queued, Seen, commit, queue};
 pub use credential_key::{claim_credential_key, is_credential_key};
 pub use error::{Operation, StoreError};
@@ -49,11 +49,12 @@ pub use pipeline::CommitSettings;
 pub use pool::{Pool, PoolSettings};
 pub use presence::join_gateways;
 pub use seal::{
-    Block, ChangeKey, Cursor, SealLock, SealState, SealWrite, WholeSettlement, changes_between,
+    Block, ChangeKey, Cursor, SealLock, SealState, SealWrite, WholeSettlement, booked_later,
+    changes_between,
     changes_of, final_heads, leaf_ids_of_day, lock_seals, next_change, next_settlement,
     postings_between, postings_of, postings_of_day, put_seals, seal_leaves, seal_state,
-    settlement_ids_of_day, settlements_between, settlements_of, transactions, unsealed_changes,
-    unsealed_ids,
+    settlement_ids_of_day, settlements_between, settlements_of, transactions, unheaded,
+    unsealed_changes, unsealed_ids,
 };
 pub use sealed::{
     Resealed, SEALED_COLUMNS, SealedColumn, SealedCount, SealedWindow, count_sealed, put_resealed,

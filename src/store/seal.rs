@@ -33,11 +33,16 @@ const BLOCKS: &str = include_str!("sql/seal/blocks.sql");
 const LEAF_IDS: &str = include_str!("sql/seal/leaf_ids_of_day.sql");
 const HEADS: &str = include_str!("sql/seal/heads.sql");
 const IDS_OF_DAY: &str = include_str!("sql/seal/ids_of_day.sql");
+const BOOKED_LATER: &str = include_str!("sql/seal/booked_later.sql");
+const UNHEADED: &str = include_str!("sql/seal/unheaded.sql");
 
 /// Any number, the same for ever: whoever seals holds it.
 const SEAL_LOCK: i64 = 0x6f6e_6573_746f_7002;
 
 const OPERATION: Operation = Operation::Seal;
+
+/// The database has no day before those of the Romans.
+const FIRST_DAY: Date = date(1900, 1, 1);
 
 /// Which table is sealed how far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,6 +64,21 @@ pub struct SealState {
     pub open: Vec<(SignedHead, i64)>,
     /// The last final head of each region.
     pub last: Vec<SignedHead>,
+    /// What the database's clock says.
+    pub now: Timestamp,
+}
+
+/// A region's day that is over and has no final head.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unheaded {
+    /// The region.
+    pub region: RegionCode,
+    /// The day.
+    pub day: Date,
+    /// One of the leaves that it should have.
+    pub leaf: String,
+    /// How many of its kind.
+    pub leaves: i64,
 }
 
 /// Holds the right to seal, for one gateway at a time, until it is let go or its connection is lost.
@@ -105,14 +125,15 @@ impl SealLock {
 /// How far everything is sealed.
 pub async fn seal_state(pool: &Pool) -> Result<SealState, StoreError> {
     let connection = pool.take(&OPERATION).await?;
-    let cursor = "SELECT read_to FROM seal_cursor ORDER BY what DESC";
-    let mut read_to = [Timestamp::UNIX_EPOCH; 3];
+    let cursor = "SELECT read_to, now() AS now FROM seal_cursor ORDER BY what DESC";
+    let (mut read_to, mut now) = ([Timestamp::UNIX_EPOCH; 3], Timestamp::UNIX_EPOCH);
     let rows = connection.query(cursor, &[], &OPERATION).await?;
     for (place, row) in read_to.iter_mut().zip(&rows) {
-        *place = Reader { row, operation: &OPERATION }.get("read_to")?;
+        let reader = Reader { row, operation: &OPERATION };
+        (*place, now) = (reader.get("read_to")?, reader.get("now")?);
     }
     drop(connection);
-    let mut state = SealState { read_to, open: Vec::new(), last: Vec::new() };
+    let mut state = SealState { read_to, open: Vec::new(), last: Vec::new(), now };
     for row in &read_everything(pool, STATE, &[]).await? {
         let head = read_head(row)?;
         if head.head.is_final {
@@ -179,8 +200,7 @@ pub async fn final_heads(
 ) -> Result<Vec<SignedHead>, StoreError> {
     let connection = pool.take(&OPERATION).await?;
     let region = region.map(|region| region.to_string());
-    // The database has no day before those of the Romans.
-    let from = from.max(date(1900, 1, 1));
+    let from = from.max(FIRST_DAY);
     let rows = connection.query(HEADS, &[&region, &from, &to], &OPERATION).await?;
     rows.iter().map(read_head).collect()
 }
@@ -192,6 +212,34 @@ pub async fn settlement_ids_of_day(
 ) -> Result<Vec<String>, StoreError> {
     let rows = read_everything(pool, IDS_OF_DAY, &[&day, &region.to_string()]).await?;
     rows.iter().map(|row| Reader { row, operation: &OPERATION }.get("settlement_id")).collect()
+}
+
+/// The ids of the settlements of a day that were made before it.
+pub async fn booked_later(pool: &Pool, day: Date) -> Result<Vec<String>, StoreError> {
+    let connection = pool.take(&OPERATION).await?;
+    let rows = connection.query(BOOKED_LATER, &[&day], &OPERATION).await?;
+    rows.iter().map(|row| Reader { row, operation: &OPERATION }.get("settlement_id")).collect()
+}
+
+/// Regions' days between two days that are over and have no final head, though something is in them. Reads the whole ledger.
+pub async fn unheaded(
+    pool: &Pool,
+    region: Option<RegionCode>,
+    (from, to): (Date, Date),
+) -> Result<Vec<Unheaded>, StoreError> {
+    let region = region.map(|region| region.to_string());
+    let from = from.max(FIRST_DAY);
+    let rows = read_everything(pool, UNHEADED, &[&from, &to, &region]).await?;
+    let read = |row: &Row| {
+        let reader = Reader { row, operation: &OPERATION };
+        Ok(Unheaded {
+            region: reader.region("region")?,
+            day: reader.get("day")?,
+            leaf: reader.get("leaf_id")?,
+            leaves: reader.get("leaves")?,
+        })
+    };
+    rows.iter().map(read).collect()
 }
 
 /// Up to which transaction everything has ended, and which will be the next one: what began before the second was told has ended once

@@ -30,6 +30,7 @@ const STATEMENTS: &[(&str, usize, &str)] = &[
     ("settlements_of", 1, include_str!("../store/sql/seal/settlements_of.sql")),
     ("changes_of", 4, include_str!("../store/sql/seal/changes_of.sql")),
     ("postings_of", 1, include_str!("../store/sql/seal/postings_of.sql")),
+    ("booked_later", 1, include_str!("../store/sql/seal/booked_later.sql")),
 ];
 
 /// As the pool sets them for every connection.

@@ -3,11 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
+use onestop::app::bundle::verify_bundle;
 use onestop::app::seal::{SealError, Sealed, Sealer};
+use onestop::app::shanghai;
 use onestop::bundle::roots;
+use onestop::door::wire::settlement::v1 as wire;
 use onestop::store::{lock_seals, newest_fence, seal_leaves, seal_state};
 
+use crate::bundle::python;
+use crate::gateway::HOSPITAL;
 use crate::seal_fixture::{Sealing, copied, copied_posting, in_hours, region};
 
 /// The ids of all leaves of our region's day.
@@ -95,6 +101,55 @@ async fn a_day_is_not_closed_while_something_that_began_in_it_goes_on() {
     assert_eq!(sealing.tick_in(72).await.days, 0);
     owner.batch_execute("COMMIT").await.unwrap();
     assert!(2 <= sealing.tick_in(72).await.days);
+}
+
+#[tokio::test]
+async fn a_clock_that_was_ahead_stops_no_desk() {
+    let mut sealing = Sealing::start().await;
+    sealing.post().await;
+    // Today and tomorrow are closed, signed, and can not be opened again.
+    sealing.close().await;
+    let pool = sealing.gateway.database.pool.clone();
+    let fenced = newest_fence(&pool).await.unwrap().unwrap();
+    assert!(sealing.day <= fenced);
+    sealing.settle(7, 0).await;
+    let reverse = wire::ReverseRequest {
+        request_id: "V7".to_owned(),
+        hospital_code: HOSPITAL.to_owned(),
+        target: Some(wire::reverse_request::Target::OriginalRequestId("R7".to_owned())),
+        reason: "charged twice".to_owned(),
+        ..wire::ReverseRequest::default()
+    };
+    sealing.gateway.desk.clone().reverse(reverse).await.unwrap();
+    let owner = sealing.gateway.database.owner().await;
+    let late = "SELECT accounting_day, settled_at FROM settlement WHERE request_id IN ('R7', 'V7')";
+    let late = owner.query(late, &[]).await.unwrap();
+    assert_eq!(late.len(), 2);
+    for row in &late {
+        let (day, at): (Date, Timestamp) = (row.get(0), row.get(1));
+        assert_eq!((day, shanghai(at).date()), (fenced.tomorrow().unwrap(), sealing.day));
+    }
+    // Sealed with the day that they are booked on, and verified there.
+    sealing.tick_in(24 * 6).await;
+    assert_eq!(sealing.differences(None).await, <[String; 0]>::default());
+    if sealing.day.month() == fenced.tomorrow().unwrap().month() {
+        let (path, made) = sealing.bundle("bundle.zip").await;
+        assert_eq!(made.shown, 8);
+        assert_eq!(verify_bundle(&path, None, &|_, _| {}).unwrap().reversals, 2);
+        assert_eq!(python(&path, None).0, Some(0));
+    }
+}
+
+#[tokio::test]
+async fn many_days_are_closed_only_by_somebody_who_looks() {
+    let mut sealing = Sealing::start().await;
+    let pool = sealing.gateway.database.pool.clone();
+    let watchful = Sealer::new(pool, Arc::clone(&sealing.keys), None).watchful();
+    let unasked = std::mem::replace(&mut sealing.sealer, watchful.lagging(Duration::ZERO));
+    assert_eq!(sealing.tick_in(24 * 9).await.days, 0, "the clock may have jumped");
+    assert!(sealing.heads().await.is_empty());
+    sealing.sealer = unasked;
+    assert!(0 < sealing.tick_in(24 * 9).await.days);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! What a superuser of the database may do to a closed day, done: each is found, and named.
 
+use jiff::ToSpan as _;
 use onestop::app::bundle::{BundleError, MonthOf, make_bundle};
 use onestop::bundle::roots::Roots;
 
@@ -156,6 +157,31 @@ async fn a_changed_deleted_or_inserted_posting_is_found() {
         if said[0] != "UNSEALED" {
             no_bundle(&sealing, &advance).await;
         }
+    }
+}
+
+#[tokio::test]
+async fn what_is_put_where_nothing_was_sealed_is_found() {
+    let (sealing, roots) = closed().await;
+    let id = &sealing.ids[1];
+    // Of a region that has no head, and of a day before the first one of its region.
+    let elsewhere = format!(
+        "CREATE TEMP TABLE copied AS SELECT * FROM settlement WHERE settlement_id = '{id}';
+         UPDATE copied SET settlement_id = left(settlement_id, 26) || '0001', stay_id = 'ZX', request_id = 'RX', insured_region = '540100';
+         INSERT INTO settlement SELECT * FROM copied;
+         UPDATE copied SET settlement_id = left(settlement_id, 26) || '0002', stay_id = 'ZY', request_id = 'RY',
+             insured_region = '{}', accounting_day = accounting_day - 9, settled_at = settled_at - interval '9 days';
+         INSERT INTO settlement SELECT * FROM copied;",
+        region()
+    );
+    sealing.as_superuser(&elsewhere).await;
+    let earlier = sealing.day.checked_sub(9.days()).unwrap();
+    let differences = sealing.differences(Some(&roots)).await;
+    for place in [format!("540100 {}", sealing.day), format!("{} {earlier}", region())] {
+        assert!(
+            differences.iter().any(|said| said.starts_with(&place) && said.contains("UNSEALED")),
+            "{place}: {differences:?}"
+        );
     }
 }
 

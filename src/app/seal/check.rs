@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 
 use super::close::{change_leaf_id, shanghai_day_end};
 use super::{Place, SealError, failed};
 use crate::app::answer::sha256;
 use crate::app::entry::column_that_differs;
-use crate::app::shanghai_day_start;
+use crate::app::{shanghai, shanghai_day_start};
 use crate::bundle::roots::{self, Roots};
 use crate::domain::ids::{PackageHash, RegionCode};
 use crate::domain::record::Record;
@@ -146,8 +147,13 @@ pub async fn check_seals(
     }
     let closed: BTreeSet<Date> =
         heads.iter().map(|signed| signed.head.day).filter(|day| from <= *day).collect();
-    for day in closed {
-        checking.unsealed(day, check.region).await?;
+    for day in &closed {
+        checking.unsealed(*day, check.region).await?;
+    }
+    // Days are closed for all regions at once: up to the last one each day of a region in which anything is has a head.
+    let last = state.last.iter().map(|signed| signed.head.day).max();
+    if let Some(last) = last {
+        checking.unheaded((from, to.min(last)), &closed, check.region).await?;
     }
     Ok(checking.checked)
 }
@@ -329,6 +335,36 @@ impl Checking<'_> {
         Ok(())
     }
 
+    /// What stands in days that have no head: in a region that was never sealed, or before its first day.
+    async fn unheaded(
+        &mut self,
+        (from, to): (Date, Date),
+        closed: &BTreeSet<Date>,
+        region: Option<RegionCode>,
+    ) -> Result<(), SealError> {
+        for of in store::unheaded(self.pool, region, (from, to)).await.map_err(failed)? {
+            // Postings of days that other regions have closed were compared one by one.
+            if of.leaf.starts_with('p') && closed.contains(&of.day) {
+                continue;
+            }
+            let what = match of.leaves.checked_sub(1) {
+                Some(0) | None => of.leaf,
+                Some(more) => format!("{} (and {more} more 另有 {more} 条)", of.leaf),
+            };
+            self.differs((of.region, of.day), What::Unsealed(what));
+        }
+        let mut at = shanghai_day_start(from).unwrap_or(Timestamp::UNIX_EPOCH);
+        while let Some(next) = store::next_change(self.pool, at).await.map_err(failed)? {
+            let day = shanghai(next).date();
+            let (false, Some(end)) = (to < day, shanghai_day_end(day)) else { break };
+            if !closed.contains(&day) {
+                self.unsealed(day, region).await?;
+            }
+            at = end;
+        }
+        Ok(())
+    }
+
     /// Changes of the registry and postings that no leaf of their day is of.
     async fn unsealed(&mut self, day: Date, region: Option<RegionCode>) -> Result<(), SealError> {
         let (Some(from), Some(to)) = (shanghai_day_start(day), shanghai_day_end(day)) else {
@@ -395,7 +431,7 @@ pub(in crate::app) async fn column_of(
 }
 
 /// Which change of the registry a leaf is of.
-fn change_key(leaf_id: &str) -> Option<ChangeKey> {
+pub(in crate::app) fn change_key(leaf_id: &str) -> Option<ChangeKey> {
     let mut parts = leaf_id.strip_prefix('r')?.split('/');
     let key =
         (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);

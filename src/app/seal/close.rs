@@ -38,7 +38,16 @@ impl Sealer {
         let graced = now.at.checked_sub(limits::SEAL_DAY_GRACE).unwrap_or(now.at);
         let Ok(day) = shanghai(graced).date().yesterday() else { return Ok(None) };
         let is_read = shanghai_day_end(day).is_some_and(|end| end <= read);
-        if !is_read || self.first_open().is_none_or(|first| day < first) {
+        let Some(first) = self.first_open().filter(|first| is_read && *first <= day) else {
+            return Ok(None);
+        };
+        let days = first.until(day).map_or(i32::MAX, |span| span.get_days()).saturating_add(1);
+        if self.days_at_once.is_some_and(|most| most < days) {
+            tracing::error!(
+                days, from = %first, through = %day,
+                "SEAL_MANY_DAYS: so many days are not closed unasked: the clock may have jumped; see that it is right, then run \
+                 `onestop audit seal`. 待截止的日期过多，可能是时钟有误：请核对时钟后运行 `onestop audit seal`"
+            );
             return Ok(None);
         }
         let (ended, next) = store::transactions(&self.pool).await.map_err(failed)?;
@@ -139,18 +148,31 @@ impl Sealer {
             };
             let until = next.saturating_add(HOUR_MS).min(to_ms);
             let ids = store::unsealed_ids(&self.pool, (next, until)).await.map_err(failed)?;
-            let is_missing = |id: &&String| !is_known(known, &format!("s{id}"));
-            let missing: Vec<&str> = ids.iter().filter(is_missing).map(String::as_str).collect();
-            for some in missing.chunks(limits::SEAL_READ_ROWS) {
-                let rows = store::settlements_of(&self.pool, some).await.map_err(failed)?;
-                // One that bears another day than its id says was sealed with that day.
-                for row in rows.iter().filter(|row| row.sealed.accounting_day == day) {
-                    self.add_settlement(&row.sealed);
-                    late = late.saturating_add(1);
-                }
-                self.flush(None).await?;
-            }
+            late = late.saturating_add(self.add_missing((day, known), &ids).await?);
             from_ms = until;
+        }
+        // And those whose own day was closed already: the cursor may have been past them, by a clock that was ahead.
+        let ids = store::booked_later(&self.pool, day).await.map_err(failed)?;
+        Ok(late.saturating_add(self.add_missing((day, known), &ids).await?))
+    }
+
+    /// Adds the settlements of a day that are not sealed, of those with these ids.
+    async fn add_missing(
+        &mut self,
+        (day, known): (Date, &Known),
+        ids: &[String],
+    ) -> Result<usize, SealError> {
+        let mut late = 0_usize;
+        let is_missing = |id: &&String| !is_known(known, &format!("s{id}"));
+        let missing: Vec<&str> = ids.iter().filter(is_missing).map(String::as_str).collect();
+        for some in missing.chunks(limits::SEAL_READ_ROWS) {
+            let rows = store::settlements_of(&self.pool, some).await.map_err(failed)?;
+            // One that bears another day than its id says was sealed with that day.
+            for row in rows.iter().filter(|row| row.sealed.accounting_day == day) {
+                self.add_settlement(&row.sealed);
+                late = late.saturating_add(1);
+            }
+            self.flush(None).await?;
         }
         Ok(late)
     }

@@ -21,7 +21,7 @@ BEGIN
         AND s.referral IN ('none', 'filed', 'unfiled', 'emergency', 'long_term')
         AND s.insured_region ~ '^[0-9]{6}$' AND s.treatment_region ~ '^[0-9]{6}$'
         AND s.admission_date <= s.discharge_date
-        AND s.accounting_day = (s.settled_at AT TIME ZONE 'Asia/Shanghai')::date
+        AND s.accounting_day >= (s.settled_at AT TIME ZONE 'Asia/Shanghai')::date
         AND s.reverses_settlement_id IS NULL
         AND cardinality(s.payer) = layers AND cardinality(s.books_to) = layers AND cardinality(s.payer_identity) = layers
         AND cardinality(s.fixed_payer) = cardinality(s.fixed_pay_fen)
@@ -68,7 +68,7 @@ BEGIN
     ELSIF NOT (s.insured_region ~ '^[0-9]{6}$' AND s.treatment_region ~ '^[0-9]{6}$') THEN
         broken := 'settlement_regions';
     ELSIF NOT (s.admission_date <= s.discharge_date
-        AND s.accounting_day = (s.settled_at AT TIME ZONE 'Asia/Shanghai')::date) THEN
+        AND s.accounting_day >= (s.settled_at AT TIME ZONE 'Asia/Shanghai')::date) THEN
         broken := 'settlement_days';
     ELSIF s.reverses_settlement_id = s.settlement_id THEN
         broken := 'settlement_not_itself';
