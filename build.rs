@@ -68,6 +68,7 @@ const REDACTED: [&str; 69] = [
     ".onestop.clearing.v1.MakePaymentFileRequest",
     ".onestop.clearing.v1.PaymentFileKey",
     ".onestop.clearing.v1.ConfirmPaymentsRequest",
+    ".onestop.clearing.v1.ListPaymentsRequest",
     ".onestop.clearing.v1.GetAgeingRequest",
     ".onestop.clearing.v1.ListClaimsRequest",
     ".onestop.clearing.v1.ProposePostingRequest",

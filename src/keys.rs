@@ -204,6 +204,13 @@ impl Keys {
         tag(&self.credential, b"onestop credential key, fingerprint 1")
     }
 
+    /// What stands for the number of a bank account, so that one may be compared with another and neither is told.
+    pub fn account_mark(&self, number: &str) -> [u8; 32] {
+        // No credential's message begins so: see above.
+        let message = format!("onestop account number, 1\n{}", number.to_ascii_uppercase());
+        tag(&self.credential, message.as_bytes())
+    }
+
     /// What stands for a person towards hospitals: the same for ever, and says nothing of who it is.
     pub fn person_mark(&self, person_id: &str) -> [u8; 32] {
         // No credential's message begins so: see above.

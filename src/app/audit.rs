@@ -183,6 +183,7 @@ impl<'a> Audit<'a> {
         alarms.extend(alarm::late(seen.late, month.last));
         alarms.extend(alarm::deposits(seen.overdue, month.last));
         alarms.extend(seen.elsewhere.into_iter().map(of_elsewhere));
+        alarms.extend(seen.shared.into_iter().map(of_shared));
         alarms.extend(seen.by_hand.into_iter().map(of_hand));
         alarm::sort(&mut alarms);
         let most = limits::AUDIT_ALARMS_MAX;
@@ -295,7 +296,28 @@ fn of_elsewhere(of: store::PaidElsewhere) -> Alarm {
         amount: of.amount,
         workdays_late: None,
         assumed: false,
-        more: (more.0.to_owned(), more.1.to_owned()),
+        more: {
+            let (made, confirmed) = of.by;
+            (
+                format!("{}（{made} 制单，{confirmed} 确认）", more.0),
+                format!("{} (file by {made}, confirmed by {confirmed})", more.1),
+            )
+        },
+    }
+}
+
+fn of_shared(of: store::SharedAccount) -> Alarm {
+    let others = of.others;
+    Alarm {
+        kind: AlarmKind::SharedAccount,
+        fund: None,
+        region: of.region,
+        hospital: Some(of.hospital),
+        reference: of.account_no.to_string(),
+        amount: of.amount,
+        workdays_late: None,
+        assumed: false,
+        more: (format!("账号同时登记在 {others} 名下"), format!("also an account of {others}")),
     }
 }
 

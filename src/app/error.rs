@@ -225,6 +225,7 @@ impl Refusal {
         match self {
             Self::Statement(refusal) => refusal.about(),
             Self::NotAllowed(denied) => denied.about(),
+            Self::Finance(refusal) => refusal.about(),
             Self::Bill(_)
             | Self::RequestIdReused
             | Self::RequestReversed
@@ -246,8 +247,7 @@ impl Refusal {
             | Self::StayCancelled
             | Self::PersonDiffers
             | Self::LineIdReused(_)
-            | Self::SignInUnknown
-            | Self::Finance(_) => String::new(),
+            | Self::SignInUnknown => String::new(),
         }
     }
 

@@ -24,12 +24,12 @@ use crate::store::finance::{Broken, Kept};
 pub use self::books::{Aged, Claimed, Owing};
 pub use self::budgets::Budgets;
 pub use self::files::{Sent, Told};
-pub use self::payments::{AccountOf, FileMade};
+pub use self::payments::{AccountFault, AccountOf, AskedPayments, FileMade};
 pub use self::postings::{Asked, PostingPage};
 pub use self::refusal::FinanceRefusal;
 pub use self::statements::{Listing, Made};
 pub use crate::store::finance::{
-    Balance, BookFault, By, Claim, Event, Ledger, Proposal, Proposed, Statement,
+    Balance, BookFault, By, Claim, Event, Ledger, PaymentMade, Proposal, Proposed, Statement,
 };
 
 /// What keeps the books: a caller, the database and the keys. The same in a server and in a command beside one.
@@ -138,10 +138,11 @@ impl From<Broken> for FinanceRefusal {
             Broken::Overlaps => Self::Overlaps,
             Broken::Moved => Self::Moved,
             Broken::Overdrawn => Self::Overdrawn,
-            Broken::ConfirmedBefore => Self::ConfirmedBefore,
+            Broken::ConfirmedBefore => Self::ConfirmedBefore(None),
             Broken::ReferenceUsed => Self::ReferenceUsed,
             Broken::OtherBank => Self::OtherBank,
-            Broken::Amount => Self::PaymentAmount,
+            Broken::Amount => Self::PaymentAmount(None),
+            Broken::PaidOn => Self::PaidOn(None),
             Broken::PaymentUnknown => Self::PaymentUnknown,
         }
     }

@@ -13,6 +13,7 @@ macro_rules! ask {
     }};
 }
 
+mod faults;
 mod paper;
 
 use std::path::PathBuf;
@@ -24,8 +25,8 @@ use tonic::Status;
 use tonic::transport::Channel;
 
 use self::paper::{
-    Answered, Paper, ageing, balance, budgets, checked, claims, list, one, paper, postings, said,
-    statements, written, yuan,
+    Answered, Paper, ageing, balance, budgets, checked, claims, list, one, paper, payments,
+    postings, said, statements, written, yuan,
 };
 use super::client::{self, ServerArguments};
 use super::database::on_database;
@@ -209,6 +210,27 @@ enum MoneyCommand {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
+    /// Lists payments: who made each, what its bank said of it, and who confirmed that.
+    Payments {
+        /// Of statements of this region, on either side.
+        #[arg(long, default_value = "")]
+        region: String,
+        /// To this hospital.
+        #[arg(long, default_value = "")]
+        hospital: String,
+        /// Of this statement.
+        #[arg(long, default_value = "")]
+        statement: String,
+        /// Of this file.
+        #[arg(long, default_value = "")]
+        file: String,
+        /// Of files made from this day on.
+        #[arg(long, value_name = "DATE")]
+        from: Option<Date>,
+        /// Up to and with this day.
+        #[arg(long, value_name = "DATE")]
+        to: Option<Date>,
+    },
     /// What hospitals are owed, and how late it is.
     Ageing {
         /// Of this region, on either side.
@@ -277,7 +299,8 @@ enum BookCommand {
         #[arg(long, value_name = "DATE")]
         to: Option<Date>,
     },
-    /// Looks for every place where the books contradict themselves. Reads everything; only at the machine. Ends with 1 where one is found.
+    /// Looks for every place where the books, the ledger or the registry contradict themselves or their history. Reads everything; only at
+    /// the machine. Ends with 1 where one is found.
     Check,
     /// Adds the books up. Ends with 1 where debits and credits differ, which they never do.
     Balance {
@@ -417,6 +440,8 @@ fn answered(
 #[derive(Default)]
 struct Files {
     text: String,
+    /// Of a proposal.
+    posting: Option<wire::ProposePostingRequest>,
 }
 
 impl Files {
@@ -432,9 +457,32 @@ impl Files {
             }
         };
         let text = std::fs::read_to_string(file);
-        let text = text.map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))?;
-        Ok(Self { text })
+        let text = text.map_err(|error| {
+            let file = file.display();
+            Failure::Usage(format!("{file}: 无法读取该文件 the file can not be read ({error})"))
+        })?;
+        let posting = match command {
+            Command::Books(BookCommand::Propose { .. }) => Some(posting_of(file, &text)?),
+            Command::Statements(_) | Command::Money(_) | Command::Books(_) => None,
+        };
+        Ok(Self { text, posting })
     }
+}
+
+/// A posting in the contract's JSON, or where and why it is none.
+fn posting_of(file: &std::path::Path, text: &str) -> Result<wire::ProposePostingRequest, Failure> {
+    serde_json::from_str(text).map_err(|error| {
+        use serde_json::error::Category;
+        let (zh, en) = match error.classify() {
+            Category::Eof => ("文件不完整", "the file ends too early"),
+            Category::Syntax | Category::Io => ("不是有效的 JSON", "this is not JSON"),
+            Category::Data => ("内容不符合接口", "this is not as the contract has it"),
+        };
+        let (file, line, column) = (file.display(), error.line(), error.column());
+        Failure::Usage(format!(
+            "{file}: 第 {line} 行第 {column} 列 line {line}, column {column}: {zh} {en} ({error})"
+        ))
+    })
 }
 
 fn day(day: Option<Date>) -> String {
@@ -535,6 +583,18 @@ impl MoneyCommand {
                 );
                 Ok(paper(&told, vec![line]))
             }
+            Self::Payments { region, hospital, statement, file, from, to } => {
+                let asked = wire::ListPaymentsRequest {
+                    region,
+                    hospital_code: hospital,
+                    statement_id: statement,
+                    file_id: file,
+                    from_day: day(from),
+                    to_day: day(to),
+                    ..wire::ListPaymentsRequest::default()
+                };
+                payments(via, asked).await
+            }
             Self::Ageing { region, hospital } => {
                 let message = wire::GetAgeingRequest { region, hospital_code: hospital };
                 let told = ask!(via, get_ageing, message)?;
@@ -559,9 +619,7 @@ impl BookCommand {
     async fn ask(self, via: &Via<'_>, files: Files) -> Answered {
         match self {
             Self::Propose { file: _ } => {
-                let message: wire::ProposePostingRequest = serde_json::from_str(&files.text)
-                    .map_err(|error| Status::invalid_argument(error.to_string()))?;
-                let made = ask!(via, propose_posting, message)?;
+                let made = ask!(via, propose_posting, files.posting.unwrap_or_default())?;
                 let line = format!("{} 待另一人同意 waits for another person", made.proposal_id);
                 Ok(paper(&made, vec![line]))
             }
@@ -609,9 +667,9 @@ impl BookCommand {
             }
             Self::Check => match via {
                 Via::Here(finance) => Ok(checked(&here::check(*finance).await?)),
-                Via::Server(_) => {
-                    Err(Status::unimplemented("only at the machine itself, without --server"))
-                }
+                Via::Server(_) => Err(Status::unimplemented(
+                    "核对只能在本机进行，请去掉 --server only at the machine itself, without --server",
+                )),
             },
         }
     }

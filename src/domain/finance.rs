@@ -11,4 +11,4 @@ pub mod posting;
 pub mod workdays;
 
 pub use self::account::{Account, AccountKind, Fund};
-pub use self::posting::{Draft, Line, Posting, PostingFault, PostingKind};
+pub use self::posting::{Draft, Line, Misplaced, Posting, PostingFault, PostingKind, Side};

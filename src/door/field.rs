@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::civil::Date;
 
 use crate::app::normalize_credential;
-use crate::domain::ids::{IDENTITY_NUMBER_LENGTH, identity_number_is_valid};
+use crate::domain::ids::{IDENTITY_NUMBER_LENGTH, RegionCode, identity_number_is_valid};
 use crate::limits;
 
 /// A message that can not be read: the first field that does not fit, and why. Never holds the value.
@@ -28,6 +28,8 @@ pub(crate) enum InvalidReason {
     TooLong,
     /// It has characters that do not belong there.
     NotPlain,
+    /// It is no region: those have six digits.
+    NotARegion,
     /// It names nothing that we know.
     ValueUnknown,
     /// It is not a calendar date.
@@ -50,11 +52,12 @@ pub(crate) enum InvalidReason {
 
 impl InvalidReason {
     /// Every one, for lists of codes.
-    pub(in crate::door) const ALL: [Self; 13] = [
+    pub(in crate::door) const ALL: [Self; 14] = [
         Self::Missing,
         Self::WrongType,
         Self::TooLong,
         Self::NotPlain,
+        Self::NotARegion,
         Self::ValueUnknown,
         Self::NotADate,
         Self::NotADecimal,
@@ -107,6 +110,7 @@ impl InvalidReason {
             Self::WrongType => "FIELD_WRONG_TYPE",
             Self::TooLong => "FIELD_TOO_LONG",
             Self::NotPlain => "FIELD_NOT_PLAIN",
+            Self::NotARegion => "NOT_A_REGION",
             Self::ValueUnknown => "VALUE_UNKNOWN",
             Self::NotADate => "NOT_A_DATE",
             Self::NotADecimal => "NOT_A_DECIMAL",
@@ -139,6 +143,14 @@ pub(in crate::door) fn id<T>(
         return Err(InvalidReason::TooLong);
     }
     make(text).ok_or(InvalidReason::NotPlain)
+}
+
+/// A region: six digits and nothing else.
+pub(in crate::door) fn region(text: &str) -> Result<RegionCode, InvalidReason> {
+    if text.is_empty() {
+        return Err(InvalidReason::Missing);
+    }
+    RegionCode::new(text).ok_or(InvalidReason::NotARegion)
 }
 
 /// Nothing where nothing is said.

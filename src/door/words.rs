@@ -429,6 +429,11 @@ const TABLE: &[(&str, &str, &str)] = &[
         "This field has characters that do not belong there; ids take visible ASCII without spaces.",
     ),
     (
+        "NOT_A_REGION",
+        "地区编码应为六位数字（行政区划代码），请更正。",
+        "A region is six digits, such as 520200; correct it.",
+    ),
+    (
         "VALUE_UNKNOWN",
         "该项取值不在允许范围，请按接口文档更正。",
         "This value is not one of those known; see the interface's document.",

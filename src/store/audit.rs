@@ -50,6 +50,23 @@ pub struct PaidElsewhere {
     pub amount: Fen,
     /// What is wrong with the account: "other_hospital", "unknown", "unconfirmed", "other_bank" or "replaced".
     pub why: String,
+    /// Who made the file, and who confirmed the payment.
+    pub by: (String, String),
+}
+
+/// An account that is more than one hospital's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharedAccount {
+    /// Of whom.
+    pub hospital: HospitalCode,
+    /// Which of theirs.
+    pub account_no: i32,
+    /// Where the hospital is.
+    pub region: RegionCode,
+    /// Whose else it is.
+    pub others: String,
+    /// How much was paid to it in the month.
+    pub amount: Fen,
 }
 
 /// A correction that moves money.
@@ -160,6 +177,8 @@ pub struct Seen {
     pub late: Vec<LateStatement>,
     /// Payments that went to no account of the hospital's.
     pub elsewhere: Vec<PaidElsewhere>,
+    /// Accounts that are more than one hospital's.
+    pub shared: Vec<SharedAccount>,
     /// Corrections that move money.
     pub by_hand: Vec<MovedByHand>,
 }
@@ -242,6 +261,7 @@ async fn see(reading: &Reading<'_>, look: &Look<'_>) -> Result<Seen, StoreError>
         elsewhere: reading
             .rows((include_str!("sql/audit/elsewhere.sql"), of_month), read_elsewhere)
             .await?,
+        shared: reading.rows((include_str!("sql/audit/shared.sql"), of_month), read_shared).await?,
         by_hand: reading
             .rows((include_str!("sql/audit/by_hand.sql"), of_month), read_by_hand)
             .await?,
@@ -289,6 +309,17 @@ fn read_elsewhere(reader: &Reader<'_>) -> Result<PaidElsewhere, StoreError> {
         region: reader.region("region")?,
         amount: reader.fen("amount_fen")?,
         why: reader.get("why")?,
+        by: (reader.get("made_by")?, reader.get("confirmed_by")?),
+    })
+}
+
+fn read_shared(reader: &Reader<'_>) -> Result<SharedAccount, StoreError> {
+    Ok(SharedAccount {
+        hospital: reader.text("hospital_code", HospitalCode::new)?,
+        account_no: reader.get("account_no")?,
+        region: reader.region("region")?,
+        others: reader.get("others")?,
+        amount: reader.fen("amount_fen")?,
     })
 }
 

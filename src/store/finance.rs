@@ -22,9 +22,9 @@ pub use self::books::{
     check_books, claims, closed_through, drawn, set_budget_rule,
 };
 pub use self::payments::{
-    Confirmed, HeldAccount, Outcome, Payable, Payment, PaymentFile, PaymentOf, add_account,
-    confirm_account, confirm_payments, payable, payment_file, put_resealed_account,
-    record_payment_file, sealed_accounts,
+    Confirmed, HeldAccount, Outcome, Payable, Payment, PaymentFile, PaymentMade, PaymentOf,
+    Payments, add_account, confirm_account, confirm_payments, marked_accounts, payable,
+    payment_file, payments, put_resealed_account, record_payment_file, sealed_accounts,
 };
 pub use self::postings::{
     Postings, Proposal, Proposed, decide_proposal, post_proposal, postings, proposals, propose,
@@ -61,6 +61,8 @@ pub enum Broken {
     OtherBank,
     /// A confirmed amount is not that of the payment.
     Amount,
+    /// A bank would have paid before the payment file was made, or tomorrow.
+    PaidOn,
     /// There is no such payment.
     PaymentUnknown,
 }
@@ -77,6 +79,7 @@ impl Broken {
             "posting_four_eyes"
             | "posting_proposal_four_eyes"
             | "clearing_statement_four_eyes"
+            | "payment_four_eyes"
             | "hospital_account_four_eyes" => Self::FourEyes,
             "clearing_statement_days_closed" => Self::DayNotClosed,
             "clearing_statement_overlaps" => Self::Overlaps,
@@ -85,6 +88,7 @@ impl Broken {
             "payment_confirmation_reference" => Self::ReferenceUsed,
             "payment_of_another_bank" => Self::OtherBank,
             "payment_amount" => Self::Amount,
+            "payment_day" => Self::PaidOn,
             "payment_unknown" => Self::PaymentUnknown,
             _ => return None,
         })

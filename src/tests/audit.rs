@@ -379,7 +379,7 @@ async fn what_is_held_back_or_diverted_stands_at_the_top_until_it_is_put_right()
         file.id,
         now().day
     );
-    books.by(&zhang).confirm(content.as_bytes()).await.unwrap();
+    books.by(&bureau("li")).confirm(content.as_bytes()).await.unwrap();
     let below = [114_000, 20_000, 4_000].map(|fen| (AlarmKind::BelowZero, fen));
     let late = [(AlarmKind::Late, 138_000)];
     let short = look().await;
@@ -421,7 +421,7 @@ async fn a_payment_to_another_account_and_a_deposit_past_its_release_are_found()
         file.id,
         now().day
     );
-    books.by(&zhang).confirm(content.as_bytes()).await.unwrap();
+    books.by(&bureau("li")).confirm(content.as_bytes()).await.unwrap();
     let (caller, this_month) = (bureau("auditor"), this_month());
     let of_kind = async |kind| {
         let audited = flow(&books.database, &caller, &this_month).await;
@@ -440,7 +440,8 @@ async fn a_payment_to_another_account_and_a_deposit_past_its_release_are_found()
     };
     let check = async |sql: &str, why: &str| {
         tamper(sql).await;
-        assert_eq!(of_kind(AlarmKind::Elsewhere).await, [(138_000, why.to_owned())], "{sql}");
+        let why = format!("{why} (file by zhang, confirmed by li)");
+        assert_eq!(of_kind(AlarmKind::Elsewhere).await, [(138_000, why)], "{sql}");
     };
     check(
         "UPDATE hospital_account SET confirmed_by = NULL, confirmed_at = NULL",
@@ -453,6 +454,11 @@ async fn a_payment_to_another_account_and_a_deposit_past_its_release_are_found()
     )
     .await;
     check("UPDATE payment_line SET account_no = 99", "the hospital has no such account").await;
+    // Whatever day the bank's file says: it is found in the month in which we confirmed it.
+    for day in ["1990-01-01", "2099-12-30"] {
+        let moved = format!("UPDATE payment_confirmation SET paid_on = '{day}'");
+        check(&moved, "the hospital has no such account").await;
+    }
     check(
         "UPDATE payment_line SET hospital_code = 'H52020000009'",
         "another hospital than the statement's",

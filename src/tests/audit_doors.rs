@@ -68,7 +68,7 @@ async fn a_month_is_told_over_the_wire_and_what_can_not_be_asked_is_refused_by_f
         (
             wire::GetFundFlowRequest { region: "52".to_owned(), ..asked.clone() },
             Code::InvalidArgument,
-            "FIELD_NOT_PLAIN",
+            "NOT_A_REGION",
             "region",
         ),
         (

@@ -379,7 +379,9 @@ async fn no_hand_in_the_database_takes_a_statement_where_it_may_not_go() {
         .await
         .unwrap();
     let faults = store::check_books(&books.database.pool).await.unwrap();
-    assert_eq!(faults.iter().map(|fault| fault.what.as_str()).collect::<Vec<_>>(), ["statement"]);
+    // It owes what its days do not, and was made at another time than its history says.
+    let found: Vec<_> = faults.iter().map(|fault| fault.what.as_str()).collect();
+    assert_eq!(found, ["statement", "step_order"]);
 }
 
 #[tokio::test]

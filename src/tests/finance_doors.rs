@@ -40,7 +40,11 @@ async fn appropriate(gateway: &Gateway, fund: Fund, fen: i64) {
     gateway.app.look_at_budgets().await.unwrap();
 }
 
-async fn settle(gateway: &Gateway, request: &str, bill: desk::Bill) -> desk::SettleResponse {
+pub(crate) async fn settle(
+    gateway: &Gateway,
+    request: &str,
+    bill: desk::Bill,
+) -> desk::SettleResponse {
     let (request_id, bill) = (request.to_owned(), Some(bill));
     let request = desk::SettleRequest { request_id, bill, quote_token: Vec::new() };
     gateway.desk.clone().settle(request).await.unwrap().into_inner()
@@ -291,6 +295,20 @@ async fn a_posting_is_refused_by_field_and_name_over_the_wire() {
     let lines = vec![line("treasury", "520200", 5), line("fund_pool", "520201", -5)];
     let diverted = books.propose_posting(propose(lines)).await.unwrap_err();
     assert_eq!(said(diverted), is(Code::InvalidArgument, "POSTING_UNBALANCED", "lines"));
+    // Which line, which account, and which side it may be on.
+    let lines = vec![line("treasury", "520200", 5), line("treasury", "520200", -5)];
+    let turned = books.propose_posting(propose(lines)).await.unwrap_err();
+    assert!(
+        turned.message().contains("line 2, treasury: 须记借方，金额为正 a debit, above zero"),
+        "{turned:?}"
+    );
+    assert_eq!(said(turned), is(Code::InvalidArgument, "POSTING_ACCOUNT", "lines[1].amount_fen"));
+    let lines = vec![line("patient_payable", "520200", 5), line("fund_pool", "520200", -5)];
+    let other = books.propose_posting(propose(lines)).await.unwrap_err();
+    assert_eq!(said(other), is(Code::InvalidArgument, "POSTING_ACCOUNT", "lines[0].account"));
+    let lines = vec![line("treasury", "52020", 5), line("fund_pool", "520200", -5)];
+    let short = books.propose_posting(propose(lines)).await.unwrap_err();
+    assert_eq!(said(short), is(Code::InvalidArgument, "NOT_A_REGION", "lines[0].region"));
     let lines = vec![line("treasury", "520200", 5), line("slush", "520200", -5)];
     let unknown = books.propose_posting(propose(lines)).await.unwrap_err();
     assert_eq!(said(unknown), is(Code::InvalidArgument, "VALUE_UNKNOWN", "lines[1].account"));
@@ -314,7 +332,7 @@ fn url(database: &Database) -> String {
 }
 
 /// Runs a command on a gateway's database, to its code and all that it says.
-fn command(gateway: &Gateway, arguments: &[&str]) -> (Option<i32>, String) {
+pub(crate) fn command(gateway: &Gateway, arguments: &[&str]) -> (Option<i32>, String) {
     let output = onestop(&gateway.rules)
         .env("ONESTOP_DATABASE_URL", url(&gateway.database))
         .env("ONESTOP_KEYS_DIR", gateway.keys_dir())
@@ -359,6 +377,7 @@ async fn a_bureau_keeps_the_books_at_the_machine_and_by_a_server_alike() {
 
     let account = gateway.rules.path().join("account.txt");
     std::fs::write(&account, "六盘水市人民医院\n6222021234567890123\n").unwrap();
+    names_what_is_wrong(&run, &account);
     let set =
         ["clearing", "set-account", "--region", "520200", "--hospital", HOSPITAL, "--bank", "ICBC"];
     let (code, said) = run(&[&set[..], &["--account-file", account.to_str().unwrap()]].concat());
@@ -384,10 +403,45 @@ async fn a_bureau_keeps_the_books_at_the_machine_and_by_a_server_alike() {
     )
     .unwrap();
     // Today is closed: what the bank paid can be posted tomorrow, and nothing of it is taken now.
-    let (code, said) = run(&["clearing", "confirm", told.to_str().unwrap()]);
+    let confirm = ["clearing", "confirm", told.to_str().unwrap()];
+    let (code, said) = run(&[&confirm[..], &["--server", &server]].concat());
     assert!(code == Some(1) && said.contains("POSTING_DAY_CLOSED"), "{said}");
+    // Who made the file is nobody to confirm it.
+    let (code, said) = run(&confirm);
+    assert!(code == Some(1) && said.contains("SECOND_PERSON_NEEDED"), "{said}");
+    for by in [&["clearing", "payments"][..], &["clearing", "payments", "--server", &server]] {
+        let (code, said) = run(by);
+        let row = said.lines().last().unwrap();
+        assert!(code == Some(0) && row.starts_with(file_id) && row.contains("uid-"), "{said}");
+        assert!(row.contains("待回单 waits") && !said.contains("6222"), "{said}");
+    }
 
     is_told(run, &server);
+}
+
+/// What is wrong with what was typed: which field, which file and line, in both languages.
+fn names_what_is_wrong(run: &impl Fn(&[&str]) -> (Option<i32>, String), account: &std::path::Path) {
+    let account = account.to_str().unwrap();
+    let set = |bank, region| {
+        let set = ["clearing", "set-account", "--region", region, "--hospital", HOSPITAL];
+        run(&[&set[..], &["--bank", bank, "--account-file", account]].concat())
+    };
+    let (code, said) = set("icbc", "520200");
+    assert!(code == Some(1) && said.contains("VALUE_UNKNOWN [bank_code]"), "{said}");
+    let (code, said) = set("ICBC", "52020");
+    assert!(code == Some(1) && said.contains("NOT_A_REGION [region]"), "{said}");
+    assert!(said.contains("六位数字") && said.contains("six digits"), "{said}");
+    let draft = std::path::Path::new(account).with_file_name("draft.json");
+    for (text, parts) in [
+        ("{\"kind\":", ["文件不完整 the file ends too early", "第 1 行"]),
+        ("{\n kind", ["不是有效的 JSON this is not JSON", "line 2"]),
+        ("{\"kindly\": 1}", ["内容不符合接口 this is not as the contract has it", "kindly"]),
+    ] {
+        std::fs::write(&draft, text).unwrap();
+        let (code, said) = run(&["clearing", "propose", draft.to_str().unwrap()]);
+        assert!(code != Some(0) && said.contains("draft.json"), "{said}");
+        assert!(parts.iter().all(|part| said.contains(part)), "{said}");
+    }
 }
 
 /// What a bureau is told of its books, at the machine and by a server.

@@ -1,7 +1,7 @@
 //! Payments: by a file, to an account that two confirmed, confirmed once by its own bank; and across regions.
 
 use onestop::app::finance::{AccountOf, Finance, FinanceRefusal, Listing, Made};
-use onestop::app::{AppError, Refusal, Role};
+use onestop::app::{AppError, Refusal, Role, now};
 use onestop::domain::finance::AccountKind;
 use onestop::domain::finance::clearing::State;
 use onestop::domain::ids::HospitalCode;
@@ -35,20 +35,31 @@ async fn a_payment_goes_by_a_file_and_is_confirmed_once_by_its_own_bank() {
             "file_id,bank_code,line,outcome,amount,bank_reference,paid_on\n{file},{bank},{rest}\n"
         )
     };
-    let confirm = async |content: String| books.by(&zhang).confirm(content.as_bytes()).await;
-    let other = confirm(said("ABC", "1,paid,1380.00,R1,2024-08-02")).await;
+    let (li, today) = (bureau("li"), now().day);
+    let confirm = async |content: String| books.by(&li).confirm(content.as_bytes()).await;
+    // Who made the file does not say that the money arrived.
+    let alone = said("ICBC", &format!("1,paid,1380.00,R1,{today}"));
+    let alone = books.by(&zhang).confirm(alone.as_bytes()).await;
+    assert_eq!(why(alone), FinanceRefusal::SamePerson);
+    // No bank pays before it was asked to, or tomorrow.
+    for day in ["1990-01-01", "2099-12-30"] {
+        let refused = confirm(said("ICBC", &format!("1,paid,1380.00,R1,{day}"))).await;
+        assert_eq!(why(refused), FinanceRefusal::PaidOn(Some(2)));
+        assert_eq!(FinanceRefusal::PaidOn(Some(2)).place(), "content[2].paid_on");
+    }
+    let other = confirm(said("ABC", &format!("1,paid,1380.00,R1,{today}"))).await;
     assert_eq!(why(other), FinanceRefusal::OtherBank);
-    let more = confirm(said("ICBC", "1,paid,1380.01,R1,2024-08-02")).await;
-    assert_eq!(why(more), FinanceRefusal::PaymentAmount);
-    let line = confirm(said("ICBC", "2,paid,1380.00,R1,2024-08-02")).await;
+    let more = confirm(said("ICBC", &format!("1,paid,1380.01,R1,{today}"))).await;
+    assert_eq!(why(more), FinanceRefusal::PaymentAmount(Some(2)));
+    let line = confirm(said("ICBC", &format!("2,paid,1380.00,R1,{today}"))).await;
     assert_eq!(why(line), FinanceRefusal::PaymentUnknown);
     // In part: the rest waits again.
-    confirm(said("ICBC", "1,partial,1150.00,R1,2024-08-02")).await.unwrap();
+    confirm(said("ICBC", &format!("1,partial,1150.00,R1,{today}"))).await.unwrap();
     let (partly, _) = books.by(&zhang).statement(&statement.id).await.unwrap();
     let paid: Vec<_> = partly.lines.iter().map(|line| line.paid.get()).collect();
     assert_eq!((partly.state, paid), (State::Approved, vec![114_000, 1_000, 0]));
-    let twice = confirm(said("ICBC", "1,partial,1150.00,R2,2024-08-02")).await;
-    assert_eq!(why(twice), FinanceRefusal::ConfirmedBefore);
+    let twice = confirm(said("ICBC", &format!("1,partial,1150.00,R2,{today}"))).await;
+    assert_eq!(why(twice), FinanceRefusal::ConfirmedBefore(Some(2)));
     books.balances().await;
 
     let second = books.by(&zhang).make_file(here, "ICBC").await.unwrap();
@@ -59,13 +70,13 @@ async fn a_payment_goes_by_a_file_and_is_confirmed_once_by_its_own_bank() {
             second.file.id
         )
     };
-    let reference = confirm(text("1,paid,230.00,R1,2024-08-03")).await;
+    let reference = confirm(text(&format!("1,paid,230.00,R1,{today}"))).await;
     assert_eq!(why(reference), FinanceRefusal::ReferenceUsed);
-    confirm(text("1,failed,0.00,R2,2024-08-03")).await.unwrap();
+    confirm(text(&format!("1,failed,0.00,R2,{today}"))).await.unwrap();
     let third = books.by(&zhang).make_file(here, "ICBC").await.unwrap();
-    let third = text("1,paid,230.00,R3,2024-08-04").replace(&second.file.id, &third.file.id);
+    let third = text(&format!("1,paid,230.00,R3,{today}")).replace(&second.file.id, &third.file.id);
     confirm(third.clone()).await.unwrap();
-    assert_eq!(why(confirm(third).await), FinanceRefusal::ConfirmedBefore);
+    assert_eq!(why(confirm(third).await), FinanceRefusal::ConfirmedBefore(Some(2)));
     let (paid, _) = books.by(&zhang).statement(&statement.id).await.unwrap();
     assert_eq!(paid.state, State::Paid);
     // The hospital is owed nothing more but its deposit.
@@ -83,18 +94,33 @@ async fn the_database_itself_confirms_a_payment_once_and_by_its_bank() {
     let zhang = bureau("zhang");
     let made = books.by(&zhang).make_file(region("520200"), "ICBC").await.unwrap();
     let owner = books.database.owner().await;
-    let confirm = async |bank: &str, line: i32, (outcome, fen): (&str, i64), reference: &str| {
+    let today = "(now() AT TIME ZONE 'Asia/Shanghai')::date";
+    let write = async |bank: &str,
+                       line: i32,
+                       (outcome, fen): (&str, i64),
+                       (reference, day, by): (&str, &str, &str)| {
         let posting = if fen == 0 { "NULL" } else { "'P1'" };
         let insert = format!(
-            "INSERT INTO payment_confirmation VALUES ('{}', {line}, '{bank}', '{outcome}', {fen}, '{reference}', '2024-08-02',
-                {posting}, sha256(''), 'x', now())",
+            "INSERT INTO payment_confirmation VALUES ('{}', {line}, '{bank}', '{outcome}', {fen}, '{reference}', {day},
+                {posting}, sha256(''), '{by}', now())",
             made.file.id
         );
         let done = owner.batch_execute(&insert).await;
         done.err()
             .map(|error| error.as_db_error().unwrap().constraint().unwrap_or_default().to_owned())
     };
+    let confirm = async |bank: &str, line: i32, paid: (&str, i64), reference: &str| {
+        write(bank, line, paid, (reference, today, "x")).await
+    };
     let by = |name: &str| Some(name.to_owned());
+    let yesterday = format!("{today} - 1");
+    let tomorrow = format!("{today} + 1");
+    for day in [yesterday.as_str(), tomorrow.as_str()] {
+        let refused = write("ICBC", 1, ("paid", 138_000), ("R", day, "x")).await;
+        assert_eq!(refused, by("payment_day"));
+    }
+    let alone = write("ICBC", 1, ("paid", 138_000), ("R", today, "zhang")).await;
+    assert_eq!(alone, by("payment_four_eyes"));
     assert_eq!(confirm("ABC", 1, ("paid", 138_000), "R").await, by("payment_of_another_bank"));
     assert_eq!(confirm("ICBC", 7, ("paid", 138_000), "R").await, by("payment_unknown"));
     assert_eq!(confirm("ICBC", 1, ("paid", 137_999), "R").await, by("payment_amount"));
@@ -108,7 +134,7 @@ async fn the_database_itself_confirms_a_payment_once_and_by_its_bank() {
     // Money that was confirmed by hand and posted by nobody is found.
     let faults = store::check_books(&books.database.pool).await.unwrap();
     let found: Vec<_> = faults.iter().map(|fault| fault.what.as_str()).collect();
-    assert_eq!(found, ["paid", "payment"]);
+    assert_eq!(found, ["paid", "payment", "step_payment"]);
 }
 
 #[tokio::test]
@@ -146,10 +172,11 @@ async fn another_regions_insured_are_paid_by_the_treatment_region_and_claimed_ba
     books.by(&two).confirm_account(region("530100"), &hospital, number).await.unwrap();
     let file = books.by(&one).make_file(region("530100"), "ABC").await.unwrap().file;
     let content = format!(
-        "file_id,bank_code,line,outcome,amount,bank_reference,paid_on\n{},ABC,1,paid,690.00,R1,2024-08-02\n",
-        file.id
+        "file_id,bank_code,line,outcome,amount,bank_reference,paid_on\n{},ABC,1,paid,690.00,R1,{}\n",
+        file.id,
+        now().day
     );
-    books.by(&one).confirm(content.as_bytes()).await.unwrap();
+    books.by(&two).confirm(content.as_bytes()).await.unwrap();
     let between = books.left(AccountKind::RegionClearing).await;
     let of_basic: Vec<_> =
         between.iter().filter(|(key, _)| key.starts_with("basic_resident")).collect();
@@ -201,7 +228,7 @@ async fn an_account_outlives_the_key_that_it_was_sealed_by() {
     // Nobody but the hospital that it was sealed for can have it.
     let owner = books.database.owner().await;
     let moved = "INSERT INTO hospital_account SELECT 'H52020000002', 1, bank_code, account_sealed, set_by, set_at, confirmed_by,
-        confirmed_at FROM hospital_account";
+        confirmed_at, account_mark FROM hospital_account";
     owner.batch_execute(moved).await.unwrap();
     let mut resealing = onestop::app::Resealing::new(pool, &newest);
     while let Some(batch) = resealing.next_batch().await.unwrap() {

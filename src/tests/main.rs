@@ -24,6 +24,7 @@ mod desk;
 mod drill;
 mod failure;
 mod finance;
+mod finance_attacks;
 mod finance_doors;
 mod finance_payments;
 mod folder;

@@ -6,7 +6,7 @@ use tokio_postgres::NoTls;
 use crate::harness::{self, Database};
 use crate::ledger_fixture::{entry, furnish};
 
-const HISTORY: [&str; 37] = [
+const HISTORY: [&str; 38] = [
     "accounting_fence",
     "statement_file",
     "statement_row",
@@ -22,6 +22,7 @@ const HISTORY: [&str; 37] = [
     "payment_file",
     "payment_line",
     "payment_confirmation",
+    "hospital_account_event",
     "budget_rule",
     "access_record",
     "settlement",

@@ -16,6 +16,7 @@ use crate::limits;
 use crate::store::finance::{
     self as store, Balance, BookFault, By, Claim, Claims, Ledger, Statements,
 };
+use crate::store::{check_integrity, check_registry};
 
 /// What a hospital is owed by one insured region.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,11 +72,25 @@ impl Finance<'_> {
         sums.map_err(AppError::store("add up the books"))
     }
 
-    /// Where the books contradict themselves. For who sees all of them.
+    /// Where the books contradict themselves, and where what stands does not follow from history: accounts that do not open, what persons
+    /// have used, settlements, and the registry. For who sees all of them.
     pub async fn check(&self) -> Result<Vec<BookFault>, AppError> {
         let everywhere = RegionCode::from_number(0).ok_or(AppError::Unbalanced)?;
         self.allow(Act::ReadBooks, &[everywhere], None)?;
-        store::check_books(self.pool).await.map_err(AppError::store("check the books"))
+        let checked = store::check_books(self.pool).await;
+        let mut faults = checked.map_err(AppError::store("check the books"))?;
+        faults.extend(self.accounts_moved().await?);
+        let ledger = check_integrity(self.pool).await;
+        let ledger = ledger.map_err(AppError::store("compare the ledger with its history"))?;
+        let registry = check_registry(self.pool).await;
+        let registry =
+            registry.map_err(AppError::store("compare the registry with its history"))?;
+        faults.extend(ledger.into_iter().chain(registry).map(|fault| BookFault {
+            what: fault.what,
+            detail: format!("{} {}", fault.person.get(), fault.detail),
+            amounts: fault.amounts,
+        }));
+        Ok(faults)
     }
 
     /// What hospitals are owed, whoever has not agreed yet, by how late it is today.

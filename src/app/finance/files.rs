@@ -60,6 +60,8 @@ pub struct SentLine<'a> {
 /// What a bank's file says of one payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
+    /// The line of the bank's file.
+    pub row: usize,
     /// The line of the payment file.
     pub line: i32,
     /// What came of it.
@@ -126,9 +128,9 @@ pub(super) fn read(content: &[u8]) -> Result<(String, String, Vec<Told>), Financ
         if of.get_or_insert_with(|| named.clone()) != &named {
             return Err(bad);
         }
-        let one = row_of(cell).ok_or(bad)?;
+        let one = row_of(number, cell).ok_or(bad)?;
         if !lines.insert(one.line) {
-            return Err(FinanceRefusal::ConfirmedBefore);
+            return Err(FinanceRefusal::ConfirmedBefore(Some(number)));
         }
         told.push(one);
     }
@@ -136,13 +138,14 @@ pub(super) fn read(content: &[u8]) -> Result<(String, String, Vec<Told>), Financ
     Ok((file, bank, told))
 }
 
-fn row_of<'a>(cell: impl Fn(usize) -> &'a str) -> Option<Told> {
+fn row_of<'a>(row: usize, cell: impl Fn(usize) -> &'a str) -> Option<Told> {
     let outcome = Outcome::from_word(cell(3))?;
     let paid = Fen::parse_yuan(cell(4)).filter(|paid| Fen::ZERO <= *paid)?;
     let reference = cell(5);
     let plain = |byte: u8| byte.is_ascii_graphic();
     let fits = (1..=60).contains(&reference.len()) && reference.bytes().all(plain);
     Some(Told {
+        row,
         line: cell(2).parse().ok().filter(|line| 0 < *line)?,
         outcome,
         paid,
@@ -200,6 +203,7 @@ mod tests {
             read_rows(&[good, "F1,ICBC,2,failed,0.00,R-2,2026-07-02"]).unwrap();
         assert_eq!((file.as_str(), bank.as_str(), told.len()), ("F1", "ICBC", 2));
         let first = Told {
+            row: 2,
             line: 1,
             outcome: Outcome::Paid,
             paid: Fen::new(10_000),
@@ -220,7 +224,7 @@ mod tests {
         refused("F1,ICBC,2,paid,1.00,,2026-07-02", third);
         refused("F1,ICBC,2,paid,1.00,R,2026-7-2", third);
         refused("F1,ICBC,2,paid,1.00,R", third);
-        refused(good, FinanceRefusal::ConfirmedBefore);
+        refused(good, FinanceRefusal::ConfirmedBefore(Some(3)));
         assert_eq!(read(b"").unwrap_err(), FinanceRefusal::FileUnreadable(1));
         assert_eq!(read(head.as_bytes()).unwrap_err(), FinanceRefusal::FileUnreadable(2));
         let large = format!("{head}\n{}", "x".repeat(limits::BANK_FILE_BYTES_MAX));

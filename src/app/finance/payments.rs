@@ -1,5 +1,6 @@
 //! Payments: accounts of hospitals, files to banks, and what banks confirm.
 
+use jiff::civil::Date;
 use sha2::{Digest as _, Sha256};
 use tracing::instrument;
 
@@ -14,7 +15,8 @@ use crate::domain::ids::{HospitalCode, RegionCode};
 use crate::domain::money::Fen;
 use crate::limits;
 use crate::store::finance::{
-    self as store, Confirmed, HeldAccount, Payment, PaymentFile, PaymentOf, Statement, Statements,
+    self as store, BookFault, Confirmed, HeldAccount, Payment, PaymentFile, PaymentMade, PaymentOf,
+    Payments, Statement, Statements,
 };
 
 /// A bank account of a hospital.
@@ -26,6 +28,38 @@ pub struct AccountOf {
     pub number: String,
     /// At which bank.
     pub bank: String,
+}
+
+/// What of an account no bank could have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccountFault {
+    /// The holder.
+    Holder,
+    /// The number.
+    Number,
+    /// The bank's code.
+    Bank,
+}
+
+/// Which payments are asked for, in the order of files and lines.
+#[derive(Clone, Debug, Default)]
+pub struct AskedPayments<'a> {
+    /// Of statements of this region, on either side.
+    pub region: Option<RegionCode>,
+    /// To this hospital.
+    pub hospital: Option<&'a HospitalCode>,
+    /// Of this statement.
+    pub statement: Option<&'a str>,
+    /// Of this file.
+    pub file: Option<&'a str>,
+    /// Of files made from this day on.
+    pub from: Option<Date>,
+    /// Up to and with this day.
+    pub to: Option<Date>,
+    /// After this file and line.
+    pub after: Option<(String, i32)>,
+    /// At most so many; nothing, or more than may be: as many as may be.
+    pub most: Option<u32>,
 }
 
 /// A payment file and its contents. The contents hold account numbers and are kept nowhere: they are put together anew when asked again.
@@ -50,8 +84,8 @@ impl std::fmt::Debug for FileMade {
 }
 
 impl AccountOf {
-    /// An account as banks have them; nothing where it is none. A holder that a spreadsheet would take for a formula is none either.
-    pub fn new(holder: &str, number: &str, bank: &str) -> Option<Self> {
+    /// An account as banks have them, or which part of it is none. A holder that a spreadsheet would take for a formula is none either.
+    pub fn new(holder: &str, number: &str, bank: &str) -> Result<Self, AccountFault> {
         let (holder, number) = (holder.trim(), number.trim());
         let formula = holder.starts_with(['=', '+', '-', '@']);
         let named = (1..=60).contains(&holder.chars().count())
@@ -61,11 +95,17 @@ impl AccountOf {
             && number.bytes().all(|byte| byte.is_ascii_alphanumeric());
         let banked = (2..=14).contains(&bank.len())
             && bank.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase());
-        (named && numbered && banked).then(|| Self {
-            holder: holder.to_owned(),
-            number: number.to_owned(),
-            bank: bank.to_owned(),
-        })
+        if !named {
+            return Err(AccountFault::Holder);
+        }
+        if !numbered {
+            return Err(AccountFault::Number);
+        }
+        if !banked {
+            return Err(AccountFault::Bank);
+        }
+        let (holder, number) = (holder.to_owned(), number.to_owned());
+        Ok(Self { holder, number, bank: bank.to_owned() })
     }
 }
 
@@ -88,8 +128,10 @@ impl Finance<'_> {
         let plain = format!("{}\n{}", account.number, account.holder);
         let sealed = self.keys.seal(plain.as_bytes(), &bound_to(hospital));
         let sealed = sealed.map_err(|_| FinanceRefusal::AccountSealed)?;
+        let mark = self.keys.account_mark(&account.number);
         let said = (self.caller.name.as_str(), now().at);
-        let added = store::add_account(self.pool, hospital, (&account.bank, &sealed), said).await;
+        let kept_as = (account.bank.as_str(), sealed.as_slice(), &mark);
+        let added = store::add_account(self.pool, hospital, kept_as, said).await;
         kept(added, "keep a hospital's account")
     }
 
@@ -158,6 +200,45 @@ impl Finance<'_> {
         Ok(FileMade { file, content })
     }
 
+    /// Payments with who made each, what its bank said, and who confirmed that: a page of them.
+    pub async fn payments(&self, asked: AskedPayments<'_>) -> Result<Vec<PaymentMade>, AppError> {
+        let scope = self.scope(Act::ReadClearing, asked.region, asked.hospital)?;
+        let most = asked.most.filter(|most| *most != 0);
+        let most =
+            most.map_or(limits::CLEARING_PAGE_MAX, |most| most.min(limits::CLEARING_PAGE_MAX));
+        let listed = Payments {
+            regions: scope.regions.as_deref(),
+            hospital: scope.hospital.as_ref(),
+            schemes: scope.schemes.as_deref(),
+            statement: asked.statement,
+            file: asked.file,
+            days: (asked.from, asked.to),
+            after: asked.after,
+            most: i64::from(most),
+        };
+        let payments = store::payments(self.pool, &listed).await;
+        payments.map_err(AppError::store("list payments"))
+    }
+
+    /// Accounts that do not open for the hospital that they stand at, or to another number than was confirmed.
+    pub(super) async fn accounts_moved(&self) -> Result<Vec<BookFault>, AppError> {
+        let accounts = store::marked_accounts(self.pool).await;
+        let accounts = accounts.map_err(AppError::store("read hospitals' accounts"))?;
+        let mut faults = Vec::new();
+        for (hospital, account, mark) in accounts {
+            let opened = self.keys.open(&account.sealed, &bound_to(&hospital)).ok();
+            let opened = opened.and_then(|opened| String::from_utf8(opened).ok());
+            let number = opened.as_deref().and_then(|opened| opened.split_once('\n'));
+            let is_its_own =
+                number.is_some_and(|(number, _)| self.keys.account_mark(number).as_slice() == mark);
+            if !is_its_own {
+                let detail = format!("{hospital} {}", account.number);
+                faults.push(BookFault { what: "account_number".to_owned(), detail, amounts: None });
+            }
+        }
+        Ok(faults)
+    }
+
     /// A file that was made, put together anew, byte for byte.
     pub async fn file(&self, id: &str) -> Result<FileMade, AppError> {
         let (mut file, payments) = self.file_of(id).await?;
@@ -208,13 +289,20 @@ impl Finance<'_> {
         if file.bank != bank {
             return Err(FinanceRefusal::OtherBank.into());
         }
+        // Who sends money out does not also say that it arrived.
+        if file.made_by == self.caller.name {
+            return Err(FinanceRefusal::SamePerson.into());
+        }
         let now = now();
         let mut confirmed = Vec::with_capacity(told.len());
         for one in &told {
             let of = payments.iter().find(|of| of.line == one.line);
             let of = of.ok_or(FinanceRefusal::PaymentUnknown)?;
             if of.confirmed {
-                return Err(FinanceRefusal::ConfirmedBefore.into());
+                return Err(FinanceRefusal::ConfirmedBefore(Some(one.row)).into());
+            }
+            if one.paid_on < shanghai(file.made_at).date() || now.day < one.paid_on {
+                return Err(FinanceRefusal::PaidOn(Some(one.row)).into());
             }
             confirmed.push(self.confirmed(&file, of, one, &now).await?);
         }
@@ -239,7 +327,7 @@ impl Finance<'_> {
             store::Outcome::Failed => told.paid == Fen::ZERO,
         };
         let amounts = allocate(told.paid, &of.payment.rests).filter(|_| fits);
-        let amounts = amounts.ok_or(FinanceRefusal::PaymentAmount)?;
+        let amounts = amounts.ok_or(FinanceRefusal::PaymentAmount(Some(told.row)))?;
         let posting = if amounts.is_empty() {
             None
         } else {
@@ -293,18 +381,18 @@ mod tests {
 
     #[test]
     fn an_account_is_one_that_a_bank_could_have() {
-        let check = |holder: &str, number: &str, bank: &str, expected: bool| {
+        let check = |holder: &str, number: &str, bank: &str, expected: Option<AccountFault>| {
             let account = AccountOf::new(holder, number, bank);
-            assert_eq!(account.is_some(), expected, "{holder} {number} {bank}");
+            assert_eq!(account.err(), expected, "{holder} {number} {bank}");
         };
-        check("六盘水市人民医院", "6222021234567890123", "ICBC", true);
-        check("六盘水市人民医院", "6222021234567890123", "102100099996", true);
-        check("", "6222021234567890123", "ICBC", false);
-        check("=HYPERLINK(1)", "6222021234567890123", "ICBC", false);
-        check("a\nb", "6222021234567890123", "ICBC", false);
-        check("六盘水市人民医院", "6222 0212", "ICBC", false);
-        check("六盘水市人民医院", "62220", "ICBC", false);
-        check("六盘水市人民医院", "6222021234567890123", "icbc", false);
+        check("六盘水市人民医院", "6222021234567890123", "ICBC", None);
+        check("六盘水市人民医院", "6222021234567890123", "102100099996", None);
+        check("", "6222021234567890123", "ICBC", Some(AccountFault::Holder));
+        check("=HYPERLINK(1)", "6222021234567890123", "ICBC", Some(AccountFault::Holder));
+        check("a\nb", "6222021234567890123", "ICBC", Some(AccountFault::Holder));
+        check("六盘水市人民医院", "6222 0212", "ICBC", Some(AccountFault::Number));
+        check("六盘水市人民医院", "62220", "ICBC", Some(AccountFault::Number));
+        check("六盘水市人民医院", "6222021234567890123", "icbc", Some(AccountFault::Bank));
         let account = AccountOf::new("六盘水市人民医院", "6222021234567890123", "ICBC").unwrap();
         assert_eq!(format!("{account:?}"), "AccountOf(redacted)");
     }

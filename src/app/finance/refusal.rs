@@ -1,6 +1,6 @@
 //! Why something is not done with the books.
 
-use crate::domain::finance::PostingFault;
+use crate::domain::finance::{Misplaced, PostingFault, Side};
 
 /// Why not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,14 +37,16 @@ pub enum FinanceRefusal {
     PaymentUnknown,
     /// The bank's file can not be read, from this line on.
     FileUnreadable(usize),
-    /// A payment was confirmed before.
-    ConfirmedBefore,
+    /// A payment was confirmed before, by this line of the bank's file.
+    ConfirmedBefore(Option<usize>),
     /// The bank said the same reference of another payment.
     ReferenceUsed,
     /// The payment went to another bank.
     OtherBank,
-    /// The amount is not that of the payment.
-    PaymentAmount,
+    /// The amount in this line of the bank's file is not that of the payment.
+    PaymentAmount(Option<usize>),
+    /// The day in this line of the bank's file is before the payment file was made, or ahead.
+    PaidOn(Option<usize>),
     /// Nobody gave this fund a budget.
     NoBudget,
 }
@@ -69,10 +71,11 @@ impl FinanceRefusal {
             Self::AccountSealed => "ACCOUNT_SEALED",
             Self::PaymentUnknown => "PAYMENT_UNKNOWN",
             Self::FileUnreadable(_) => "BANK_FILE_UNREADABLE",
-            Self::ConfirmedBefore => "PAYMENT_CONFIRMED",
+            Self::ConfirmedBefore(_) => "PAYMENT_CONFIRMED",
             Self::ReferenceUsed => "BANK_REFERENCE_USED",
             Self::OtherBank => "PAYMENT_OF_ANOTHER_BANK",
-            Self::PaymentAmount => "PAYMENT_AMOUNT",
+            Self::PaymentAmount(_) => "PAYMENT_AMOUNT",
+            Self::PaidOn(_) => "PAYMENT_DAY",
             Self::NoBudget => "NO_BUDGET",
         }
     }
@@ -84,7 +87,7 @@ impl FinanceRefusal {
                 PostingFault::Lines
                 | PostingFault::Amount
                 | PostingFault::Unbalanced
-                | PostingFault::Account
+                | PostingFault::Account(_)
                 | PostingFault::Hospitals => "lines",
                 PostingFault::Year => "budget_year",
                 PostingFault::Reference => "reference",
@@ -100,18 +103,55 @@ impl FinanceRefusal {
             Self::AccountUnknown | Self::AccountSealed => "account_no",
             Self::PaymentUnknown => "file_id",
             Self::FileUnreadable(_)
-            | Self::ConfirmedBefore
+            | Self::ConfirmedBefore(_)
             | Self::ReferenceUsed
             | Self::OtherBank
-            | Self::PaymentAmount => "content",
+            | Self::PaymentAmount(_)
+            | Self::PaidOn(_) => "content",
             Self::NoBudget => "fund",
         }
     }
 
+    /// What stands in the way beside the words: which account is on which side.
+    pub fn about(&self) -> String {
+        let Self::Posting(PostingFault::Account(Misplaced { line, account, side })) = self else {
+            return String::new();
+        };
+        let (line, account) = (line.saturating_add(1), account.word());
+        let must = match side {
+            Some(Side::Debit) => "须记借方，金额为正 a debit, above zero",
+            Some(Side::Credit) => "须记贷方，金额为负 a credit, below zero",
+            None => "此类凭证不使用该科目 not an account of this kind of posting",
+        };
+        format!("第 {line} 行 line {line}, {account}: {must}")
+    }
+
+    /// What of a message it is about: the field, and where it is about a line of a bank's file or a posting, that.
+    pub fn place(&self) -> String {
+        if let Self::Posting(PostingFault::Account(Misplaced { line, side, .. })) = self {
+            let field = if side.is_some() { "amount_fen" } else { "account" };
+            return format!("lines[{line}].{field}");
+        }
+        let column = if matches!(self, Self::PaymentAmount(_)) {
+            ".amount"
+        } else if matches!(self, Self::PaidOn(_)) {
+            ".paid_on"
+        } else if matches!(self, Self::ConfirmedBefore(_)) {
+            ".line"
+        } else {
+            ""
+        };
+        match self.line() {
+            Some(line) => format!("{}[{line}]{column}", self.field()),
+            None => self.field().to_owned(),
+        }
+    }
+
     /// The line of a bank's file that it is about.
-    pub const fn line(&self) -> Option<usize> {
+    const fn line(&self) -> Option<usize> {
         match self {
             Self::FileUnreadable(line) => Some(*line),
+            Self::ConfirmedBefore(line) | Self::PaymentAmount(line) | Self::PaidOn(line) => *line,
             Self::Posting(_)
             | Self::PostingMadeByUs
             | Self::PostingAhead
@@ -127,10 +167,8 @@ impl FinanceRefusal {
             | Self::AccountUnknown
             | Self::AccountSealed
             | Self::PaymentUnknown
-            | Self::ConfirmedBefore
             | Self::ReferenceUsed
             | Self::OtherBank
-            | Self::PaymentAmount
             | Self::NoBudget => None,
         }
     }

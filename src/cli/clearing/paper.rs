@@ -1,7 +1,7 @@
 //! What the books answer, page by page and on paper.
 use tonic::Status;
 
-use super::{Via, here};
+use super::{Via, faults, here};
 use crate::app::finance::BookFault;
 use crate::cli::EXIT_FAILED;
 use crate::domain::money::Fen;
@@ -81,6 +81,30 @@ pub(super) async fn postings(via: &Via<'_>, mut asked: wire::ListPostingsRequest
     Ok(paper(&all, lines))
 }
 
+pub(super) async fn payments(via: &Via<'_>, mut asked: wire::ListPaymentsRequest) -> Answered {
+    let mut all = wire::ListPaymentsResponse::default();
+    loop {
+        let page = ask!(via, list_payments, asked.clone())?;
+        all.payments.extend(page.payments);
+        asked.page_token = page.next_page_token;
+        if asked.page_token.is_empty() {
+            break;
+        }
+    }
+    let head = "支付文件 file\t行 line\t清算单 statement\t医院 hospital\t账户 account\t银行 bank\t金额 amount\t制单 made by\t回单 said\t已付 paid\t付款日 paid on\t确认 confirmed by";
+    let rows = all.payments.iter().map(|of| {
+        let wire::Payment { file_id, line, statement_id, hospital_code, account_no, .. } = of;
+        let wire::Payment { bank_code, made_by, outcome, paid_on, confirmed_by, .. } = of;
+        let said = if outcome.is_empty() { "待回单 waits" } else { outcome };
+        let (pay, paid) = (yuan(of.pay_fen), yuan(of.paid_fen));
+        format!(
+            "{file_id}\t{line}\t{statement_id}\t{hospital_code}\t{account_no}\t{bank_code}\t{pay}\t{made_by}\t{said}\t{paid}\t{paid_on}\t{confirmed_by}"
+        )
+    });
+    let lines = std::iter::once(head.to_owned()).chain(rows).collect();
+    Ok(paper(&all, lines))
+}
+
 // === on paper ===
 
 pub(super) fn statements(of: &[wire::Statement]) -> Vec<String> {
@@ -150,12 +174,26 @@ pub(super) fn balance(told: &wire::GetBalanceResponse) -> Paper {
 }
 
 pub(super) fn checked(faults: &[BookFault]) -> Paper {
-    let told = |fault: &BookFault| (fault.what.clone(), fault.detail.clone());
-    let json = faults.iter().map(told).collect::<Vec<_>>();
-    let mut lines: Vec<_> = json.iter().map(|(what, detail)| format!("{what}\t{detail}")).collect();
+    let json = faults.iter().map(|BookFault { what, detail, amounts }| {
+        let ((zh, en), amounts) = (faults::words(what), amounts.map(|(told, due)| (told.get(), due.get())));
+        let (told_fen, follows_fen) = amounts.unzip();
+        serde_json::json!({
+            "what": what, "of": detail, "toldFen": told_fen, "followsFen": follows_fen, "messageZh": zh, "messageEn": en,
+        })
+    });
+    let json = json.collect::<Vec<_>>();
+    let mut lines: Vec<_> = faults.iter().map(fault_line).collect();
     lines.push(format!("差错 faults\t{}", faults.len()));
     let ends = if faults.is_empty() { 0 } else { EXIT_FAILED };
     Paper { ends, ..paper(&json, lines) }
+}
+
+fn fault_line(BookFault { what, detail, amounts }: &BookFault) -> String {
+    let (zh, en) = faults::words(what);
+    let amounts = amounts.map_or(String::new(), |(told, follows)| {
+        format!("\t记为 told {told} 元 yuan，应为 follows {follows} 元 yuan")
+    });
+    format!("{what}\t{detail}{amounts}\t{zh} {en}")
 }
 
 pub(super) fn budgets(told: &wire::ListBudgetsResponse) -> Vec<String> {

@@ -23,6 +23,8 @@ const LATE_WORKDAYS_MAX: u32 = 2_000;
 pub enum AlarmKind {
     /// Paid to an account that is not the hospital's.
     Elsewhere,
+    /// Paid to an account that is more than one hospital's.
+    SharedAccount,
     /// Money of a fund was spent that it did not have: it was another's.
     BelowZero,
     /// A hospital got more of one fund than it owed.
@@ -98,8 +100,9 @@ pub struct OfHospital {
 
 impl AlarmKind {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Elsewhere,
+        Self::SharedAccount,
         Self::BelowZero,
         Self::Overpaid,
         Self::Late,
@@ -112,6 +115,7 @@ impl AlarmKind {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Elsewhere => "paid_elsewhere",
+            Self::SharedAccount => "shared_account",
             Self::BelowZero => "fund_below_zero",
             Self::Overpaid => "overpaid",
             Self::Late => "late",
@@ -127,6 +131,10 @@ impl AlarmKind {
             Self::Elsewhere => (
                 "疑似截留：款项付至非该医院确认的账户",
                 "Intercepted? Paid to an account that two persons did not say is the hospital's",
+            ),
+            Self::SharedAccount => (
+                "疑似截留：多家医院登记同一银行账号",
+                "Intercepted? One bank account is that of several hospitals",
             ),
             Self::BelowZero => (
                 "疑似挪用：该基金账户已支大于收，所付为他项资金",

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 
 use super::account::{Account, AccountKind, Fund, pool_of};
-use super::posting::{Draft, Line, PostingFault, PostingKind};
+use super::posting::{Draft, Line, Misplaced, PostingFault, PostingKind};
 use crate::domain::ids::{HospitalCode, RegionCode};
 use crate::domain::money::{Fen, Rate, Rounding};
 
@@ -225,7 +225,8 @@ pub fn payment_draft(
         let credit = amount.checked_neg().ok_or(PostingFault::Amount)?;
         let mut put = |kind, region, counterparty: &str, amount| {
             let account = Account::new(kind, *fund, region, counterparty);
-            lines.push(Line { account: account.ok_or(PostingFault::Account)?, amount });
+            let unfit = Misplaced { line: lines.len(), account: kind, side: None };
+            lines.push(Line { account: account.ok_or(PostingFault::Account(unfit))?, amount });
             Ok(())
         };
         put(AccountKind::HospitalPayable, *insured_region, hospital.as_str(), *amount)?;

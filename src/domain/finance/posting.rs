@@ -90,6 +90,26 @@ pub struct Posting {
     pub approved_by: String,
 }
 
+/// A line that is on no side of an account that its kind of posting moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Misplaced {
+    /// Which line, the first one 0.
+    pub line: usize,
+    /// Which account.
+    pub account: AccountKind,
+    /// The side that this kind of posting moves; nothing where it does not move the account.
+    pub side: Option<Side>,
+}
+
+/// A side of an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Above zero.
+    Debit,
+    /// Below zero.
+    Credit,
+}
+
 /// Why lines are no posting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PostingFault {
@@ -100,7 +120,7 @@ pub enum PostingFault {
     /// They do not add up to nothing within each region and fund.
     Unbalanced,
     /// A line is on an account, or on a side of it, that this kind of posting does not move.
-    Account,
+    Account(Misplaced),
     /// They concern more than one hospital.
     Hospitals,
     /// A budget's year where none belongs, or none where one does.
@@ -220,7 +240,7 @@ impl PostingFault {
             Self::Lines => "POSTING_LINES",
             Self::Amount => "POSTING_AMOUNT",
             Self::Unbalanced => "POSTING_UNBALANCED",
-            Self::Account => "POSTING_ACCOUNT",
+            Self::Account(_) => "POSTING_ACCOUNT",
             Self::Hospitals => "POSTING_HOSPITALS",
             Self::Year => "POSTING_YEAR",
             Self::Reference => "POSTING_REFERENCE",
@@ -253,10 +273,14 @@ impl Draft {
             return Err(PostingFault::Amount);
         }
         let (debits, credits) = kind.sides();
-        for line in &lines {
-            let side = if Fen::ZERO < line.amount { debits } else { credits };
-            if !side.contains(&line.account.kind()) {
-                return Err(PostingFault::Account);
+        for (number, line) in lines.iter().enumerate() {
+            let account = line.account.kind();
+            let is_debit = Fen::ZERO < line.amount;
+            let (own, other) = if is_debit { (debits, credits) } else { (credits, debits) };
+            if !own.contains(&account) {
+                let turned = if is_debit { Side::Credit } else { Side::Debit };
+                let side = other.contains(&account).then_some(turned);
+                return Err(PostingFault::Account(Misplaced { line: number, account, side }));
             }
         }
         if !balances(&lines) {
@@ -505,7 +529,27 @@ mod tests {
                     line.amount = line.amount.checked_neg().unwrap();
                 }
             },
-            PostingFault::Account,
+            PostingFault::Account(Misplaced {
+                line: 0,
+                account: AccountKind::HospitalAdvance,
+                side: Some(Side::Debit),
+            }),
+        );
+        check(
+            &|lines| {
+                lines[1].account = Account::new(
+                    AccountKind::WriteOff,
+                    Fund::MedicalAid,
+                    lines[1].account.region(),
+                    "",
+                )
+                .unwrap();
+            },
+            PostingFault::Account(Misplaced {
+                line: 1,
+                account: AccountKind::WriteOff,
+                side: None,
+            }),
         );
         check(
             &|lines| {

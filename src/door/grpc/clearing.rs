@@ -79,6 +79,7 @@ calls!(
     (make_payment_file, "MakePaymentFile", MakePaymentFileRequest, PaymentFile),
     (get_payment_file, "GetPaymentFile", PaymentFileKey, PaymentFile),
     (confirm_payments, "ConfirmPayments", ConfirmPaymentsRequest, ConfirmPaymentsResponse),
+    (list_payments, "ListPayments", ListPaymentsRequest, ListPaymentsResponse),
     (get_ageing, "GetAgeing", GetAgeingRequest, GetAgeingResponse),
     (list_claims, "ListClaims", ListClaimsRequest, ListClaimsResponse),
     (propose_posting, "ProposePosting", ProposePostingRequest, Proposal),

@@ -185,14 +185,13 @@ fn told(unanswered: &Unanswered) -> Told {
     }
 }
 
-/// The field, and in a bank's file the line.
+/// The field, and in a bank's file the line and column.
 fn field_of(refusal: &Refusal) -> String {
-    if let Refusal::Finance(finance) = refusal
-        && let Some(line) = finance.line()
-    {
-        return format!("{}[{line}]", finance.field());
+    if let Refusal::Finance(finance) = refusal {
+        finance.place()
+    } else {
+        refusal.field().to_owned()
     }
-    refusal.field().to_owned()
 }
 
 fn failed(error: &AppError) -> Told {
@@ -276,7 +275,7 @@ fn code_of_books(refusal: &FinanceRefusal) -> Code {
         | FinanceRefusal::StatementUnknown
         | FinanceRefusal::AccountUnknown
         | FinanceRefusal::PaymentUnknown => Code::NotFound,
-        FinanceRefusal::ConfirmedBefore | FinanceRefusal::ReferenceUsed => Code::AlreadyExists,
+        FinanceRefusal::ConfirmedBefore(_) | FinanceRefusal::ReferenceUsed => Code::AlreadyExists,
         FinanceRefusal::PostingAhead
         | FinanceRefusal::PostingDayClosed
         | FinanceRefusal::SamePerson
@@ -287,7 +286,8 @@ fn code_of_books(refusal: &FinanceRefusal) -> Code {
         | FinanceRefusal::NothingToPay
         | FinanceRefusal::AccountSealed
         | FinanceRefusal::OtherBank
-        | FinanceRefusal::PaymentAmount => Code::FailedPrecondition,
+        | FinanceRefusal::PaymentAmount(_)
+        | FinanceRefusal::PaidOn(_) => Code::FailedPrecondition,
     }
 }
 

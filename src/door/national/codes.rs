@@ -35,6 +35,7 @@ pub(super) const fn number(reason: InvalidReason) -> u16 {
         InvalidReason::TooLong => 6,
         InvalidReason::ValueUnknown => 7,
         InvalidReason::NotPlain => 8,
+        InvalidReason::NotARegion => 17,
         InvalidReason::NotADate => 9,
         InvalidReason::NotADecimal => 10,
         InvalidReason::TooManyDecimals => 11,
@@ -220,6 +221,7 @@ mod tests {
             "BANK_REFERENCE_USED",
             "PAYMENT_OF_ANOTHER_BANK",
             "PAYMENT_AMOUNT",
+            "PAYMENT_DAY",
             "NO_BUDGET",
         ];
         // Of one field: numbered by `number`.
@@ -228,6 +230,7 @@ mod tests {
             "FIELD_WRONG_TYPE",
             "FIELD_TOO_LONG",
             "FIELD_NOT_PLAIN",
+            "NOT_A_REGION",
             "VALUE_UNKNOWN",
             "NOT_A_DATE",
             "NOT_A_DECIMAL",

@@ -236,6 +236,9 @@ fn of_field(group: &str, invalid: &Invalid) -> String {
             format!("{field} 含有不允许的字符"),
             format!("{field} has characters that do not belong there"),
         ),
+        InvalidReason::NotARegion => {
+            (format!("{field} 应为六位数字"), format!("{field} is not six digits"))
+        }
         InvalidReason::NotADate => {
             (format!("{field} 不是有效的日期或时间"), format!("{field} is no date or time"))
         }

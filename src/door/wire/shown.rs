@@ -38,6 +38,7 @@ redacted!(
     clearing::MakePaymentFileRequest,
     clearing::PaymentFileKey,
     clearing::ConfirmPaymentsRequest,
+    clearing::ListPaymentsRequest,
     clearing::GetAgeingRequest,
     clearing::ListClaimsRequest,
     clearing::ProposePostingRequest,
@@ -255,6 +256,7 @@ mod tests {
             check::<clearing::ConfirmPaymentsRequest>(
                 ".onestop.clearing.v1.ConfirmPaymentsRequest",
             ),
+            check::<clearing::ListPaymentsRequest>(".onestop.clearing.v1.ListPaymentsRequest"),
             check::<clearing::GetAgeingRequest>(".onestop.clearing.v1.GetAgeingRequest"),
             check::<clearing::ListClaimsRequest>(".onestop.clearing.v1.ListClaimsRequest"),
             check::<clearing::ProposePostingRequest>(".onestop.clearing.v1.ProposePostingRequest"),

@@ -134,6 +134,11 @@ pub(super) const TABLE: &[(&str, &str, &str)] = &[
         "The amount is not that of the payment and nothing was taken; ask the bank.",
     ),
     (
+        "PAYMENT_DAY",
+        "回单付款日早于支付文件生成日或晚于今日，未予导入，请与银行核对。",
+        "The bank's day is before the payment file was made, or ahead; nothing was taken. Ask the bank.",
+    ),
+    (
         "NO_BUDGET",
         "该基金不设预算控制，不能设置此规则。",
         "This fund has no budget, so there is nothing to say of one.",

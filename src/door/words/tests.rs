@@ -5,8 +5,7 @@ use crate::app::finance::FinanceRefusal;
 use crate::app::{Act, Denied, Refusal, StatementRefusal};
 use crate::domain::audit::{By, Mismatch};
 use crate::domain::bill::{BillFault, Faulty};
-use crate::domain::finance::Fund;
-use crate::domain::finance::PostingFault;
+use crate::domain::finance::{AccountKind, Fund, Misplaced, PostingFault, Side};
 use crate::domain::ids::{HospitalCode, RegionCode};
 use crate::domain::ids::{LineId, SettlementId};
 use crate::domain::verdict::Reason;
@@ -67,6 +66,7 @@ fn codes() -> Vec<&'static str> {
         WrongType,
         TooLong,
         NotPlain,
+        NotARegion,
         ValueUnknown,
         NotADate,
         NotADecimal,
@@ -230,15 +230,14 @@ fn finance() -> Vec<FinanceRefusal> {
             | FinanceRefusal::AccountSealed
             | FinanceRefusal::PaymentUnknown
             | FinanceRefusal::FileUnreadable(_)
-            | FinanceRefusal::ConfirmedBefore
+            | FinanceRefusal::ConfirmedBefore(_)
             | FinanceRefusal::ReferenceUsed
             | FinanceRefusal::OtherBank
-            | FinanceRefusal::PaymentAmount
+            | FinanceRefusal::PaymentAmount(_)
+            | FinanceRefusal::PaidOn(_)
             | FinanceRefusal::NoBudget => {}
         }
     }
-    let postings =
-        walk!(PostingFault, Lines, Amount, Unbalanced, Account, Hospitals, Year, Reference, Reason);
     let others = [
         FinanceRefusal::PostingMadeByUs,
         FinanceRefusal::PostingAhead,
@@ -255,13 +254,40 @@ fn finance() -> Vec<FinanceRefusal> {
         FinanceRefusal::AccountSealed,
         FinanceRefusal::PaymentUnknown,
         FinanceRefusal::FileUnreadable(1),
-        FinanceRefusal::ConfirmedBefore,
+        FinanceRefusal::ConfirmedBefore(None),
         FinanceRefusal::ReferenceUsed,
         FinanceRefusal::OtherBank,
-        FinanceRefusal::PaymentAmount,
+        FinanceRefusal::PaymentAmount(Some(2)),
+        FinanceRefusal::PaidOn(Some(2)),
         FinanceRefusal::NoBudget,
     ];
-    postings.into_iter().map(FinanceRefusal::Posting).chain(others).collect()
+    postings().into_iter().map(FinanceRefusal::Posting).chain(others).collect()
+}
+
+fn postings() -> [PostingFault; 8] {
+    fn _every_fault(one: PostingFault) {
+        match one {
+            PostingFault::Lines
+            | PostingFault::Amount
+            | PostingFault::Unbalanced
+            | PostingFault::Account(_)
+            | PostingFault::Hospitals
+            | PostingFault::Year
+            | PostingFault::Reference
+            | PostingFault::Reason => {}
+        }
+    }
+    let account = AccountKind::FundPool;
+    [
+        PostingFault::Lines,
+        PostingFault::Amount,
+        PostingFault::Unbalanced,
+        PostingFault::Account(Misplaced { line: 1, account, side: Some(Side::Credit) }),
+        PostingFault::Hospitals,
+        PostingFault::Year,
+        PostingFault::Reference,
+        PostingFault::Reason,
+    ]
 }
 
 #[test]

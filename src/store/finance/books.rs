@@ -65,8 +65,10 @@ pub struct Balance {
 pub struct BookFault {
     /// What kind.
     pub what: String,
-    /// Where, and how.
+    /// Where: ids alone.
     pub detail: String,
+    /// What is told, and what follows from what it rests on, where it is an amount.
+    pub amounts: Option<(Fen, Fen)>,
 }
 
 /// What a fund of a region was given for a year.
@@ -204,7 +206,13 @@ pub async fn check_books(pool: &Pool) -> Result<Vec<BookFault>, StoreError> {
     rows.iter()
         .map(|row| {
             let reader = Reader { row, operation: &operation };
-            Ok(BookFault { what: reader.get("what")?, detail: reader.get("detail")? })
+            let told: Option<i64> = reader.get("told_fen")?;
+            let follows: Option<i64> = reader.get("follows_fen")?;
+            Ok(BookFault {
+                what: reader.get("what")?,
+                detail: reader.get("detail")?,
+                amounts: told.map(Fen::new).zip(follows.map(Fen::new)),
+            })
         })
         .collect()
 }

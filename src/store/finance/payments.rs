@@ -7,10 +7,11 @@ use super::super::error::{Operation, StoreError};
 use super::super::pool::Pool;
 use super::super::row::Reader;
 use super::statements::{Statement, statement};
-use super::{Broken, Kept, postings, report, together};
+use super::{Broken, Kept, postings, regions, report, together};
 use crate::domain::finance::{Fund, Posting};
 use crate::domain::ids::{HospitalCode, RegionCode};
 use crate::domain::money::Fen;
+use crate::domain::standing::Scheme;
 
 /// An account of a hospital, its number sealed.
 #[derive(Clone, PartialEq, Eq)]
@@ -109,6 +110,71 @@ pub struct Confirmed {
     pub paid_so_far: Vec<Fen>,
 }
 
+/// Which payments are asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Payments<'a> {
+    /// Of statements of one of these regions, on either side.
+    pub regions: Option<&'a [RegionCode]>,
+    /// To this hospital.
+    pub hospital: Option<&'a HospitalCode>,
+    /// Of statements of these schemes.
+    pub schemes: Option<&'a [Scheme]>,
+    /// Of this statement.
+    pub statement: Option<&'a str>,
+    /// Of this file.
+    pub file: Option<&'a str>,
+    /// Of files made on these days.
+    pub days: (Option<Date>, Option<Date>),
+    /// After this file and line.
+    pub after: Option<(String, i32)>,
+    /// At most so many.
+    pub most: i64,
+}
+
+/// A payment of a file, and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PaymentMade {
+    /// The file.
+    pub file: String,
+    /// Its line in it.
+    pub line: i32,
+    /// Of which statement.
+    pub statement: String,
+    /// To whom.
+    pub hospital: HospitalCode,
+    /// To which of its accounts.
+    pub account_no: i32,
+    /// By which bank.
+    pub bank: String,
+    /// How much.
+    pub pay: Fen,
+    /// Who made the file.
+    pub made_by: String,
+    /// When.
+    pub made_at: Timestamp,
+    /// What the bank said of it, if it did.
+    pub said: Option<BankSaid>,
+}
+
+/// What a bank said of a payment, and who brought it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BankSaid {
+    /// What came of it.
+    pub outcome: Outcome,
+    /// How much was paid.
+    pub paid: Fen,
+    /// The bank's own number for it.
+    pub reference: String,
+    /// On which day, by the bank.
+    pub paid_on: Date,
+    /// What it posted.
+    pub posting: Option<String>,
+    /// Who brought the bank's answer.
+    pub confirmed_by: String,
+    /// When.
+    pub confirmed_at: Timestamp,
+}
+
 impl std::fmt::Debug for HeldAccount {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("HeldAccount").field("number", &self.number).finish_non_exhaustive()
@@ -137,13 +203,13 @@ impl Outcome {
 pub async fn add_account(
     pool: &Pool,
     hospital: &HospitalCode,
-    (bank, sealed): (&str, &[u8]),
+    (bank, sealed, mark): (&str, &[u8], &[u8; 32]),
     (by, at): (&str, Timestamp),
 ) -> Kept<i32> {
     together(pool, "keep a hospital's account", async |work| {
         let sql = include_str!("../sql/finance/insert_account.sql");
-        let hospital = hospital.as_str();
-        let rows = work.found((sql, &[&hospital, &bank, &sealed, &by, &at])).await?;
+        let (hospital, mark) = (hospital.as_str(), mark.as_slice());
+        let rows = work.found((sql, &[&hospital, &bank, &sealed, &by, &at, &mark])).await?;
         let row = rows.first().ok_or(Broken::Moved)?;
         Ok(work.reader(row).get("account_no")?)
     })
@@ -173,6 +239,22 @@ pub async fn sealed_accounts(pool: &Pool) -> Result<Vec<(HospitalCode, HeldAccou
         .map(|row| {
             let reader = Reader { row, operation: &operation };
             Ok((reader.text("hospital_code", HospitalCode::new)?, account(&reader)?))
+        })
+        .collect()
+}
+
+/// Every account of a hospital with the mark of its number.
+pub async fn marked_accounts(
+    pool: &Pool,
+) -> Result<Vec<(HospitalCode, HeldAccount, Vec<u8>)>, StoreError> {
+    let operation = Operation::Finance("read hospitals' accounts");
+    let sql = include_str!("../sql/finance/sealed_accounts.sql");
+    let rows = report(pool, &operation, (sql, &[])).await?;
+    rows.iter()
+        .map(|row| {
+            let reader = Reader { row, operation: &operation };
+            let hospital = reader.text("hospital_code", HospitalCode::new)?;
+            Ok((hospital, account(&reader)?, reader.get("account_mark")?))
         })
         .collect()
 }
@@ -266,7 +348,7 @@ pub async fn payment_file(
                 paying_region: reader.region("paying_region")?,
                 bank: reader.get("bank_code")?,
                 content_sha256: reader.hash("content_sha256")?,
-                made_by: String::new(),
+                made_by: reader.get("made_by")?,
                 made_at: reader.get("made_at")?,
                 payments: Vec::new(),
             });
@@ -283,6 +365,55 @@ pub async fn payment_file(
         payments.push(PaymentOf { line, payment, account: account(&reader)?, confirmed });
     }
     Ok(file.map(|file| (file, payments)))
+}
+
+/// Payments, in the order of files and lines.
+pub async fn payments(pool: &Pool, asked: &Payments<'_>) -> Result<Vec<PaymentMade>, StoreError> {
+    let operation = Operation::Finance("list payments");
+    let Payments { regions: of, hospital, schemes, statement, file, days, after, most } = asked;
+    let of = regions(*of);
+    let hospital = hospital.map(HospitalCode::as_str);
+    let schemes = schemes.filter(|schemes| !schemes.is_empty());
+    let schemes: Option<Vec<&str>> =
+        schemes.map(|schemes| schemes.iter().map(|scheme| scheme.word()).collect());
+    let (from, to) = days;
+    let (after_file, after_line) =
+        (after.as_ref().map(|(file, _)| file), after.as_ref().map(|(_, line)| line));
+    let sql = include_str!("../sql/finance/list_payments.sql");
+    let params: super::Asked<'_> = (
+        sql,
+        &[&of, &hospital, &schemes, statement, file, from, to, &after_file, &after_line, most],
+    );
+    let rows = report(pool, &operation, params).await?;
+    rows.iter().map(|row| made(&Reader { row, operation: &operation })).collect()
+}
+
+fn made(reader: &Reader<'_>) -> Result<PaymentMade, StoreError> {
+    let outcome: Option<String> = reader.get("outcome")?;
+    let said = match outcome.as_deref().map(Outcome::from_word) {
+        None => None,
+        Some(outcome) => Some(BankSaid {
+            outcome: reader.parse("outcome", outcome)?,
+            paid: reader.fen("paid_fen")?,
+            reference: reader.get("bank_reference")?,
+            paid_on: reader.get("paid_on")?,
+            posting: reader.get("posting_id")?,
+            confirmed_by: reader.get("confirmed_by")?,
+            confirmed_at: reader.get("confirmed_at")?,
+        }),
+    };
+    Ok(PaymentMade {
+        file: reader.get("file_id")?,
+        line: reader.get("line_no")?,
+        statement: reader.get("statement_id")?,
+        hospital: reader.text("hospital_code", HospitalCode::new)?,
+        account_no: reader.get("account_no")?,
+        bank: reader.get("bank_code")?,
+        pay: reader.fen("pay_fen")?,
+        made_by: reader.get("made_by")?,
+        made_at: reader.get("made_at")?,
+        said,
+    })
 }
 
 /// Records what a bank said, with what it posts and how far the statements are, all or nothing.

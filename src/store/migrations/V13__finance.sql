@@ -300,13 +300,17 @@ CREATE TABLE hospital_account (
     set_at timestamptz NOT NULL,
     confirmed_by text,
     confirmed_at timestamptz,
+    account_mark bytea NOT NULL,
     CONSTRAINT hospital_account_pkey PRIMARY KEY (hospital_code, account_no),
     CONSTRAINT hospital_account_is_sound CHECK (length(hospital_code) BETWEEN 1 AND 12 AND 0 < account_no
-        AND bank_code ~ '^[0-9A-Z]{2,14}$' AND length(set_by) BETWEEN 1 AND 200 AND (confirmed_by IS NULL) = (confirmed_at IS NULL)),
+        AND bank_code ~ '^[0-9A-Z]{2,14}$' AND length(set_by) BETWEEN 1 AND 200 AND (confirmed_by IS NULL) = (confirmed_at IS NULL)
+        AND octet_length(account_mark) = 32),
     CONSTRAINT hospital_account_four_eyes CHECK (confirmed_by <> set_by)
 );
 COMMENT ON TABLE hospital_account IS
-    'Bank accounts of hospitals; the number is sealed. The newest that a second person confirmed is paid to.';
+    'Bank accounts of hospitals; the number is sealed, and its mark is a keyed hash of it. The newest that a second person confirmed is '
+    'paid to.';
+CREATE INDEX hospital_account_by_mark ON hospital_account (account_mark);
 CREATE FUNCTION hospital_account_confirmed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     -- The sealed number may be sealed anew under another key.
@@ -321,6 +325,36 @@ $$;
 COMMENT ON FUNCTION hospital_account_confirmed() IS 'An account is confirmed once, and else never changes.';
 CREATE TRIGGER hospital_account_confirmed BEFORE UPDATE ON hospital_account
     FOR EACH ROW EXECUTE FUNCTION hospital_account_confirmed();
+
+CREATE TABLE hospital_account_event (
+    hospital_code text NOT NULL,
+    account_no integer NOT NULL,
+    event_no integer NOT NULL,
+    event text NOT NULL,
+    bank_code text NOT NULL,
+    account_mark bytea NOT NULL,
+    by_name text NOT NULL,
+    at timestamptz NOT NULL,
+    CONSTRAINT hospital_account_event_pkey PRIMARY KEY (hospital_code, account_no, event_no),
+    CONSTRAINT hospital_account_event_is_sound CHECK ((event_no, event) IN ((1, 'set'), (2, 'confirmed')))
+);
+COMMENT ON TABLE hospital_account_event IS
+    'History: who set an account of a hospital, who confirmed it, and which number it was. Written by the account itself.';
+CREATE FUNCTION hospital_account_told() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO hospital_account_event (hospital_code, account_no, event_no, event, bank_code, account_mark, by_name, at)
+        VALUES (NEW.hospital_code, NEW.account_no, 1, 'set', NEW.bank_code, NEW.account_mark, NEW.set_by, NEW.set_at);
+    ELSIF OLD.confirmed_by IS NULL AND NEW.confirmed_by IS NOT NULL THEN
+        INSERT INTO hospital_account_event (hospital_code, account_no, event_no, event, bank_code, account_mark, by_name, at)
+        VALUES (NEW.hospital_code, NEW.account_no, 2, 'confirmed', NEW.bank_code, NEW.account_mark, NEW.confirmed_by, NEW.confirmed_at);
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION hospital_account_told() IS 'Records who set and who confirmed an account.';
+CREATE TRIGGER hospital_account_told AFTER INSERT OR UPDATE ON hospital_account
+    FOR EACH ROW EXECUTE FUNCTION hospital_account_told();
 
 CREATE TABLE payment_file (
     file_id text NOT NULL,
@@ -376,24 +410,30 @@ COMMENT ON TABLE payment_confirmation IS
 
 CREATE FUNCTION payment_confirmation_fits() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    bank text;
+    file payment_file;
     line payment_line;
 BEGIN
-    SELECT f.bank_code INTO bank FROM payment_file f WHERE f.file_id = NEW.file_id;
+    SELECT * INTO file FROM payment_file f WHERE f.file_id = NEW.file_id;
     SELECT * INTO line FROM payment_line l WHERE l.file_id = NEW.file_id AND l.line_no = NEW.line_no;
-    IF line.file_id IS NULL OR bank IS NULL THEN
+    IF line.file_id IS NULL OR file.file_id IS NULL THEN
         RAISE EXCEPTION 'there is no such payment' USING ERRCODE = 'check_violation', CONSTRAINT = 'payment_unknown';
     END IF;
-    IF bank <> NEW.bank_code THEN
+    IF file.bank_code <> NEW.bank_code THEN
         RAISE EXCEPTION 'the payment went to another bank' USING ERRCODE = 'check_violation', CONSTRAINT = 'payment_of_another_bank';
     END IF;
     IF (NEW.outcome = 'paid' AND NEW.paid_fen <> line.pay_fen) OR (NEW.outcome = 'partial' AND line.pay_fen <= NEW.paid_fen) THEN
         RAISE EXCEPTION 'the amount is not that of the payment' USING ERRCODE = 'check_violation', CONSTRAINT = 'payment_amount';
     END IF;
+    IF NEW.paid_on NOT BETWEEN (file.made_at AT TIME ZONE 'Asia/Shanghai')::date AND (now() AT TIME ZONE 'Asia/Shanghai')::date THEN
+        RAISE EXCEPTION 'the bank paid before the file was made, or ahead' USING ERRCODE = 'check_violation', CONSTRAINT = 'payment_day';
+    END IF;
+    IF file.made_by = NEW.confirmed_by THEN
+        RAISE EXCEPTION 'who made the file does not confirm it' USING ERRCODE = 'check_violation', CONSTRAINT = 'payment_four_eyes';
+    END IF;
     RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION payment_confirmation_fits() IS 'Refuses what a bank says of a payment that is not there, went elsewhere, or was of another amount.';
+COMMENT ON FUNCTION payment_confirmation_fits() IS 'Refuses what a bank says of a payment that is not there, went elsewhere, or was of another amount or day; and who sent it.';
 CREATE TRIGGER payment_confirmation_fits BEFORE INSERT ON payment_confirmation
     FOR EACH ROW EXECUTE FUNCTION payment_confirmation_fits();
 
@@ -468,7 +508,7 @@ DECLARE
     history text;
 BEGIN
     FOREACH history IN ARRAY ARRAY['posting', 'clearing_terms', 'clearing_event', 'payment_file', 'payment_line',
-        'payment_confirmation', 'budget_rule'] LOOP
+        'payment_confirmation', 'hospital_account_event', 'budget_rule'] LOOP
         EXECUTE format('CREATE TRIGGER %I BEFORE UPDATE OR DELETE OR TRUNCATE ON %I FOR EACH STATEMENT '
             'EXECUTE FUNCTION refuse_change()', history || '_append_only', history);
         EXECUTE format('GRANT SELECT, INSERT ON %I TO onestop_service', history);

@@ -28,25 +28,23 @@ WITH rebuilt AS (
     FROM in_force
     ORDER BY bucket, person_id, ledger_version DESC
 )
-SELECT 'accumulator' AS what, person_id, format('%s: kept %s, rebuilt %s', key,
-    coalesce(kept.fen::text, 'nothing'), coalesce(rebuilt.fen::text, 'nothing')) AS detail
+SELECT 'accumulator' AS what, person_id, key AS detail, coalesce(kept.fen, 0) AS told_fen, coalesce(rebuilt.fen, 0) AS follows_fen
 FROM rebuilt FULL JOIN kept USING (bucket, person_id, key)
 WHERE rebuilt.fen IS DISTINCT FROM kept.fen
 UNION ALL
-SELECT 'newest', h.person_id, format('kept %s, in history %s', coalesce(h.newest_settlement_id, 'nothing'),
-    coalesce(n.settlement_id, 'nothing'))
+SELECT 'newest', h.person_id, format('%s %s', coalesce(h.newest_settlement_id, '-'), coalesce(n.settlement_id, '-')), NULL, NULL
 FROM person_head h LEFT JOIN newest n USING (bucket, person_id)
 WHERE h.newest_settlement_id IS DISTINCT FROM n.settlement_id
 UNION ALL
-SELECT 'stay', s.person_id, format('%s %s part %s of settlement %s', s.hospital_code, s.stay_id, s.part, s.settlement_id)
+SELECT 'stay', s.person_id, format('%s %s %s %s', s.hospital_code, s.stay_id, s.part, s.settlement_id), NULL, NULL
 FROM stay s LEFT JOIN in_force f USING (bucket, person_id, settlement_id)
 WHERE (f.settlement_id IS NOT NULL) = s.reversed
 UNION ALL
-SELECT 'unstayed', f.person_id, format('settlement %s has no stay', f.settlement_id)
+SELECT 'unstayed', f.person_id, f.settlement_id, NULL, NULL
 FROM in_force f LEFT JOIN stay s USING (bucket, person_id, settlement_id)
 WHERE s.settlement_id IS NULL
 UNION ALL
-SELECT 'reversal', r.person_id, format('%s is not the inverse of %s', r.settlement_id, r.reverses_settlement_id)
+SELECT 'reversal', r.person_id, format('%s %s', r.settlement_id, r.reverses_settlement_id), NULL, NULL
 FROM settlement r LEFT JOIN settlement s ON s.bucket = r.bucket AND s.person_id = r.person_id
     AND s.settlement_id = r.reverses_settlement_id
 WHERE r.reverses_settlement_id IS NOT NULL AND (
@@ -64,20 +62,20 @@ WHERE r.reverses_settlement_id IS NOT NULL AND (
     OR s.moved_fen <> ARRAY(SELECT -u.fen FROM unnest(r.moved_fen) WITH ORDINALITY AS u(fen, ord) ORDER BY u.ord)
     OR s.moved_life_fen <> ARRAY(SELECT -u.fen FROM unnest(r.moved_life_fen) WITH ORDINALITY AS u(fen, ord) ORDER BY u.ord))
 UNION ALL
-SELECT 'record', s.person_id, format('the record of %s is not what was hashed', s.settlement_id)
+SELECT 'record', s.person_id, s.settlement_id, NULL, NULL
 FROM settlement s WHERE s.record_sha256 <> sha256(s.record)
 UNION ALL
-SELECT 'lines', s.person_id, format('the charge lines of %s are missing, or not what was hashed', s.settlement_id)
+SELECT 'lines', s.person_id, s.settlement_id, NULL, NULL
 FROM settlement s LEFT JOIN charge_lines c
     ON c.bucket = s.bucket AND c.settlement_id = coalesce(s.reverses_settlement_id, s.settlement_id)
 WHERE s.lines_sha256 IS DISTINCT FROM sha256(c.lines)
 UNION ALL
-SELECT 'outbox', s.person_id, format('%s is not told to anybody', s.settlement_id)
+SELECT 'outbox', s.person_id, s.settlement_id, NULL, NULL
 FROM settlement s LEFT JOIN (
     SELECT bucket, person_id, settlement_id FROM outbox UNION ALL SELECT bucket, person_id, settlement_id FROM delivery
 ) o USING (bucket, person_id, settlement_id)
 WHERE o.settlement_id IS NULL
 UNION ALL
-SELECT 'request', s.person_id, format('%s has no request key', s.settlement_id)
+SELECT 'request', s.person_id, s.settlement_id, NULL, NULL
 FROM settlement s LEFT JOIN request_key k ON k.hospital_code = s.hospital_code AND k.request_id = s.request_id
 WHERE k.settlement_id IS DISTINCT FROM s.settlement_id

@@ -12,7 +12,7 @@ use crate::domain::audit::unusual::THRESHOLDS;
 use crate::domain::audit::{Alarm, Amounts, By, Key, Measure, Share, Which};
 use crate::domain::bill::Care;
 use crate::domain::finance::Fund;
-use crate::domain::ids::{HospitalCode, RegionCode, SettlementId};
+use crate::domain::ids::{HospitalCode, SettlementId};
 use crate::limits;
 
 /// Read, done and answered; or why not.
@@ -27,7 +27,7 @@ pub(super) async fn get_fund_flow(
 ) -> Done<wire::FundFlow> {
     let wire::GetFundFlowRequest { month, region, by } = message;
     let month = read_month(&month)?;
-    let within = maybe(&region, |text| field::id(text, 6, RegionCode::new), "region")?;
+    let within = maybe(&region, field::region, "region")?;
     let mut breakdowns = Vec::new();
     for text in &by {
         breakdowns.push(word(text, By::from_word, "by")?);
@@ -176,7 +176,7 @@ pub(super) async fn list_entries(
     let most = most.min(limits::AUDIT_PAGE_MAX);
     let asked = AskedEntries {
         month: read_month(&month)?,
-        region: maybe(&region, |text| field::id(text, 6, RegionCode::new), "region")?,
+        region: maybe(&region, field::region, "region")?,
         hospital: hospital.as_ref(),
         fund: maybe_word(&fund, Fund::from_word, "fund")?,
         class: class.as_deref(),

@@ -8,7 +8,8 @@ use super::super::super::wire::clearing::v1 as wire;
 use super::super::answer::time;
 use super::super::status::Unanswered;
 use crate::app::finance::{
-    AccountOf, Asked, Claimed, Event, Finance, FinanceRefusal, Listing, Made, Proposal, Statement,
+    AccountFault, AccountOf, Asked, AskedPayments, Claimed, Event, Finance, FinanceRefusal,
+    Listing, Made, PaymentMade, Proposal, Statement,
 };
 use crate::app::{self, AppError, Refusal};
 use crate::domain::finance::budget::{Budget, Forecast, WhenDry};
@@ -24,7 +25,7 @@ pub(in crate::door) type Done<T> = Result<T, Unanswered>;
 // === reading ===
 
 fn region(field: &'static str, text: &str) -> Result<RegionCode, Invalid> {
-    field::id(text, 6, RegionCode::new).map_err(at(Place::Field(field)))
+    field::region(text).map_err(at(Place::Field(field)))
 }
 
 fn maybe_region(field: &'static str, text: &str) -> Result<Option<RegionCode>, Invalid> {
@@ -102,7 +103,7 @@ fn draft_of(message: &wire::ProposePostingRequest) -> Done<Draft> {
         let of = |found: Option<AccountKind>| found.ok_or(InvalidReason::ValueUnknown);
         let kind = of(AccountKind::from_word(account)).map_err(bad("account"))?;
         let fund = Fund::from_word(fund).ok_or(InvalidReason::ValueUnknown).map_err(bad("fund"))?;
-        let region = field::id(region, 6, RegionCode::new).map_err(bad("region"))?;
+        let region = field::region(region).map_err(bad("region"))?;
         let account = Account::new(kind, fund, region, counterparty);
         let account = account.ok_or(InvalidReason::ValueUnknown).map_err(bad("counterparty"))?;
         read.push(Line { account, amount: Fen::new(*amount_fen) });
@@ -342,8 +343,11 @@ pub(super) async fn set_account(
     let here = region("region", &of)?;
     let code = of_hospital(&hospital_code)?;
     let account = AccountOf::new(&holder, &account_number, &bank_code);
-    let account =
-        account.ok_or_else(|| Invalid::new("account_number", InvalidReason::ValueUnknown))?;
+    let account = account.map_err(|fault| match fault {
+        AccountFault::Holder => Invalid::new("holder", InvalidReason::ValueUnknown),
+        AccountFault::Number => Invalid::new("account_number", InvalidReason::ValueUnknown),
+        AccountFault::Bank => Invalid::new("bank_code", InvalidReason::ValueUnknown),
+    })?;
     let account_no = books.set_account(here, &code, &account).await?;
     Ok(wire::Account { region: of, hospital_code, account_no })
 }
@@ -392,6 +396,66 @@ pub(super) async fn confirm_payments(
         answer.paid_fen = answer.paid_fen.saturating_add(one.paid.get());
     }
     Ok(answer)
+}
+
+pub(super) async fn list_payments(
+    books: Finance<'_>,
+    message: wire::ListPaymentsRequest,
+) -> Done<wire::ListPaymentsResponse> {
+    let hospital = hospital(&message.hospital_code)?;
+    let asked = AskedPayments {
+        region: maybe_region("region", &message.region)?,
+        hospital: hospital.as_ref(),
+        statement: Some(message.statement_id.as_str()).filter(|id| !id.is_empty()),
+        file: Some(message.file_id.as_str()).filter(|id| !id.is_empty()),
+        from: maybe_day("from_day", &message.from_day)?,
+        to: maybe_day("to_day", &message.to_day)?,
+        after: line_after(&message.page_token)?,
+        most: Some(message.page_size),
+    };
+    let payments = books.payments(asked).await?;
+    let most = if message.page_size == 0 { limits::CLEARING_PAGE_MAX } else { message.page_size };
+    let full =
+        usize::try_from(most.min(limits::CLEARING_PAGE_MAX)).is_ok_and(|m| m <= payments.len());
+    let next = payments.last().filter(|_| full).map(|last| format!("{} {}", last.file, last.line));
+    let payments = payments.into_iter().map(payment_of).collect();
+    Ok(wire::ListPaymentsResponse { payments, next_page_token: next.unwrap_or_default() })
+}
+
+/// A file and a line, as lists of payments go on after.
+fn line_after(token: &str) -> Result<Option<(String, i32)>, Invalid> {
+    if token.is_empty() {
+        return Ok(None);
+    }
+    let parts = token.split_once(' ');
+    let parsed = parts.and_then(|(file, line)| Some((file.to_owned(), line.parse().ok()?)));
+    parsed.map(Some).ok_or_else(|| Invalid::new("page_token", InvalidReason::ValueUnknown))
+}
+
+fn payment_of(made: PaymentMade) -> wire::Payment {
+    let payment = wire::Payment {
+        file_id: made.file,
+        line: u32::try_from(made.line).unwrap_or(0),
+        statement_id: made.statement,
+        hospital_code: made.hospital.to_string(),
+        account_no: made.account_no,
+        bank_code: made.bank,
+        pay_fen: made.pay.get(),
+        made_by: made.made_by,
+        made_at: time(made.made_at),
+        ..wire::Payment::default()
+    };
+    let Some(said) = made.said else { return payment };
+    wire::Payment {
+        outcome: said.outcome.word().to_owned(),
+        paid_fen: said.paid.get(),
+        bank_reference: said.reference,
+        paid_on: said.paid_on.to_string(),
+        posting_id: said.posting.unwrap_or_default(),
+        confirmed_by: said.confirmed_by,
+        confirmed_at: time(said.confirmed_at),
+        ..payment
+    }
 }
 
 pub(super) async fn get_ageing(

@@ -1,5 +1,5 @@
 -- The payments of file $1, with what they are of.
-SELECT f.paying_region, f.bank_code, f.content_sha256, f.made_at, l.line_no, l.statement_id, l.hospital_code, l.account_no, l.fund,
+SELECT f.paying_region, f.bank_code, f.content_sha256, f.made_by, f.made_at, l.line_no, l.statement_id, l.hospital_code, l.account_no, l.fund,
     l.rest_fen, l.pay_fen, h.account_sealed, k.line_no IS NOT NULL AS confirmed
 FROM payment_file f
 JOIN payment_line l ON l.file_id = f.file_id
