@@ -236,7 +236,7 @@ pub async fn take(
     }
     work.rows_durable = run.rows_durable.saturating_add(count);
     let mut batch = match rows {
-        Rows::Persons(rows) => persons::take(&work, secrets, rows).await?,
+        Rows::Persons(rows) => persons::take(&work, (secrets, rules), rows).await?,
         Rows::Coverage(rows) => standing::take_coverage(&work, (secrets, rules), rows).await?,
         Rows::Identities(rows) => standing::take_identities(&work, (secrets, rules), rows).await?,
         Rows::Hospitals(rows) => reference::take_hospitals(&work, rules, rows).await?,

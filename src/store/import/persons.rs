@@ -12,10 +12,12 @@ use super::parse::{
 };
 use super::rows::{Line, PersonRow, RejectReason};
 use super::work::{Change, Work, keys};
-use super::{Batch, RowKind, Secrets};
+use super::{Batch, RowKind, Rules, Secrets};
 use crate::domain::ids::{PersonId, identity_number_is_valid};
 use crate::store::credential_bucket;
 use crate::store::error::StoreError;
+
+const INSURED: &str = include_str!("../sql/import/insured_of.sql");
 
 /// Kind under which a name is hashed to its mark.
 const NAME_MARK: u8 = 0;
@@ -39,6 +41,8 @@ struct Known {
     name: Option<String>,
     /// Of the kinds of which a person has one only.
     only: BTreeMap<i16, [u8; 32]>,
+    /// Is any of the regions where they are insured one that the list may be about? Nothing where they are insured nowhere.
+    reached: Option<bool>,
     changed: bool,
 }
 
@@ -51,13 +55,13 @@ struct State {
 
 pub(super) async fn take(
     work: &Work<'_>,
-    secrets: &Secrets<'_>,
+    (secrets, rules): (&Secrets<'_>, &Rules<'_>),
     rows: &[Line<PersonRow>],
 ) -> Result<Batch, StoreError> {
     let read: Vec<_> = rows.iter().map(|line| (line.line, read(secrets, &line.row))).collect();
     let all =
         read.iter().filter_map(|(_, says)| says.as_ref().ok()).flat_map(|says| &says.credentials);
-    let mut state = load(work, &all.copied().collect()).await?;
+    let mut state = load(work, rules, &all.copied().collect()).await?;
     let mut batch = Batch::default();
     for (line, says) in read {
         match says {
@@ -146,7 +150,11 @@ pub(super) fn read(secrets: &Secrets<'_>, row: &PersonRow) -> Result<Read, Refus
     Ok(Read { credentials, birth, name })
 }
 
-async fn load(work: &Work<'_>, credentials: &BTreeSet<Credential>) -> Result<State, StoreError> {
+async fn load(
+    work: &Work<'_>,
+    rules: &Rules<'_>,
+    credentials: &BTreeSet<Credential>,
+) -> Result<State, StoreError> {
     let owner = work.resolve(credentials).await?;
     let ids: BTreeSet<_> = owner.values().copied().collect();
     let mut persons: BTreeMap<PersonId, Known> = BTreeMap::new();
@@ -174,6 +182,14 @@ async fn load(work: &Work<'_>, credentials: &BTreeSet<Credential>) -> Result<Sta
             known.only.insert(kind, hash);
         }
     }
+    for row in &work.query(INSURED, &[&buckets, &numbers]).await? {
+        let reader = work.reader(row);
+        let person = reader.person("person_id")?;
+        let is_ours = (rules.may_list)(reader.region("insured_region")?);
+        if let Some(known) = persons.get_mut(&reader.parse("person_id", person)?) {
+            known.reached = Some(is_ours || known.reached == Some(true));
+        }
+    }
     Ok(State { owner, persons, pointed: Vec::new() })
 }
 
@@ -196,6 +212,11 @@ fn place(
     };
     let known =
         state.persons.entry(person).or_insert_with(|| Known { fresh: true, ..Known::default() });
+    // Who is insured elsewhere is changed from there.
+    if known.reached == Some(false) {
+        batch.reject(line, (RejectReason::RegionNotYours, "identity_number"));
+        return Ok(());
+    }
     if is_sibling(&state.owner, known, &says) {
         batch.reject(line, (RejectReason::NewbornOfMother, "mother_identity_number"));
         return Ok(());
