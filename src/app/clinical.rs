@@ -1,10 +1,11 @@
 //! What a bureau is told of a settlement and of a person: where the money came from, and nothing that tells what ails somebody.
 //!
 //! Of a settlement, told: the ids, hospital and days of the stay, every national amount, for each layer its payer with what it looked at and paid, the
-//! identities that counted, the rule package, and the hash of the record, by which all else can be proved.
-//! Cut: the charge lines, diagnoses by group, facts, the reason of a reversal, and the record's bytes, which hold them; the steps of the decision but for moves
-//! between amounts, and the names of layers and clauses with the articles behind them, since a layer or a clause may be of one
-//! disease.
+//! identities that counted, the steps of the decision, each with the clause that grants it, its document, article and grade, the rule
+//! package, and the hash of the record, by which all else can be proved.
+//! Cut: the charge lines, diagnoses by group, facts, the reason of a reversal, and the record's bytes, which hold them. A layer may be called
+//! after a disease, and a clause be of one: layers and clauses are called by the fund that bears them, and of a clause that counts by a
+//! disease or by what a hospital declared only the grade is told.
 //! Of a person, told: coverage, identities, and what they have used by the fund that bears it, since what a layer or a pool of the
 //! rules is called may be of one disease too. What is not one fund's is left out.
 
@@ -14,9 +15,10 @@ use std::sync::Arc;
 use super::{Answer, AppError};
 use crate::domain::money::Fen;
 use crate::domain::record::Body;
-use crate::domain::rules::{AccumulatorId, Bearer, Bound, Formula, Layer, Package, Source};
+use crate::domain::rules::{
+    AccumulatorId, Bearer, Bound, ClauseId, Condition, Formula, Goal, Layer, Package,
+};
 use crate::domain::standing::Used;
-use crate::domain::verdict::{Action, Outcome};
 
 impl Answer {
     /// The same without what tells of an illness. The one place where it is cut, for whichever door asks.
@@ -27,15 +29,10 @@ impl Answer {
         entry.record.clear();
         // Free text of a desk.
         entry.reason = None;
-        let outcome = match &mut record.body {
-            Body::Settled { inputs, outcome } => {
-                inputs.facts.diseases = 0;
-                inputs.facts.declared.clear();
-                outcome
-            }
-            Body::Reversed { reverses: _, record_sha256: _, outcome } => outcome,
-        };
-        cut_steps(outcome);
+        if let Body::Settled { inputs, .. } = &mut record.body {
+            inputs.facts.diseases = 0;
+            inputs.facts.declared.clear();
+        }
         let package = Arc::new(without_names(Arc::unwrap_or_clone(package)));
         Self { entry: Arc::new(entry), record, package, reversed_by, replaced_by, repeat, run_dry }
     }
@@ -133,25 +130,124 @@ fn counted_by(layer: &Layer) -> Vec<(AccumulatorId, Count)> {
     counted
 }
 
-/// Leaves what was moved between amounts before the layers: whether the advance self-pay is assumed rests on it.
-fn cut_steps(outcome: &mut Outcome) {
-    outcome.trace.retain(|step| step.action == Action::Move);
-}
-
-/// The rules without what they call their layers and clauses. Payers keep their names: they are funds and offices.
+/// The rules without what may tell of an illness. Layers and their clauses are called by the fund that bears them, in place of what the
+/// rules call them; what a clause says in words is cut, and of a clause that counts by an illness or by what a hospital declares, all but
+/// how good its source is. Payers keep their names: they are funds and offices.
 fn without_names(mut package: Package) -> Package {
-    for layer in &mut package.layers {
-        layer.name.clear();
+    let hidden = clinical_places(&package);
+    let funds: Vec<(String, &'static str)> =
+        package.layers.iter().map(|layer| (layer.name.clone(), bearer(&package, layer))).collect();
+    for (layer, (_, fund)) in package.layers.iter_mut().zip(&funds) {
+        (*fund).clone_into(&mut layer.name);
     }
     for clause in &mut package.clauses {
-        clause.name.clear();
+        let is_hidden = hidden.iter().any(|place| is_within(&clause.name, place));
+        clause.name = renamed(&clause.name, &funds, is_hidden);
         clause.figures.clear();
         if let Some(source) = &mut clause.source {
-            let grade = source.grade;
-            *source = Source { document: None, article: String::new(), grade, note: String::new() };
+            source.note.clear();
+            if is_hidden {
+                source.document = None;
+                source.article.clear();
+            }
         }
     }
     package
+}
+
+/// Who bears a layer, in a word of ours.
+fn bearer(package: &Package, layer: &Layer) -> &'static str {
+    match package.payer_of(layer).map(|payer| payer.bearer) {
+        Some(Bearer::Fund(column) | Bearer::Other(column)) => column.word(),
+        Some(Bearer::Hospital) => "hospital",
+        Some(Bearer::Account) | None => "account",
+    }
+}
+
+/// A clause's name begins with its layer's, or with the part of the rules that it stands in.
+fn renamed(name: &str, funds: &[(String, &'static str)], is_hidden: bool) -> String {
+    let root = name.find(['.', '[']).and_then(|end| name.split_at_checked(end));
+    let (root, rest) = root.unwrap_or((name, ""));
+    let rest = if is_hidden { "" } else { rest };
+    let fund = funds.iter().find(|(layer, _)| layer == root).map(|(_, fund)| *fund);
+    match fund.or_else(|| ["class_b", "move"].into_iter().find(|known| *known == root)) {
+        Some(root) => format!("{root}{rest}"),
+        None => String::new(),
+    }
+}
+
+/// Is a clause this one, or a part of it?
+fn is_within(clause: &str, place: &str) -> bool {
+    let rest = clause.strip_prefix(place);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
+/// The clauses that count by an illness, or by a fact that a hospital declares with its bill.
+fn clinical_places(package: &Package) -> Vec<String> {
+    let mut places = Vec::new();
+    let mut see = |condition: &Condition, clause: ClauseId| {
+        if tells_illness(package, condition) {
+            places.extend(package.clause(clause).map(|clause| clause.name.clone()));
+        }
+    };
+    for moved in &package.moves {
+        see(&moved.when, moved.clause);
+    }
+    for layer in &package.layers {
+        see(&layer.who, layer.clause);
+        for change in layer.tilts.iter().chain(&layer.adjustments) {
+            see(&change.when, change.clause);
+        }
+        for ceiling in &layer.ceilings {
+            see(&ceiling.when, ceiling.clause);
+            if let Bound::Cost(amount, _) | Bound::Pay(amount, _) = &ceiling.bound {
+                amount.iter().for_each(|row| see(&row.when, row.clause));
+            }
+        }
+        match &layer.formula {
+            Formula::Curve(curve) => {
+                curve.rows.iter().for_each(|row| see(&row.when, row.clause));
+                let bands = curve.rows.iter().flat_map(|row| &row.value);
+                bands.flat_map(|band| &band.ratio).for_each(|row| see(&row.when, row.clause));
+                let taken = curve.deductible.iter().flat_map(|taken| &taken.amount);
+                taken.for_each(|row| see(&row.when, row.clause));
+            }
+            Formula::Fixed(amount) => amount.iter().for_each(|row| see(&row.when, row.clause)),
+            Formula::Target(target) => match &target.goal {
+                Goal::Share(rows) => rows.iter().for_each(|row| see(&row.when, row.clause)),
+                Goal::KeepAtMost(rows) => rows.iter().for_each(|row| see(&row.when, row.clause)),
+            },
+            Formula::External(_) => {}
+        }
+    }
+    places
+}
+
+fn tells_illness(package: &Package, condition: &Condition) -> bool {
+    let is_declared =
+        |fact: u16| package.facts.get(usize::from(fact)).is_none_or(|fact| !fact.from_registry);
+    match condition {
+        Condition::Disease(_) => true,
+        Condition::FactWithin(fact, _)
+        | Condition::FactFlag(fact, _)
+        | Condition::FactChoice(fact, _) => is_declared(*fact),
+        Condition::All(parts) | Condition::Any(parts) => {
+            parts.iter().any(|part| tells_illness(package, part))
+        }
+        Condition::Not(part) => tells_illness(package, part),
+        Condition::Identity(_)
+        | Condition::Level(_)
+        | Condition::Place(_)
+        | Condition::Referral(_)
+        | Condition::Care(_)
+        | Condition::Transfer(_)
+        | Condition::Age(_)
+        | Condition::Stay(_)
+        | Condition::StaySameLevel(_)
+        | Condition::Hospital(_)
+        | Condition::TreatmentRegion(_)
+        | Condition::NothingFrom(_) => false,
+    }
 }
 
 #[cfg(test)]
@@ -159,38 +255,50 @@ mod tests {
     use super::*;
     use crate::app::answer::example_package;
     use crate::domain::money::Fen;
-    use crate::domain::verdict::Step;
+
+    /// All that a bureau could read of the rules.
+    fn texts(package: &Package) -> Vec<String> {
+        let clauses = package.clauses.iter().flat_map(|clause| {
+            let article = clause.source.as_ref().map(|source| source.article.clone());
+            [Some(clause.name.clone()), article, Some(clause.figures.clone())]
+        });
+        let layers = package.layers.iter().map(|layer| Some(layer.name.clone()));
+        clauses.chain(layers).flatten().collect()
+    }
 
     #[test]
-    fn an_assumed_advance_stays_assumed_and_names_no_clause() {
-        let package = example_package();
-        let assumed = (0..).take(package.clauses.len()).find(|clause| package.is_assumed(*clause));
-        let step = |action: Action| Step {
-            layer: None,
-            action,
-            clause: assumed.unwrap(),
-            base: Fen::new(2),
-            rate: None,
-            amount: Fen::new(1),
-            left: Fen::new(1),
+    fn a_bureau_reads_by_which_clause_and_of_no_illness() {
+        let mut package = example_package();
+        let place = package.layers.iter().position(|layer| layer.name == "critical").unwrap();
+        let tilt = package.layers[place].tilts[0].clause;
+        let (tilt, own) = (usize::from(tilt), usize::from(package.layers[place].clause));
+        let told = without_names(package.clone());
+        assert_eq!(told.layers[place].name, "critical_illness");
+        assert_eq!(told.clauses[tilt].name, "critical_illness.tilt[1]");
+        let sources = |of: &Package| {
+            let source = of.clauses[tilt].source.clone().unwrap();
+            (source.document, source.article, source.grade)
         };
-        let mut outcome =
-            Outcome { trace: vec![step(Action::Move), step(Action::Pay)], ..Outcome::default() };
-        outcome.breakdown.advance = Fen::new(1);
-        assert!(package.advance_is_assumed(&outcome));
-        cut_steps(&mut outcome);
-        let package = without_names(package);
-        assert_eq!(outcome.trace, [step(Action::Move)]);
-        assert!(package.advance_is_assumed(&outcome));
-        assert!(package.layers.iter().all(|layer| layer.name.is_empty()));
-        let clauses = || package.clauses.iter();
-        assert!(clauses().all(|clause| clause.name.is_empty() && clause.figures.is_empty()));
-        let articles = clauses().filter_map(|clause| clause.source.as_ref());
-        assert!(
-            articles
-                .into_iter()
-                .all(|source| source.document.is_none() && source.article.is_empty())
-        );
+        assert_eq!(sources(&told), sources(&package), "document, article and grade are told");
+        assert!(told.clauses.iter().all(|clause| clause.figures.is_empty()));
+
+        // The same rules, where the layer is called after an illness and the tilt is for one.
+        package.layers[place].name = "uraemia".to_owned();
+        for clause in &mut package.clauses {
+            if let Some(rest) = clause.name.strip_prefix("critical") {
+                clause.name = format!("uraemia{rest}");
+            }
+            clause.figures.push_str("uraemia");
+        }
+        package.clauses[tilt].source.as_mut().unwrap().article = "uraemia".to_owned();
+        package.layers[place].tilts[0].when =
+            Condition::Not(Box::new(Condition::Disease(1))).into();
+        let told = without_names(package.clone());
+        assert!(texts(&told).iter().all(|text| !text.contains("uraemia")), "{:?}", texts(&told));
+        assert_eq!(told.clauses[tilt].name, "critical_illness");
+        assert_eq!(told.clauses[own].name, "critical_illness");
+        let (document, article, grade) = sources(&told);
+        assert_eq!((document, article.as_str(), grade), (None, "", sources(&package).2));
     }
 
     fn used(package: &Package, counted: &[(&str, i64)]) -> Vec<Used> {
