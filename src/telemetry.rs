@@ -2,6 +2,7 @@
 //!
 //! Nothing here waits on the path of a settlement: queues are bounded and drop, and stopping is capped.
 pub mod sampling;
+mod seals;
 
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
@@ -28,6 +29,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use self::sampling::Seen;
+pub use self::seals::SealGauges;
 use crate::config::{Log, LogFormat};
 use crate::limits;
 

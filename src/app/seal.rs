@@ -22,6 +22,7 @@ use crate::domain::seal::tree::Tree;
 use crate::keys::SealKeys;
 use crate::limits;
 use crate::store::{self, Block, Cursor, Pool, SealState, SealWrite, StoreError};
+use crate::telemetry::SealGauges;
 
 pub use self::check::{Check, Checked, Difference, What, check_seals};
 pub(super) use self::check::{Differs, change_key, column_of, posting_of};
@@ -53,6 +54,8 @@ pub struct Sealer {
     by_database_clock: bool,
     /// How many days it closes by itself.
     days_at_once: Option<i32>,
+    /// What is seen of it.
+    gauges: Arc<SealGauges>,
 }
 
 /// A tree that still grows.
@@ -117,6 +120,7 @@ impl Sealer {
             lag: limits::SEAL_LAG,
             by_database_clock: false,
             days_at_once: None,
+            gauges: Arc::new(SealGauges::since(super::now().at)),
         }
     }
 
@@ -135,6 +139,11 @@ impl Sealer {
         Self { lag, ..self }
     }
 
+    /// What is seen of it.
+    pub fn gauges(&self) -> Arc<SealGauges> {
+        Arc::clone(&self.gauges)
+    }
+
     /// Seals for ever, every now and then. What goes wrong is told and tried again.
     pub async fn run(mut self) {
         let mut ticks = tokio::time::interval(limits::SEAL_INTERVAL);
@@ -146,6 +155,13 @@ impl Sealer {
                     tracing::info!(days = sealed.days, "Closed and sealed days of regions");
                 }
                 Ok(_) => {}
+                Err(SealError::Roots(fault)) => {
+                    let error = format!("{:#}", anyhow::Error::new(fault));
+                    tracing::error!(
+                        error,
+                        "Days are sealed, but their roots were not published; it is tried again"
+                    );
+                }
                 Err(error) => {
                     let error = format!("{:#}", anyhow::Error::new(error));
                     tracing::error!(error, "Nothing more was sealed; it is tried again");
@@ -157,9 +173,17 @@ impl Sealer {
     /// Seals what came since the last time, and closes days that are over. Whatever goes wrong, nothing is half sealed.
     pub async fn tick(&mut self, now: &Now) -> Result<Sealed, SealError> {
         let lock = store::lock_seals(&self.pool).await.map_err(failed)?;
-        let Some(lock) = lock else { return Ok(Sealed { by_others: true, ..Sealed::default() }) };
+        let Some(lock) = lock else {
+            self.gauges.by_others();
+            return Ok(Sealed { by_others: true, ..Sealed::default() });
+        };
         let sealed = self.seal(now).await;
         lock.release().await;
+        match &sealed {
+            Err(SealError::Altered { .. }) => self.gauges.altered(),
+            Err(SealError::Roots(_)) => self.gauges.unpublished(),
+            Err(SealError::App(_)) | Ok(_) => {}
+        }
         sealed
     }
 
@@ -201,6 +225,7 @@ impl Sealer {
             sealed.leaves = sealed.leaves.saturating_add(count);
         }
         sealed.is_up_to_date = to <= read;
+        self.gauges.sealed_to(read);
         if let Some(day) = self.closed(now, read).await? {
             let (days, leaves) = self.close(day, now).await?;
             sealed.days = days;
@@ -370,6 +395,7 @@ impl Sealer {
         if self.last.get(&place.0).is_some_and(|(closed, _)| place.1 <= *closed) {
             // A closed day stays as it is: the row stands there unsealed, and whoever checks the day is told.
             let (region, day) = place;
+            self.gauges.late();
             tracing::error!(%region, %day, leaf = %leaf.0, "SEAL_LATE: a row came into a day that is closed");
             return;
         }

@@ -145,7 +145,7 @@ async fn serve_on(
     let published = app::publish(&app.pool, &packages).await?;
     admitted(&published).map_err(|(en, zh)| anyhow!("{en}\n{zh}"))?;
     tokio::spawn(Arc::clone(&app).watch_budgets());
-    let _behind = begin_behind(config, &app)?;
+    let _behind = begin_behind(config, &app, telemetry)?;
 
     let listening = |what: &str, address| format!("listen for {what} on {address}");
     let listener =
@@ -430,14 +430,19 @@ fn watch_keys(app: &App) -> notify::Result<crate::keys::Watching> {
 fn begin_behind(
     config: &Config,
     app: &Arc<App>,
+    telemetry: &Telemetry,
 ) -> Result<(Watching, crate::keys::Watching, Option<DropGuard>), anyhow::Error> {
     let rules = watch_rules(app).context("watch the rule packages")?;
     let keys = watch_keys(app).context("watch the keys")?;
-    Ok((rules, keys, seal_days(config, app)?))
+    Ok((rules, keys, seal_days(config, app, telemetry)?))
 }
 
 /// Seals days behind all else, until what it returns is dropped.
-fn seal_days(config: &Config, app: &App) -> Result<Option<DropGuard>, anyhow::Error> {
+fn seal_days(
+    config: &Config,
+    app: &App,
+    telemetry: &Telemetry,
+) -> Result<Option<DropGuard>, anyhow::Error> {
     if !config.seals.enabled {
         tracing::warn!("Days are not sealed: seals.enabled is false. 未启用封印");
         return Ok(None);
@@ -451,6 +456,7 @@ fn seal_days(config: &Config, app: &App) -> Result<Option<DropGuard>, anyhow::Er
     };
     let sealer = Sealer::new(app.pool.clone(), Arc::new(keys), config.seals.roots_file.clone());
     let sealer = sealer.by_database_clock().watchful();
+    telemetry.observe_seals(sealer.gauges(), || crate::app::now().at);
     let stop = CancellationToken::new();
     tokio::spawn(stop.clone().run_until_cancelled_owned(sealer.run()));
     Ok(Some(stop.drop_guard()))

@@ -10,6 +10,7 @@ use onestop::app::seal::{SealError, Sealed, Sealer};
 use onestop::app::shanghai;
 use onestop::bundle::roots;
 use onestop::door::wire::settlement::v1 as wire;
+use onestop::limits;
 use onestop::store::{lock_seals, newest_fence, seal_leaves, seal_state};
 
 use crate::bundle::python;
@@ -226,6 +227,7 @@ async fn leaves_that_are_taken_away_behind_the_sealers_back_stop_it() {
         let stopped = sealing.sealer.tick(&in_hours(0)).await.unwrap_err();
         assert!(matches!(stopped, SealError::Altered { .. }), "{stopped}");
     }
+    assert_eq!(sealing.sealer.gauges().counts(), [2, 0, 0], "each is counted");
     // And where leaves are not those of the head, anybody does.
     sealing
         .as_superuser("UPDATE seal_block SET leaf_hashes = sha256('x') || substr(leaf_hashes, 33)")
@@ -261,6 +263,9 @@ async fn roots_are_published_line_by_line_and_never_contradicted() {
     let mut forger = Sealer::new(pool.clone(), Arc::clone(&sealing.keys), Some(file.clone()));
     let refused = forger.tick(&in_hours(72)).await.unwrap_err();
     assert!(matches!(refused, SealError::Roots(roots::RootsFault::Differs { .. })), "{refused}");
+    // Sealed they are, up to the moment that was asked for: what failed is publishing.
+    assert_eq!(forger.gauges().counts(), [0, 0, 1]);
+    assert_eq!(forger.gauges().behind_s(in_hours(72).at), Some(limits::SEAL_LAG.as_secs()));
     assert_eq!(std::fs::read_to_string(&file).unwrap(), longer);
     for bad in ["{}", &longer.lines().next().unwrap().replace("\"leaves\":", "\"leaves\":1")] {
         std::fs::write(&file, format!("{longer}{bad}\n")).unwrap();
