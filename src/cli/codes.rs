@@ -83,6 +83,7 @@ fn text(list: &[Coded]) -> String {
         let row = match said {
             Said::OfACall => "",
             Said::OfARow => "  （导入的一行 a row of an import）",
+            Said::OfACommand => "  （本机命令或日志 a command at the machine, or the log）",
         };
         let national = national(coded);
         let (done, again) = (coded.done.texts(), coded.again.texts());
@@ -123,6 +124,7 @@ fn csv(list: &[Coded]) -> Result<String, anyhow::Error> {
         let said = match coded.said {
             Said::OfACall => "call",
             Said::OfARow => "row",
+            Said::OfACommand => "command",
         };
         let (zh, en) = coded.meaning;
         let (done, again) = (coded.done.texts(), coded.again.texts());
@@ -157,6 +159,32 @@ mod tests {
             }
         }
         assert!(written(Format::Text).unwrap().contains("BUSY  OS-SYS-001"));
+    }
+
+    /// What commands name stands in the list, and whatever else looks like a code in what they say.
+    #[test]
+    fn what_commands_name_is_in_the_list() {
+        let said = [
+            include_str!("../app/bundle.rs"),
+            include_str!("../app/seal.rs"),
+            include_str!("../bundle/roots.rs"),
+            include_str!("keys.rs"),
+        ];
+        let is_code = |word: &&str| {
+            word.contains('_') && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
+        };
+        let mut named: Vec<&str> = said
+            .iter()
+            .flat_map(|text| text.split('"'))
+            .filter_map(|text| text.split_once(':').map(|(word, _)| word))
+            .filter(is_code)
+            .collect();
+        named.sort_unstable();
+        named.dedup();
+        let commands = codes::list().into_iter().filter(|coded| coded.said == Said::OfACommand);
+        let mut listed: Vec<&str> = commands.map(|coded| coded.word).collect();
+        listed.sort_unstable();
+        assert_eq!(named, listed);
     }
 
     /// Our own client goes by the same.

@@ -30,9 +30,11 @@ pub enum Said {
     OfACall,
     /// Of a row of an import, whose other rows are taken.
     OfARow,
+    /// By a command at the machine, or in the server's log.
+    OfACommand,
 }
 
-/// Every code: those of calls, then those of rows.
+/// Every code: those of calls, then those of rows, then those of commands.
 pub fn list() -> Vec<Coded> {
     let calls = words::all().filter_map(|word| {
         let words::Words { zh, en } = words::of(word);
@@ -48,7 +50,15 @@ pub fn list() -> Vec<Coded> {
         done: Done::Nothing,
         again: Again::OnceMended,
     });
-    calls.chain(rows).collect()
+    let commands = words::commands::TABLE.iter().map(|(word, zh, en, done, again)| Coded {
+        word,
+        national: Vec::new(),
+        said: Said::OfACommand,
+        meaning: (zh, en),
+        done: *done,
+        again: *again,
+    });
+    calls.chain(rows).chain(commands).collect()
 }
 
 impl Done {

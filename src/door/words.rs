@@ -591,6 +591,7 @@ const TABLE: &[(&str, &str, &str)] = &[
 pub(in crate::door) mod advice;
 mod audit;
 mod books;
+pub(in crate::door) mod commands;
 mod statements;
 
 #[cfg(test)]
