@@ -1,6 +1,8 @@
 //! The command line as a client: connects, tries again what is safe, and tells people why a call was refused.
 //!
 //! Everything it sends again is idempotent: a quote and a look-up change nothing, a settle or a reversal carries its request id.
+mod causes;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -127,7 +129,13 @@ pub fn channel(address: &str, arguments: &ServerArguments) -> Result<Channel, Fa
             }
             tls = tls.identity(Identity::from_pem(pem(cert)?, pem(key)?));
         }
-        endpoint = endpoint.tls_config(tls).context("use the certificate authority")?;
+        endpoint = endpoint.tls_config(tls).map_err(|error| {
+            let error = anyhow::Error::new(error);
+            match causes::of(&format!("{error:#} {error:?}")) {
+                Some((zh, en)) => Failure::Usage(format!("{zh} {en} ({error:#})")),
+                None => Failure::Other(error.context("use the certificates 无法使用所给证书")),
+            }
+        })?;
     }
     Ok(endpoint.connect_lazy())
 }
@@ -325,7 +333,7 @@ impl Told {
     }
 }
 
-/// A status in a few words; transport errors hide their cause a level down.
+/// A status in a few words, with what it mostly is from; transport errors hide their cause a level down.
 pub fn describe(status: &Status) -> String {
     let mut text = format!("{:?}: {}", status.code(), status.message());
     let mut source = std::error::Error::source(status);
@@ -336,7 +344,11 @@ pub fn describe(status: &Status) -> String {
         }
         source = cause.source();
     }
-    text
+    // Whoever is answered by the gateway itself is told by that.
+    match causes::of(&text).filter(|_| told(status).is_none()) {
+        Some((zh, en)) => format!("{zh} {en} ({text})"),
+        None => text,
+    }
 }
 
 #[cfg(test)]

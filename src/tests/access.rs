@@ -216,7 +216,13 @@ async fn import(
     kind: registry::RowKind,
 ) -> Result<Vec<String>, tonic::Status> {
     use registry::import_request::Part;
-    let row = if kind == registry::RowKind::Identity {
+    let row = if kind == registry::RowKind::Person {
+        registry::import_row::Row::Person(registry::PersonRow {
+            identity_number: identity_number(0),
+            name: "另一个名字".to_owned(),
+            ..registry::PersonRow::default()
+        })
+    } else if kind == registry::RowKind::Identity {
         registry::import_row::Row::Identity(registry::IdentityRow {
             credential: identity_number(0),
             code: "low_income".to_owned(),
@@ -344,15 +350,32 @@ async fn a_bureau_sees_where_the_money_came_from_and_no_clinical_detail() {
     };
     SettlementServiceClient::new(hospital.clone()).reverse(reverse).await.unwrap();
     let reversed = find(&hospital, &settled).await.unwrap().reversed_by_settlement_id;
-    for id in [settled, reversed] {
+    for (id, is_decided) in [(settled, true), (reversed, false)] {
         let whole = find(&hospital, &id).await.unwrap();
         assert_eq!(find(&insurer, &id).await.unwrap(), whole);
         let mut cut = whole.clone();
         let breakdown = cut.breakdown.as_mut().unwrap();
         assert!(breakdown.layers.iter().all(|layer| !layer.layer.is_empty()), "{breakdown:?}");
-        breakdown.trace.clear();
+        let has_sources = breakdown.trace.iter().any(|step| step.source.is_some());
+        assert_eq!(has_sources, is_decided, "a reversal decides nothing");
+        // By the fund in place of what the rules call a layer.
+        let of_fund = |name: &str| {
+            let end = name.find(['.', '[']).unwrap_or(name.len());
+            let (layer, rest) = name.split_at(end);
+            let fund = match layer {
+                "basic" => "basic_pool",
+                "critical" => "critical_illness",
+                "aid" => "medical_aid",
+                other => other,
+            };
+            format!("{fund}{rest}")
+        };
         for layer in &mut breakdown.layers {
-            layer.layer.clear();
+            layer.layer = of_fund(&layer.layer);
+        }
+        for step in &mut breakdown.trace {
+            step.layer = of_fund(&step.layer);
+            step.clause = of_fund(&step.clause);
         }
         assert_ne!(cut, whole);
         // All else is told: every amount, who paid it, by which rules, and the hash of the record.
@@ -394,6 +417,68 @@ async fn a_row_about_a_region_that_the_caller_does_not_reach_is_rejected() {
         import(&gateway, &own, registry::RowKind::Identity).await.unwrap(),
         Vec::<String>::new()
     );
+}
+
+/// Why there is no answer is said in both languages, whatever the libraries of the connection call it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_says_what_is_wrong_with_its_certificate() {
+    let gateway = Gateway::start().await;
+    let door = Door::open(&gateway, None).await;
+    let one = format!("urn:onestop:hospital:{HOSPITAL}");
+    for name in [&one, "urn:onestop:bureau:finance"] {
+        door.as_caller(name).await;
+    }
+    let shown = |name: &str, kind: &str| {
+        let stem = name.replace(':', "-");
+        door.folder.path().join("clients").join(format!("{stem}.{kind}"))
+    };
+    let run = async |certificate: Option<[PathBuf; 2]>| {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_onestop"));
+        command.args(["clearing", "list", "--server", &door.address, "--ca"]);
+        command.arg(door.authority().join(AUTHORITY_CERTIFICATE));
+        if let Some([cert, key]) = certificate {
+            command.arg("--cert").arg(cert).arg("--key").arg(key);
+        }
+        let output = command.output().await.unwrap();
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let none = run(None).await;
+    assert!(none.contains("证书") && none.contains("--cert"), "{none}");
+    let [cert, key] = [shown(&one, "pem"), shown("urn:onestop:bureau:finance", "key")];
+    let crossed = run(Some([cert, key])).await;
+    assert!(
+        crossed.contains("私钥与证书不是一对") && crossed.contains("check --cert and --key"),
+        "{crossed}"
+    );
+}
+
+/// A name is changed from where the person is insured, and from nowhere else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_who_is_insured_elsewhere_is_not_renamed() {
+    let gateway = Gateway::start().await;
+    let door = Door::open(&gateway, None).await;
+    let owner = gateway.database.owner().await;
+    let marks = async || {
+        let marks =
+            "SELECT string_agg(encode(name_mark, 'hex'), ' ' ORDER BY person_id) FROM person_head";
+        owner.query_one(marks, &[]).await.unwrap().get::<_, String>(0)
+    };
+    let before = marks().await;
+    let rename = async |caller: &str| {
+        let caller = door.as_caller(caller).await;
+        import(&gateway, &caller, registry::RowKind::Person).await.unwrap()
+    };
+    assert_eq!(rename("urn:onestop:insurer:elsewhere").await, ["REGION_NOT_YOURS"]);
+    assert_eq!(marks().await, before);
+    // Insured nowhere any more: whoever insured them last may, and nobody else.
+    owner.batch_execute("UPDATE coverage SET valid_to = '2020-02-01'").await.unwrap();
+    assert_eq!(rename("urn:onestop:insurer:elsewhere").await, ["REGION_NOT_YOURS"]);
+    assert_eq!(rename("urn:onestop:insurer:office").await, Vec::<String>::new());
+    assert_ne!(marks().await, before);
+    // Insured nowhere at all: anybody may.
+    owner.batch_execute("DELETE FROM coverage").await.unwrap();
+    assert_eq!(rename("urn:onestop:insurer:elsewhere").await, Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
