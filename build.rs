@@ -52,7 +52,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Messages that may say who somebody is: they print themselves as `door::wire::shown` or `core_link::wire` has it.
-const REDACTED: [&str; 69] = [
+const REDACTED: [&str; 70] = [
     ".onestop.access.v1.ListAccessesRequest",
     ".onestop.access.v1.Access",
     ".onestop.audit.v1.GetFundFlowRequest",

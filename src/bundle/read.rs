@@ -7,9 +7,9 @@ use std::path::Path;
 use sha2::{Digest as _, Sha256};
 use zip::ZipArchive;
 
+use super::fault::Fault;
 use super::manifest::FileEntry;
 use super::text::hex;
-use super::fault::Fault;
 use crate::limits;
 
 /// A bundle that is open.

@@ -25,8 +25,8 @@ use crate::domain::rules::Package;
 use crate::domain::seal::head::SignedHead;
 use crate::domain::seal::tree::Tree;
 
-pub use super::fault::Fault;
 use self::part::{Part, PartDone};
+pub use super::fault::Fault;
 
 /// Reads a rule package from its canonical bytes.
 pub type ReadPackage<'a> = &'a (dyn Fn(&[u8]) -> Option<Package> + Sync);

@@ -50,10 +50,9 @@ pub use pool::{Pool, PoolSettings};
 pub use presence::join_gateways;
 pub use seal::{
     Block, ChangeKey, Cursor, SealLock, SealState, SealWrite, WholeSettlement, booked_later,
-    changes_between,
-    changes_of, final_heads, leaf_ids_of_day, lock_seals, next_change, next_settlement,
-    postings_between, postings_of, postings_of_day, put_seals, seal_leaves, seal_state,
-    settlement_ids_of_day, settlements_between, settlements_of, transactions, unheaded,
+    changes_between, changes_of, final_heads, leaf_ids_of_day, lock_seals, next_change,
+    next_settlement, postings_between, postings_of, postings_of_day, put_seals, seal_leaves,
+    seal_state, settlement_ids_of_day, settlements_between, settlements_of, transactions, unheaded,
     unsealed_changes, unsealed_ids,
 };
 pub use sealed::{

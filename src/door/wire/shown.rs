@@ -195,78 +195,34 @@ mod tests {
         name.to_owned()
     }
 
+    /// Checks messages of the contract, each by its package and name; the names of all.
+    macro_rules! checked {
+        ($($package:ident: $($message:ident),+;)+) => {
+            BTreeSet::from([$($(check::<$package::$message>(
+                concat!(".onestop.", stringify!($package), ".v1.", stringify!($message)),
+            )),+),+])
+        };
+    }
+
     #[test]
     fn no_request_prints_a_text_of_its_own() {
-        let checked = BTreeSet::from([
-            check::<settlement::QuoteRequest>(".onestop.settlement.v1.QuoteRequest"),
-            check::<settlement::SettleRequest>(".onestop.settlement.v1.SettleRequest"),
-            check::<settlement::ReverseRequest>(".onestop.settlement.v1.ReverseRequest"),
-            check::<settlement::GetSettlementRequest>(
-                ".onestop.settlement.v1.GetSettlementRequest",
-            ),
-            check::<settlement::GetStandingRequest>(".onestop.settlement.v1.GetStandingRequest"),
-            check::<settlement::ListTrueUpsRequest>(".onestop.settlement.v1.ListTrueUpsRequest"),
-            check::<registry::ImportRequest>(".onestop.registry.v1.ImportRequest"),
-            check::<access::ListAccessesRequest>(".onestop.access.v1.ListAccessesRequest"),
-            check::<reconciliation::GetTotalsRequest>(
-                ".onestop.reconciliation.v1.GetTotalsRequest",
-            ),
-            check::<reconciliation::ReconcileRequest>(
-                ".onestop.reconciliation.v1.ReconcileRequest",
-            ),
-            check::<reconciliation::GetStatementRequest>(
-                ".onestop.reconciliation.v1.GetStatementRequest",
-            ),
-            check::<reconciliation::WriteResultRequest>(
-                ".onestop.reconciliation.v1.WriteResultRequest",
-            ),
-            check::<reconciliation::ListStatementsRequest>(
-                ".onestop.reconciliation.v1.ListStatementsRequest",
-            ),
-            check::<reconciliation::ListDifferencesRequest>(
-                ".onestop.reconciliation.v1.ListDifferencesRequest",
-            ),
-            check::<reconciliation::NoteDifferenceRequest>(
-                ".onestop.reconciliation.v1.NoteDifferenceRequest",
-            ),
-            check::<reconciliation::CloseStatementRequest>(
-                ".onestop.reconciliation.v1.CloseStatementRequest",
-            ),
-            check::<reconciliation::ListDifferenceEventsRequest>(
-                ".onestop.reconciliation.v1.ListDifferenceEventsRequest",
-            ),
-            check::<reconciliation::ListCarriedRequest>(
-                ".onestop.reconciliation.v1.ListCarriedRequest",
-            ),
-            check::<audit::GetFundFlowRequest>(".onestop.audit.v1.GetFundFlowRequest"),
-            check::<audit::ListEntriesRequest>(".onestop.audit.v1.ListEntriesRequest"),
-            check::<clearing::MakeStatementsRequest>(".onestop.clearing.v1.MakeStatementsRequest"),
-            check::<clearing::StatementKey>(".onestop.clearing.v1.StatementKey"),
-            check::<clearing::WithdrawStatementRequest>(
-                ".onestop.clearing.v1.WithdrawStatementRequest",
-            ),
-            check::<clearing::ListStatementsRequest>(".onestop.clearing.v1.ListStatementsRequest"),
-            check::<clearing::SetTermsRequest>(".onestop.clearing.v1.SetTermsRequest"),
-            check::<clearing::SetAccountRequest>(".onestop.clearing.v1.SetAccountRequest"),
-            check::<clearing::Account>(".onestop.clearing.v1.Account"),
-            check::<clearing::MakePaymentFileRequest>(
-                ".onestop.clearing.v1.MakePaymentFileRequest",
-            ),
-            check::<clearing::PaymentFileKey>(".onestop.clearing.v1.PaymentFileKey"),
-            check::<clearing::ConfirmPaymentsRequest>(
-                ".onestop.clearing.v1.ConfirmPaymentsRequest",
-            ),
-            check::<clearing::ListPaymentsRequest>(".onestop.clearing.v1.ListPaymentsRequest"),
-            check::<clearing::GetAgeingRequest>(".onestop.clearing.v1.GetAgeingRequest"),
-            check::<clearing::ListClaimsRequest>(".onestop.clearing.v1.ListClaimsRequest"),
-            check::<clearing::ProposePostingRequest>(".onestop.clearing.v1.ProposePostingRequest"),
-            check::<clearing::ProposalKey>(".onestop.clearing.v1.ProposalKey"),
-            check::<clearing::ListProposalsRequest>(".onestop.clearing.v1.ListProposalsRequest"),
-            check::<clearing::ListPostingsRequest>(".onestop.clearing.v1.ListPostingsRequest"),
-            check::<clearing::GetBalanceRequest>(".onestop.clearing.v1.GetBalanceRequest"),
-            check::<clearing::ListBudgetsRequest>(".onestop.clearing.v1.ListBudgetsRequest"),
-            check::<clearing::SetBudgetRuleRequest>(".onestop.clearing.v1.SetBudgetRuleRequest"),
-        ]);
+        let checked = checked![
+            settlement: QuoteRequest, SettleRequest, ReverseRequest, GetSettlementRequest,
+                GetStandingRequest, ListTrueUpsRequest;
+            registry: ImportRequest;
+            access: ListAccessesRequest;
+            reconciliation: GetTotalsRequest, ReconcileRequest, GetStatementRequest,
+                WriteResultRequest, ListStatementsRequest, ListDifferencesRequest,
+                NoteDifferenceRequest, CloseStatementRequest, ListDifferenceEventsRequest,
+                ListCarriedRequest;
+            audit: GetFundFlowRequest, ListEntriesRequest;
+            clearing: MakeStatementsRequest, StatementKey, WithdrawStatementRequest,
+                ListStatementsRequest, SetTermsRequest, SetAccountRequest, Account,
+                MakePaymentFileRequest, PaymentFileKey, ConfirmPaymentsRequest, ListPaymentsRequest,
+                GetAgeingRequest, ListClaimsRequest, ProposePostingRequest, ProposalKey,
+                ListProposalsRequest, ListPostingsRequest, GetBalanceRequest, ListBudgetsRequest,
+                SetBudgetRuleRequest;
+        ];
         assert_eq!(checked, contract().1, "every call of the contract is looked at");
     }
 
