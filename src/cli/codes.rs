@@ -166,7 +166,9 @@ mod tests {
     fn what_commands_name_is_in_the_list() {
         let said = [
             include_str!("../app/bundle.rs"),
+            include_str!("../app.rs"),
             include_str!("../app/seal.rs"),
+            include_str!("../app/seal/close.rs"),
             include_str!("../bundle/roots.rs"),
             include_str!("keys.rs"),
         ];

@@ -124,7 +124,7 @@ async fn a_month_is_bundled_whole_once_its_last_day_is_closed() {
     assert!(matches!(refused, BundleError::NotSealed { through: None }), "{refused}");
     sealing.close().await;
     // Through the month after this one: its bundle begins with a head of the month before.
-    sealing.tick_in(24 * 70).await;
+    sealing.close_in(24 * 70).await;
     let made = make(whole).await.unwrap();
     assert_eq!((made.through, made.shown), (sealing.day.last_of_month(), 6));
     assert_eq!(verify_bundle(&path, None, &|_, _| {}).unwrap().through, made.through);

@@ -275,7 +275,7 @@ async fn a_bundle_that_ends_before_the_roots_do_says_so() {
     let mut sealing = Sealing::start().await;
     sealing.close().await;
     let (path, made) = sealing.bundle("bundle.zip").await;
-    sealing.tick_in(24 * 40).await;
+    sealing.close_in(24 * 40).await;
     let roots = sealing.kept().await;
     let verified = verify_bundle(&path, Some(&roots), &|_, _| {}).unwrap();
     let last = sealing.day.last_of_month();
@@ -293,7 +293,7 @@ async fn a_bundle_that_ends_before_the_roots_do_says_so() {
 async fn a_head_that_is_changed_or_taken_out_is_named_by_its_line() {
     let (mut sealing, ..) = closed().await;
     // A month of which nothing is known but that it was quiet: a head before it, and one for each of its days.
-    sealing.tick_in(24 * 70).await;
+    sealing.close_in(24 * 70).await;
     let next = sealing.day.last_of_month().tomorrow().unwrap();
     let path = sealing.folder.path().join("next.zip");
     let of = MonthOf { region: region(), month: next, so_far: false };
@@ -465,7 +465,7 @@ async fn a_bundle_signed_by_a_key_that_came_after_the_month_verifies_with_roots_
     assert!(!verify_bundle(&path, Some(&earlier), &|_, _| {}).unwrap().is_signer_known);
     let pool = sealing.gateway.database.pool.clone();
     sealing.sealer = onestop::app::seal::Sealer::new(pool, Arc::clone(&sealing.keys), None);
-    sealing.tick_in(96).await;
+    sealing.close_in(96).await;
     let later: Roots = sealing.kept().await;
     assert!(verify_bundle(&path, Some(&later), &|_, _| {}).unwrap().is_signer_known);
 }

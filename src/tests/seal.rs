@@ -15,7 +15,7 @@ use onestop::store::{lock_seals, newest_fence, seal_leaves, seal_state};
 
 use crate::bundle::python;
 use crate::gateway::HOSPITAL;
-use crate::seal_fixture::{Sealing, copied, copied_posting, in_hours, region};
+use crate::seal_fixture::{Sealing, closing, copied, copied_posting, in_hours, region};
 
 /// The ids of all leaves of our region's day.
 async fn leaves(sealing: &Sealing, day: Date) -> Vec<String> {
@@ -78,7 +78,7 @@ async fn a_posting_is_sealed_with_each_region_whose_lines_it_has() {
 async fn a_day_that_is_over_is_closed_and_chained_to_the_day_before_also_where_nothing_happened() {
     let mut sealing = Sealing::start().await;
     sealing.close().await;
-    sealing.tick_in(24 * 5).await;
+    sealing.close_in(24 * 5).await;
     let heads = sealing.heads().await;
     assert!(3 < heads.len());
     assert_eq!((heads[0].head.day, heads[0].head.previous), (sealing.day, [0; 32]));
@@ -101,7 +101,7 @@ async fn a_day_is_not_closed_while_something_that_began_in_it_goes_on() {
     assert_eq!(sealing.tick_in(72).await.days, 0);
     assert_eq!(sealing.tick_in(72).await.days, 0);
     owner.batch_execute("COMMIT").await.unwrap();
-    assert!(2 <= sealing.tick_in(72).await.days);
+    assert!(2 <= sealing.close_in(72).await.days);
 }
 
 #[tokio::test]
@@ -131,7 +131,7 @@ async fn a_clock_that_was_ahead_stops_no_desk() {
         assert_eq!((day, shanghai(at).date()), (fenced.tomorrow().unwrap(), sealing.day));
     }
     // Sealed with the day that they are booked on, and verified there.
-    sealing.tick_in(24 * 6).await;
+    sealing.close_in(24 * 6).await;
     assert_eq!(sealing.differences(None).await, <[String; 0]>::default());
     if sealing.day.month() == fenced.tomorrow().unwrap().month() {
         let (path, made) = sealing.bundle("bundle.zip").await;
@@ -150,7 +150,7 @@ async fn many_days_are_closed_only_by_somebody_who_looks() {
     assert_eq!(sealing.tick_in(24 * 9).await.days, 0, "the clock may have jumped");
     assert!(sealing.heads().await.is_empty());
     sealing.sealer = unasked;
-    assert!(0 < sealing.tick_in(24 * 9).await.days);
+    assert!(0 < sealing.close_in(24 * 9).await.days);
 }
 
 #[tokio::test]
@@ -167,11 +167,7 @@ async fn a_day_that_is_closed_is_fenced_first_and_none_that_goes_on_by_the_datab
     sealing
         .as_superuser("DELETE FROM seal_head; DELETE FROM seal_block; UPDATE seal_cursor SET read_to = '2000-01-01Z'")
         .await;
-    let mut days = 0;
-    for _ in 0..2 {
-        days += fresh.tick(&in_hours(0)).await.unwrap().days;
-    }
-    assert!(2 <= days, "{days}");
+    assert!(2 <= closing(&mut fresh, 0).await.days);
     assert!(newest_fence(&pool).await.unwrap().is_some_and(|fenced| fenced < sealing.day));
 }
 
@@ -203,7 +199,7 @@ async fn one_gateway_seals_at_a_time_and_another_goes_on_where_it_stopped() {
     sealing.settle(8, 1).await;
     assert_eq!(sealing.tick().await.leaves, 1);
     sealing.fenced(72).await;
-    second.tick(&in_hours(72)).await.unwrap();
+    closing(&mut second, 72).await;
     sealing.as_superuser(&copied(&sealing.ids[1])).await;
     assert_eq!(sealing.differences(None).await.len(), 1, "what came after all was closed");
 }
@@ -253,7 +249,7 @@ async fn roots_are_published_line_by_line_and_never_contradicted() {
     std::fs::write(&file, format!("{text}{{\"format\":")).unwrap();
     let mut other = Sealer::new(pool.clone(), Arc::clone(&sealing.keys), Some(file.clone()));
     sealing.fenced(24 * 5).await;
-    other.tick(&in_hours(24 * 5)).await.unwrap();
+    closing(&mut other, 24 * 5).await;
     let longer = std::fs::read_to_string(&file).unwrap();
     assert!(longer.starts_with(&text) && text.len() < longer.len());
     assert_eq!(roots::read(&file).unwrap().len(), longer.lines().count());
@@ -261,7 +257,13 @@ async fn roots_are_published_line_by_line_and_never_contradicted() {
     // The days are sealed anew, as somebody who has the keys could: whoever keeps the file sees it, and so does the sealer.
     sealing.as_superuser("DELETE FROM seal_head; DELETE FROM seal_block; UPDATE seal_cursor SET read_to = '2000-01-01Z'").await;
     let mut forger = Sealer::new(pool.clone(), Arc::clone(&sealing.keys), Some(file.clone()));
-    let refused = forger.tick(&in_hours(72)).await.unwrap_err();
+    let refused = loop {
+        match forger.tick(&in_hours(72)).await {
+            Err(refused) => break refused,
+            // Some transaction of another test was still under way.
+            Ok(sealed) => assert_eq!(sealed.days, 0),
+        }
+    };
     assert!(matches!(refused, SealError::Roots(roots::RootsFault::Differs { .. })), "{refused}");
     // Sealed they are, up to the moment that was asked for: what failed is publishing.
     assert_eq!(forger.gauges().counts(), [0, 0, 1]);
@@ -282,7 +284,7 @@ async fn a_key_that_was_rotated_still_vouches_for_what_it_signed() {
     sealing.keys = Arc::new(keys);
     let pool = sealing.gateway.database.pool.clone();
     sealing.sealer = Sealer::new(pool, Arc::clone(&sealing.keys), None);
-    sealing.tick_in(24 * 5).await;
+    sealing.close_in(24 * 5).await;
     let heads = sealing.heads().await;
     assert_ne!(heads[0].head.key, heads.last().unwrap().head.key);
     assert_eq!(sealing.differences(None).await, <[String; 0]>::default());

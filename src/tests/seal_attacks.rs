@@ -116,7 +116,7 @@ async fn an_inserted_row_is_found() {
     sealing.as_superuser(&other_day).await;
     found(&sealing, Some(&roots), &["UNSEALED", "00000000001"]).await;
     // And the sealer does not make it whole.
-    sealing.tick_in(96).await;
+    sealing.close_in(96).await;
     assert_eq!(sealing.differences(Some(&roots)).await.len(), 1);
 }
 

@@ -33,6 +33,27 @@ pub(in crate::door) const TABLE: &[(&str, &str, &str, Done, Again)] = &[
         Again::Needless,
     ),
     (
+        "SEAL_MANY_DAYS",
+        "待截止的日期过多，可能是时钟有误；请核对时钟无误后运行 onestop audit seal。",
+        "So many days are not closed unasked, the clock may have jumped; see that it is right, then run `onestop audit seal`.",
+        Done::Nothing,
+        Again::OnceMended,
+    ),
+    (
+        "CLOCKS_DIFFER",
+        "本机时钟与数据库的时钟相差过大，结算按本机时钟记日期；请校时。",
+        "This machine's clock is not the database's, and what is settled here is dated by it; set it right.",
+        Done::Before,
+        Again::Needless,
+    ),
+    (
+        "DAY_CLOSED_AHEAD",
+        "今日已被提前截止（时钟曾超前），其间结算记入首个未截止之日；请校时。",
+        "Today is closed already, by a clock that was ahead; what is settled is booked on the first open day. Set the clock right.",
+        Done::Before,
+        Again::Needless,
+    ),
+    (
         "ROOTS_DIFFER",
         "封印与已公布的不同，不再公布；请与外部保存的封印核对，查明哪一份被改动。",
         "A seal is not the one that was published, and nothing more is; compare with what others keep of it.",
