@@ -214,7 +214,8 @@ def check_files(bundle):
     known = "format region month through made_at made_by leaves shown postings days packages files"
     need(sorted(manifest) == sorted(known.split()), "manifest.json", "it has other fields")
     names = [entry["name"] for entry in manifest["files"]] + ["manifest.json", "manifest.sig"]
-    need(sorted(names) == sorted(bundle.namelist()), "manifest.json", "files", set(names) ^ set(bundle.namelist()))
+    need(sorted(names) == sorted(bundle.namelist()), "manifest.json", "files", "missing, added or twice",
+         set(names) ^ set(bundle.namelist()))
     for entry in manifest["files"]:
         need(bundle.getinfo(entry["name"]).file_size == entry["bytes"], entry["name"], "bytes")
         need(sha(bundle.read(entry["name"])).hex() == entry["sha256"], entry["name"], "sha256")
@@ -278,4 +279,7 @@ def main(path, roots_path=None):
 
 
 if __name__ == "__main__":
+    if len(sys.argv) not in (2, 3):
+        print("usage: verify_bundle.py BUNDLE [ROOTS]")
+        sys.exit(64)
     sys.exit(main(*sys.argv[1:]))
