@@ -30,6 +30,9 @@ pub(super) use self::check::{Differs, change_key, column_of, posting_of};
 /// The tree of a region's day.
 pub(super) type Place = (RegionCode, Date);
 
+/// A leaf's id, and its hash.
+type Leaf = (String, Hash);
+
 /// What seals. One for the life of a process.
 #[derive(Debug)]
 pub struct Sealer {
@@ -41,7 +44,7 @@ pub struct Sealer {
     /// The last final head of each region: its day, and its hash.
     last: BTreeMap<RegionCode, (Date, Hash)>,
     /// Leaves that are not written yet.
-    waiting: BTreeMap<Place, Vec<(String, Hash)>>,
+    waiting: BTreeMap<Place, Vec<Leaf>>,
     /// How much time one statement reads.
     spans: [Duration; 2],
     /// The day that is to be closed, and the transaction before which all must have ended first.
@@ -295,19 +298,19 @@ impl Sealer {
         while from < to && count < limits::SEAL_TICK_LEAVES_MAX {
             let [span, _] = self.spans;
             let until = from.saturating_add(milliseconds(span)).min(to);
-            let read = store::settlements_between(&self.pool, (from, until)).await;
-            let mut rows = read.map_err(failed)?;
+            let mut rows = self.hashed(from, until).await?;
             // In the order in which they were made, whatever their buckets.
-            rows.sort_unstable_by(|one, other| {
-                one.settlement.get(3..).cmp(&other.settlement.get(3..))
+            rows.sort_unstable_by(|(_, (one, _)), (_, (other, _))| {
+                one.get(4..).cmp(&other.get(4..))
             });
-            for row in &rows {
-                self.add_settlement(row);
-            }
             count = count.saturating_add(rows.len());
             self.spans = [next_span(span, rows.len()), self.spans[1]];
             from = until;
-            if rows.is_empty() && from < to {
+            let is_empty = rows.is_empty();
+            for (place, leaf) in rows {
+                self.add(place, leaf);
+            }
+            if is_empty && from < to {
                 let next = store::next_settlement(&self.pool, from).await.map_err(failed)?;
                 from = next.unwrap_or(to).clamp(from, to);
                 self.spans = [Duration::from_secs(1), self.spans[1]];
@@ -373,10 +376,18 @@ impl Sealer {
         Ok((moment(from), count))
     }
 
+    /// The leaves of the settlements of a span, in no order.
+    async fn hashed(&self, from: i64, until: i64) -> Result<Vec<(Place, Leaf)>, SealError> {
+        let mut rows = Vec::new();
+        let mut hash = |row: &SettlementRow<&str, &[u8]>| rows.push(leaf_of(&self.keys, row));
+        let read = store::settlements_between(&self.pool, (from, until), &mut hash).await;
+        read.map_err(failed)?;
+        Ok(rows)
+    }
+
     fn add_settlement(&mut self, row: &SettlementRow) {
-        let id = row.leaf_id();
-        let hash = self.keys.salted(Kind::Settlement, &id, &row.parts()).hash;
-        self.add((row.region, row.accounting_day), (id, hash));
+        let (place, leaf) = leaf_of(&self.keys, row);
+        self.add(place, leaf);
     }
 
     fn add_change(&mut self, row: &ChangeRow) {
@@ -391,7 +402,7 @@ impl Sealer {
         self.add((row.region, row.accounting_day), (id, hash));
     }
 
-    fn add(&mut self, place: Place, leaf: (String, Hash)) {
+    fn add(&mut self, place: Place, leaf: Leaf) {
         if self.last.get(&place.0).is_some_and(|(closed, _)| place.1 <= *closed) {
             // A closed day stays as it is: the row stands there unsealed, and whoever checks the day is told.
             let (region, day) = place;
@@ -450,6 +461,15 @@ impl Sealer {
         self.published = true;
         Ok(())
     }
+}
+
+fn leaf_of<T: AsRef<str>, B: AsRef<[u8]>>(
+    keys: &SealKeys,
+    row: &SettlementRow<T, B>,
+) -> (Place, Leaf) {
+    let id = row.leaf_id();
+    let hash = keys.salted(Kind::Settlement, &id, &row.parts()).hash;
+    ((row.region, row.accounting_day), (id, hash))
 }
 
 fn head_of(

@@ -10,7 +10,7 @@ use deadpool_postgres::{
 };
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Config, Row, Socket};
+use tokio_postgres::{Config, Row, RowStream, Socket};
 
 use super::error::{Operation, StoreError};
 use super::national::{AskedAdmission, AskedNote};
@@ -274,6 +274,20 @@ impl Connection {
         self.try_query(sql, params)
             .await
             .map_err(|source| StoreError::Statement { operation: operation.clone(), source })
+    }
+
+    /// The same, row by row as they come.
+    pub(super) async fn rows(
+        &self,
+        sql: &'static str,
+        params: &[&(dyn ToSql + Sync)],
+        operation: &Operation,
+    ) -> Result<RowStream, StoreError> {
+        let failed = |source| StoreError::Statement { operation: operation.clone(), source };
+        let statement = self.client.prepare_cached(sql).await.map_err(failed)?;
+        self.count();
+        let params = params.iter().map(|value| *value as &(dyn ToSql + Sync));
+        self.client.query_raw(&statement, params).await.map_err(failed)
     }
 
     /// The same, where the caller reads the database's refusal.

@@ -35,39 +35,40 @@ pub enum Kind {
     RegistryChange,
 }
 
-/// A row of the ledger, as it is sealed: its record, and the columns that do not follow from it.
+/// A row of the ledger, as it is sealed: its record, and the columns that do not follow from it. Its texts (`T`) and bytes (`B`) are its
+/// own, or looked at where they lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SettlementRow {
+pub struct SettlementRow<T = String, B = Vec<u8>> {
     /// Its id.
-    pub settlement: String,
+    pub settlement: T,
     /// The insured region.
     pub region: RegionCode,
     /// The canonical bytes of all that the decision saw and gave.
-    pub record: Vec<u8>,
+    pub record: B,
     /// "final" or "provisional".
-    pub state: String,
+    pub state: T,
     /// Which settlement it takes the place of.
-    pub supersedes: Option<String>,
+    pub supersedes: Option<T>,
     /// The hospital's level.
     pub level: i16,
     /// Kind of care.
-    pub care: String,
+    pub care: T,
     /// Referral.
-    pub referral: String,
+    pub referral: T,
     /// Clearing type, way and agency.
-    pub clearing: [String; 3],
+    pub clearing: [T; 3],
     /// The accounting day.
     pub accounting_day: Date,
     /// By which door it came.
-    pub door: String,
+    pub door: T,
     /// Does any figure behind it rest on an assumption?
     pub assumed: bool,
     /// Who sat at the desk.
-    pub operator: Option<String>,
+    pub operator: Option<T>,
     /// Why, of a reversal.
-    pub reason: Option<String>,
+    pub reason: Option<T>,
     /// The hash of the request's body.
-    pub body_sha256: Vec<u8>,
+    pub body_sha256: B,
 }
 
 /// A change of the registry, as it is sealed.
@@ -146,10 +147,10 @@ impl Kind {
     }
 }
 
-impl SettlementRow {
+impl<T: AsRef<str>, B: AsRef<[u8]>> SettlementRow<T, B> {
     /// The id of its leaf, of which its salts are made.
     pub fn leaf_id(&self) -> String {
-        format!("s{}", self.settlement)
+        ["s", self.settlement.as_ref()].concat()
     }
 
     /// Its bytes. A row whose record is none is hidden whole: it is sealed all the same.
@@ -172,23 +173,23 @@ impl SettlementRow {
             reason,
             body_sha256,
         } = self;
-        let blanked = record::blank(record);
+        let blanked = record::blank(record.as_ref());
         let mut shown = Writer::with_room(SHOWN_BYTES);
         shown.text_bytes(blanked.as_ref().map_or(&[], |(bytes, _)| bytes.as_slice()));
-        shown.text(state);
-        shown.text(supersedes.as_deref().unwrap_or_default());
+        shown.text(state.as_ref());
+        shown.text(supersedes.as_ref().map_or("", AsRef::as_ref));
         shown.signed(i64::from(*level));
-        shown.text(care);
-        shown.text(referral);
-        clearing.iter().for_each(|word| shown.text(word));
+        shown.text(care.as_ref());
+        shown.text(referral.as_ref());
+        clearing.iter().for_each(|word| shown.text(word.as_ref()));
         write_day(&mut shown, *accounting_day);
-        shown.text(door);
+        shown.text(door.as_ref());
         shown.number(u64::from(*assumed));
         let mut hidden = Writer::with_room(HIDDEN_BYTES);
         match &blanked {
             None => {
                 hidden.number(0);
-                hidden.text_bytes(record);
+                hidden.text_bytes(record.as_ref());
             }
             Some((_, taken)) => {
                 hidden.number(1);
@@ -200,9 +201,9 @@ impl SettlementRow {
                     .text_bytes(taken.reversed_sha256.as_ref().map_or(&[], |hash| hash.as_slice()));
             }
         }
-        write_maybe(&mut hidden, operator.as_deref());
-        write_maybe(&mut hidden, reason.as_deref());
-        hidden.text_bytes(body_sha256);
+        write_maybe(&mut hidden, operator.as_ref().map(AsRef::as_ref));
+        write_maybe(&mut hidden, reason.as_ref().map(AsRef::as_ref));
+        hidden.text_bytes(body_sha256.as_ref());
         Parts { shown: shown.into_bytes(), hidden: hidden.into_bytes() }
     }
 }

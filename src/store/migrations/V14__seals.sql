@@ -15,8 +15,8 @@ CREATE TABLE seal_block (
 );
 -- What is read at the end of a day is the leaves of all regions.
 CREATE INDEX seal_block_of_day ON seal_block (accounting_day);
--- Hashes do not shrink.
-ALTER TABLE seal_block ALTER COLUMN leaf_hashes SET STORAGE EXTERNAL;
+-- Hashes do not shrink, and to compress ids would cost more than to write them.
+ALTER TABLE seal_block ALTER COLUMN leaf_id SET STORAGE EXTERNAL, ALTER COLUMN leaf_hashes SET STORAGE EXTERNAL;
 COMMENT ON TABLE seal_block IS
     'History: some leaves of the tree of a region''s day, one after the other. A leaf id is "s" and the id of a settlement, "p" and '
     'the id of a posting and the region whose lines it is of, or "r" and person, standing version and ordinal of a change of the '

@@ -1,10 +1,12 @@
 //! The rows behind leaves.
 
+use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
 use tokio_postgres::Row;
+use tokio_postgres::types::FromSql;
 
-use super::{OPERATION, read_everything, unknown};
-use crate::domain::ids::PersonId;
+use super::{OPERATION, failed, read_everything, unknown};
+use crate::domain::ids::{PersonId, RegionCode};
 use crate::domain::ledger::Entry;
 use crate::domain::seal::leaf::{ChangeRow, SettlementRow};
 use crate::store::error::StoreError;
@@ -33,15 +35,21 @@ pub struct WholeSettlement {
     pub entry: Result<Box<Entry>, &'static str>,
 }
 
-/// The settlements that were made from a moment on and before another one, by their ids, in no order.
+/// Shows the settlements that were made from a moment on and before another one, by their ids, in no order: each where it lies in what
+/// the database sent, since all that is settled comes by here.
 pub async fn settlements_between(
     pool: &Pool,
     (from_ms, to_ms): (i64, i64),
-) -> Result<Vec<SettlementRow>, StoreError> {
+    show: &mut (dyn FnMut(&SettlementRow<&str, &[u8]>) + Send),
+) -> Result<(), StoreError> {
     let connection = pool.take(&OPERATION).await?;
     let (from, to) = (digits(from_ms), digits(to_ms));
-    let rows = connection.query(SETTLEMENTS, &[&from, &to], &OPERATION).await?;
-    rows.iter().map(sealed_row).collect()
+    let rows = connection.rows(SETTLEMENTS, &[&from, &to], &OPERATION).await?;
+    let mut rows = std::pin::pin!(rows);
+    while let Some(row) = rows.try_next().await.map_err(failed)? {
+        show(&sealed_row(&row)?);
+    }
+    Ok(())
 }
 
 /// Their ids alone.
@@ -130,29 +138,35 @@ pub(super) fn digits(unix_ms: i64) -> String {
     format!("{:011X}", unix_ms.clamp(0, 0xfff_ffff_ffff))
 }
 
-fn sealed_row(row: &Row) -> Result<SettlementRow, StoreError> {
-    let reader = Reader { row, operation: &OPERATION };
+fn sealed_row<'r, T: FromSql<'r>, B: FromSql<'r>>(
+    row: &'r Row,
+) -> Result<SettlementRow<T, B>, StoreError> {
+    let region: &str = at(row, "insured_region")?;
     Ok(SettlementRow {
-        settlement: reader.get("settlement_id")?,
-        region: reader.region("insured_region")?,
-        record: reader.get("record")?,
-        state: reader.get("state")?,
-        supersedes: reader.get("supersedes_settlement_id")?,
-        level: reader.get("hospital_level")?,
-        care: reader.get("care_type")?,
-        referral: reader.get("referral")?,
+        settlement: at(row, "settlement_id")?,
+        region: RegionCode::new(region).ok_or_else(|| unknown("insured_region"))?,
+        record: at(row, "record")?,
+        state: at(row, "state")?,
+        supersedes: at(row, "supersedes_settlement_id")?,
+        level: at(row, "hospital_level")?,
+        care: at(row, "care_type")?,
+        referral: at(row, "referral")?,
         clearing: [
-            reader.get("clearing_type")?,
-            reader.get("clearing_way")?,
-            reader.get("clearing_agency")?,
+            at(row, "clearing_type")?,
+            at(row, "clearing_way")?,
+            at(row, "clearing_agency")?,
         ],
-        accounting_day: reader.get("accounting_day")?,
-        door: reader.get("door")?,
-        assumed: reader.get("assumed")?,
-        operator: reader.get("operator_id")?,
-        reason: reader.get("reason")?,
-        body_sha256: reader.get("body_sha256")?,
+        accounting_day: at(row, "accounting_day")?,
+        door: at(row, "door")?,
+        assumed: at(row, "assumed")?,
+        operator: at(row, "operator_id")?,
+        reason: at(row, "reason")?,
+        body_sha256: at(row, "body_sha256")?,
     })
+}
+
+fn at<'r, T: FromSql<'r>>(row: &'r Row, field: &str) -> Result<T, StoreError> {
+    row.try_get(field).map_err(failed)
 }
 
 fn change_row(row: &Row) -> Result<ChangeRow, StoreError> {
