@@ -129,6 +129,9 @@ enum What {
         rows: u64,
         #[arg(long, default_value_t = 200_000)]
         persons: u32,
+        /// Charge lines of each bill; ten million bills of fifty take more than sixty gigabytes.
+        #[arg(long, default_value_t = 50)]
+        lines: u32,
     },
     /// Tells a simulated insurance core what is settled, and how far it stays behind; then the core is away and comes back.
     CoreLink {
@@ -228,7 +231,9 @@ fn main() -> Result<ExitCode, anyhow::Error> {
             return faults(length, &out);
         }
         What::Audit { out, settlements, persons } => audited(settlements, persons, &out)?,
-        What::Reconcile { out, rows, persons } => reconciled(rows, persons, &out)?,
+        What::Reconcile { out, rows, persons, lines } => {
+            reconciled(reconcile::Plan { rows, persons, lines }, &out)?;
+        }
         What::CoreLink { out, persons, rate: rate_per_second, seconds, away_seconds } => {
             let (measured, away) =
                 (Duration::from_secs(seconds), Duration::from_secs(away_seconds));
@@ -282,8 +287,8 @@ fn table(results: &Path, more: &[PathBuf], faults: Option<&Path>) -> Result<(), 
 }
 
 /// A reconciliation, measured.
-fn reconciled(rows: u64, persons: u32, out: &Path) -> Result<(), anyhow::Error> {
-    let found = until_ctrl_c(reconcile::run(rows, persons))?;
+fn reconciled(plan: reconcile::Plan, out: &Path) -> Result<(), anyhow::Error> {
+    let found = until_ctrl_c(reconcile::run(plan))?;
     write!(std::io::stdout(), "{}", found.text())?;
     keep(&found, &out.join("reconcile.json"))
 }

@@ -14,8 +14,8 @@ use super::progress::{Progress, say};
 
 /// Settlements of one statement.
 const BATCH: i64 = 50_000;
-/// What one settlement takes on disk, with its lines, keys and log, about.
-const BYTES_EACH: u64 = 6_000;
+/// What one settlement takes on disk beside its record and its lines, with keys and log, about.
+const BYTES_BESIDE: u64 = 2_000;
 
 /// When copies are settled.
 #[derive(Debug, Clone, Copy)]
@@ -68,9 +68,9 @@ async fn fill_with(
     let half = persons / 2;
     let halves = [(0..half, settlements / 2), (half..persons, settlements - settlements / 2)];
     let copies = halves.map(|(persons, settlements)| {
-        copy(database, written, (persons, settlements), || {
-            done.set(done.get() + 1);
-            progress.done(done.get() * BATCH.unsigned_abs());
+        copy(database, written, (persons, settlements), |batch| {
+            done.set(done.get() + batch.unsigned_abs());
+            progress.done(done.get());
         })
     });
     futures_util::future::try_join_all(copies).await?;
@@ -85,7 +85,7 @@ async fn copy(
     database: &Config,
     written: (&Written, Settled),
     (persons, settlements): (Range<i64>, i64),
-    batch_done: impl Fn(),
+    batch_done: impl Fn(i64),
 ) -> Result<(), anyhow::Error> {
     let client = connect(database).await?;
     client.batch_execute("SET synchronous_commit = off").await?;
@@ -99,7 +99,7 @@ async fn copy(
         let copied = client.execute(&statement, &[&round, &place, &(place + batch)]).await;
         copied.context("copy settlements")?;
         done += batch;
-        batch_done();
+        batch_done(batch);
     }
     Ok(())
 }
@@ -108,7 +108,10 @@ async fn has_room(client: &tokio_postgres::Client, settlements: u64) -> Result<(
     let folder: String = client.query_one("SHOW data_directory", &[]).await?.get(0);
     let disk = rustix::fs::statvfs(folder.as_str()).context("look at the disk")?;
     let free = disk.f_bavail * disk.f_frsize;
-    let wanted = settlements * BYTES_EACH;
+    let sizes = "SELECT coalesce(max(octet_length(s.record) + octet_length(c.lines)), 0)::bigint \
+        FROM settlement s JOIN charge_lines c USING (bucket, settlement_id)";
+    let size: i64 = client.query_one(sizes, &[]).await.context("see what one takes")?.get(0);
+    let wanted = settlements * (BYTES_BESIDE + size.unsigned_abs());
     ensure!(
         wanted < free,
         "{settlements} settlements take about {} GB, and {} are free",

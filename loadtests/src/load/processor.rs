@@ -45,6 +45,12 @@ impl Since {
         Since { roots: roots.to_vec(), ticks: Ticks::now(roots) }
     }
 
+    /// What ours used since, in microseconds.
+    pub fn ours_us(&self) -> u64 {
+        let used = Ticks::now(&self.roots).ours.saturating_sub(self.ticks.ours);
+        used * 1_000_000 / rustix::param::clock_ticks_per_second()
+    }
+
     /// Who used the processors since.
     pub fn shares(&self) -> Shares {
         let now = Ticks::now(&self.roots);

@@ -22,7 +22,7 @@ use super::machine::{Commit, Machine, Memory};
 use super::populate::{connect, populate};
 use super::progress::say;
 use super::run_name;
-use super::scenario::Scenario;
+use super::scenario::{LineShare, Scenario};
 use super::site::Site;
 
 const SETTLE: &str = include_str!("../../scenarios/settle.toml");
@@ -30,12 +30,23 @@ const SETTLE: &str = include_str!("../../scenarios/settle.toml");
 /// One row in so many differs.
 const DIFFERS_ONE_IN: u64 = 100;
 
+/// What is reconciled.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    pub rows: u64,
+    pub persons: u32,
+    /// Charge lines of each bill: what is reconciled does not read them, but they fill the disk.
+    pub lines: u32,
+}
+
 /// What was found.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Found {
     pub machine: Machine,
     pub commit: Commit,
     pub rows: u64,
+    #[serde(default)]
+    pub bill_lines: u32,
     pub differences: u64,
     pub unexplained_per_10_000: Option<u64>,
     pub read_ms: u64,
@@ -47,14 +58,16 @@ pub struct Found {
 }
 
 /// Settles one stay, copies it to so many settlements of the day before, writes a file of them, and reconciles it.
-pub async fn run(rows: u64, persons: u32) -> Result<Found, anyhow::Error> {
+pub async fn run(plan: Plan) -> Result<Found, anyhow::Error> {
+    let Plan { rows, persons, lines } = plan;
     let site = Site::new("reconcile")?;
     let database = site.cluster("postgres").await?;
     let connection = database.connection(DATABASE);
     populate(&connection, &site.keys, persons).await?;
     {
         let server = site.serve("server", Some(&connection), &std::collections::BTreeMap::new())?;
-        let scenario = Scenario { persons, ..Scenario::parse(SETTLE)? };
+        let mut scenario = Scenario { persons, ..Scenario::parse(SETTLE)? };
+        scenario.bills.lines = vec![LineShare { from: lines, to: lines, share: 1 }];
         let driver = Driver::connect(&scenario, &server.address, (&run_name(), 0)).await?;
         driver.sample().await?;
     }
@@ -64,7 +77,7 @@ pub async fn run(rows: u64, persons: u32) -> Result<Found, anyhow::Error> {
     say(&format!("wrote a file of {sent} rows"));
     let found = reconcile(&connection, &file, &site.folder.join("result.zip")).await?;
     drop(database);
-    Ok(found)
+    Ok(Found { bill_lines: lines, ..found })
 }
 
 /// All settlements of the day before, as somebody sends them whose rules lack a layer now and then.
@@ -168,6 +181,7 @@ async fn reconcile(database: &Config, file: &Path, result: &Path) -> Result<Foun
         write_ms: all_ms.saturating_sub(explained_ms),
         all_ms,
         memory: Memory::of(std::process::id()),
+        bill_lines: 0,
     })
 }
 
