@@ -14,8 +14,10 @@ COMMENT ON TABLE accounting_fence IS
     'History: accounting days that are over. A commit compares the newest of them with its own day, and nothing is written into that '
     'day or any before. A day stands still once every statement that began before its fence has ended.';
 
--- Entries lie in the order in which they came, and so by their day: a range of pages holds few days.
-CREATE INDEX settlement_by_day ON settlement USING brin (accounting_day) WITH (pages_per_range = 32, autosummarize = on);
+-- Entries lie in the order in which they came, and so by their day: a range of pages holds few days. Ranges are as large as that each
+-- that fills up is summarized by who comes once a minute to do it: of more than 256 those that come later are refused, and told in the
+-- log one by one.
+CREATE INDEX settlement_by_day ON settlement USING brin (accounting_day) WITH (pages_per_range = 512, autosummarize = on);
 
 CREATE TABLE statement (
     statement_key bigint NOT NULL,

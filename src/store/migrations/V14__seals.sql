@@ -56,7 +56,7 @@ INSERT INTO seal_cursor (what, read_to) VALUES ('settlement', '2000-01-01T00:00:
     ('posting', '2000-01-01T00:00:00Z');
 
 -- Changes lie in the order in which they came: a range of pages holds few days.
-CREATE INDEX registry_change_by_time ON registry_change USING brin (changed_at) WITH (pages_per_range = 32, autosummarize = on);
+CREATE INDEX registry_change_by_time ON registry_change USING brin (changed_at) WITH (pages_per_range = 512, autosummarize = on);
 
 -- Those alone that were booked later than they were made: hardly ever one, and looked for by nothing but their day.
 CREATE INDEX settlement_booked_later ON settlement (accounting_day)
