@@ -379,8 +379,8 @@ impl Sealer {
     /// The leaves of the settlements of a span, in no order.
     async fn hashed(&self, from: i64, until: i64) -> Result<Vec<(Place, Leaf)>, SealError> {
         let mut rows = Vec::new();
-        let mut hash = |row: &SettlementRow<&str, &[u8]>| rows.push(leaf_of(&self.keys, row));
-        let read = store::settlements_between(&self.pool, (from, until), &mut hash).await;
+        let hash = |row: &SettlementRow<&str, &[u8]>| rows.push(leaf_of(&self.keys, row));
+        let read = store::settlements_between(&self.pool, (from, until), hash).await;
         read.map_err(failed)?;
         Ok(rows)
     }

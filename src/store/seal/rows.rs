@@ -40,7 +40,7 @@ pub struct WholeSettlement {
 pub async fn settlements_between(
     pool: &Pool,
     (from_ms, to_ms): (i64, i64),
-    show: &mut (dyn FnMut(&SettlementRow<&str, &[u8]>) + Send),
+    mut show: impl FnMut(&SettlementRow<&str, &[u8]>) + Send,
 ) -> Result<(), StoreError> {
     let connection = pool.take(&OPERATION).await?;
     let (from, to) = (digits(from_ms), digits(to_ms));
