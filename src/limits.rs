@@ -235,6 +235,12 @@ pub const READ_BACKLOG_MAX: usize = 4_096;
 /// Persons of the registry that are held in memory, at about 80 bytes each: half a gigabyte.
 pub const REGISTRY_PERSONS_HELD_MAX: usize = 6_000_000;
 
+/// How many persons must have been read one by one, since the registry in memory does not have them as they are, before it is read again:
+/// so many, and one in [`REGISTRY_BEHIND_SHARE`] of those whom it has. It is read beside the old one, so that both are held for a while.
+pub const REGISTRY_BEHIND_MIN: usize = 500;
+/// See [`REGISTRY_BEHIND_MIN`].
+pub const REGISTRY_BEHIND_SHARE: usize = 16;
+
 /// How long after a failure the registry is read into memory again.
 pub const REGISTRY_READ_PAUSE: Duration = Duration::from_secs(5);
 

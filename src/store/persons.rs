@@ -11,7 +11,7 @@ mod recent;
 mod registry;
 
 use std::hash::BuildHasher as _;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwapOption;
@@ -43,6 +43,8 @@ pub(super) struct Persons {
     dropped: AtomicU64,
     requests: Mutex<Requests>,
     loading: AtomicBool,
+    /// How many persons were read since the registry was whom it does not have as they are.
+    missed: AtomicUsize,
     /// Was the registry ever asked for?
     wanted: AtomicBool,
 }
@@ -118,8 +120,14 @@ impl Persons {
         (changes, dropped): (u64, u64),
     ) {
         let credential = short(hash, kind);
-        let registered =
-            self.registry.load().as_ref().is_some_and(|held| held.find(&credential).is_some());
+        let registry = self.registry.load();
+        let place = registry.as_ref().and_then(|registry| registry.find(&credential));
+        if let Some(registry) = &*registry {
+            let held = place.and_then(|place| registry.standing(place));
+            if held.is_none_or(|held| held.version != read.standing.version) {
+                self.missed.fetch_add(1, Ordering::AcqRel);
+            }
+        }
         let mut recent = self.lock();
         if (self.changes(), self.dropped()) != (changes, dropped) {
             return;
@@ -132,9 +140,18 @@ impl Persons {
             return;
         }
         recent.put(read);
-        if !registered {
+        if place.is_none() {
             recent.shows(credential, read.standing.person);
         }
+    }
+
+    /// Are so many of those who come others than the registry in memory has, or changed since, that it is to be read again? An import
+    /// leaves that behind.
+    pub(super) fn is_behind(&self) -> bool {
+        let registry = self.registry.load();
+        let Some(registry) = &*registry else { return false };
+        let share = registry.persons() / limits::REGISTRY_BEHIND_SHARE;
+        share.max(limits::REGISTRY_BEHIND_MIN) <= self.missed.load(Ordering::Acquire)
     }
 
     /// Was this request used up lately, as far as is known?
@@ -243,6 +260,7 @@ impl Persons {
         let first = !self.loading.swap(true, Ordering::AcqRel);
         if first {
             self.lock().touched = Some(Vec::new());
+            self.missed.store(0, Ordering::Release);
         }
         first
     }

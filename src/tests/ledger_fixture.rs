@@ -48,6 +48,24 @@ pub(crate) fn package(contents: &str, supersedes: Option<PackageHash>) -> Publis
 
 /// Registers persons with these numbers, a hospital, two items and a package.
 pub(crate) async fn furnish(database: &Database, persons: &[i64]) {
+    register(database, persons).await;
+    let owner = database.owner().await;
+    owner
+        .batch_execute(
+            "INSERT INTO hospital VALUES ('H52020000001', '2020-01-01', NULL, '520201', 2, '六盘水市人民医院');
+             INSERT INTO catalogue_item (item_code, region, valid_from, valid_to, class, advance_ratio_billionths,
+                ceiling_price_level_1_e6, ceiling_price_level_2_e6, ceiling_price_level_3_e6, amount_name, name) VALUES
+             ('X01', '000000', '2020-01-01', NULL, 'C', NULL, NULL, NULL, NULL, NULL, 'everywhere'),
+             ('X01', '520000', '2020-01-01', NULL, 'B', 300000000, 1000000, 2000000, 3000000, 'implant', 'province'),
+             ('X01', '520200', '2020-01-01', '2024-06-15', 'A', NULL, NULL, NULL, NULL, NULL, 'prefecture');",
+        )
+        .await
+        .unwrap();
+    publish_packages(&database.pool, &[package("rules", None)]).await.unwrap();
+}
+
+/// Registers persons with these numbers.
+pub(crate) async fn register(database: &Database, persons: &[i64]) {
     let owner = database.owner().await;
     for number in persons {
         let (bucket, hash) = (PersonId::new(*number).unwrap().bucket(), credential(*number));
@@ -81,18 +99,6 @@ pub(crate) async fn furnish(database: &Database, persons: &[i64]) {
             .await
             .unwrap();
     }
-    owner
-        .batch_execute(
-            "INSERT INTO hospital VALUES ('H52020000001', '2020-01-01', NULL, '520201', 2, '六盘水市人民医院');
-             INSERT INTO catalogue_item (item_code, region, valid_from, valid_to, class, advance_ratio_billionths,
-                ceiling_price_level_1_e6, ceiling_price_level_2_e6, ceiling_price_level_3_e6, amount_name, name) VALUES
-             ('X01', '000000', '2020-01-01', NULL, 'C', NULL, NULL, NULL, NULL, NULL, 'everywhere'),
-             ('X01', '520000', '2020-01-01', NULL, 'B', 300000000, 1000000, 2000000, 3000000, 'implant', 'province'),
-             ('X01', '520200', '2020-01-01', '2024-06-15', 'A', NULL, NULL, NULL, NULL, NULL, 'prefecture');",
-        )
-        .await
-        .unwrap();
-    publish_packages(&database.pool, &[package("rules", None)]).await.unwrap();
 }
 
 /// Reads what a settlement of this person and stay would look at.

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use jiff::civil::Date;
-use onestop::domain::bill::CatalogueEntry;
 use onestop::domain::ids::{HospitalCode, ItemCode, RequestId, StayId};
 use onestop::domain::ledger::Entry;
 use onestop::domain::standing::PersonSnapshot;
+use onestop::limits;
 use onestop::store::{
     Committed, Queued, ReadSnapshot, Seen, Snapshot, check_integrity, commit, join_gateways, queue,
     recall, remember,
@@ -14,7 +14,7 @@ use onestop::store::{
 
 use crate::harness::Database;
 use crate::ledger_fixture::{
-    DISCHARGE, credential, entry, furnish, hospital, read, request, reversal,
+    DISCHARGE, credential, entry, furnish, hospital, read, register, request, reversal,
 };
 
 /// A settlement that moves accumulators of the year alone.
@@ -102,10 +102,8 @@ async fn agrees(database: &Database, person: i64) {
     let recorded = read(&database.again(), person, "NONE", None).await;
     assert_eq!(sorted(&held.person.unwrap()), sorted(&recorded.person.unwrap()), "{person}");
     assert_eq!(held.hospital, recorded.hospital);
-    let entries = |catalogue: Vec<Option<Arc<CatalogueEntry>>>| -> Vec<CatalogueEntry> {
-        catalogue.into_iter().map(|entry| entry.unwrap().as_ref().clone()).collect()
-    };
-    assert_eq!(entries(held.catalogue), entries(recorded.catalogue));
+    assert!(held.catalogue.entries().iter().all(Option::is_some));
+    assert_eq!(held.catalogue, recorded.catalogue);
 }
 
 async fn in_memory(database: &Database, persons: usize) {
@@ -290,4 +288,23 @@ async fn a_gateway_knows_whether_it_is_alone() {
     assert!(remembered(&database, 7).is_none(), "who has a history now is read");
     read(&database, 7, "NONE", None).await;
     agrees(&database, 7).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_registered_since_comes_into_memory_once_many_of_them_were_here() {
+    let database = Database::new().await;
+    furnish(&database, &[7]).await;
+    in_memory(&database, 1).await;
+    let many = limits::REGISTRY_BEHIND_MIN;
+    let since: Vec<i64> = (1_000..).take(many + 1).collect();
+    register(&database, &since).await;
+    for person in &since[..many - 1] {
+        read(&database, *person, "NONE", None).await;
+    }
+    assert_eq!(database.pool.persons_held().registered, 1, "it is not read for a few");
+    read(&database, since[many - 1], "NONE", None).await;
+    while database.pool.persons_held().registered < many + 2 {
+        tokio::task::yield_now().await;
+    }
+    agrees(&database, since[many]).await;
 }
