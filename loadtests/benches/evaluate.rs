@@ -4,7 +4,6 @@
 //! Run it with `cargo bench -p loadtests`.
 use std::hint::black_box;
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use criterion::Criterion;
@@ -39,12 +38,20 @@ struct Case {
     bill: Bill,
     person: PersonSnapshot,
     hospital: Hospital,
-    catalogue: Vec<Option<Arc<CatalogueEntry>>>,
+    catalogue: Vec<CatalogueEntry>,
 }
 
 impl Case {
-    fn frozen(&self) -> Result<Frozen<'_>, anyhow::Error> {
-        let Case { package, bill, person, hospital, catalogue } = self;
+    /// What the catalogue says of each line.
+    fn known(&self) -> Vec<Option<&CatalogueEntry>> {
+        self.catalogue.iter().map(Some).collect()
+    }
+
+    fn frozen<'a>(
+        &'a self,
+        catalogue: &'a [Option<&'a CatalogueEntry>],
+    ) -> Result<Frozen<'a>, anyhow::Error> {
+        let Case { package, bill, person, hospital, catalogue: _ } = self;
         let coverage = person.standing.coverage.first().context("there is coverage")?;
         Ok(Frozen { bill, person, hospital, coverage, catalogue, package })
     }
@@ -61,7 +68,7 @@ fn package(folder: &str) -> Result<Package, anyhow::Error> {
 }
 
 /// The charges, what the catalogue says of them, and their sum in fen.
-type Charges = (Vec<ChargeLine>, Vec<Option<Arc<CatalogueEntry>>>, i64);
+type Charges = (Vec<ChargeLine>, Vec<CatalogueEntry>, i64);
 
 fn charges() -> Result<Charges, anyhow::Error> {
     let item = |number: usize| ItemCode::new(&format!("ITEM{number:04}")).context("an item");
@@ -85,7 +92,7 @@ fn charges() -> Result<Charges, anyhow::Error> {
             refund_of: None,
             charged_on: DISCHARGE,
         });
-        catalogue.push(Some(Arc::new(CatalogueEntry {
+        catalogue.push(CatalogueEntry {
             item: item(number)?,
             valid_from: ALWAYS,
             valid_to: None,
@@ -94,7 +101,7 @@ fn charges() -> Result<Charges, anyhow::Error> {
             // Every fifth is dearer than its ceiling price.
             ceiling_price_e6: number.is_multiple_of(5).then_some(fen * 9_000),
             amount_name: None,
-        })));
+        });
     }
     Ok((lines, catalogue, total))
 }
@@ -159,7 +166,7 @@ fn case((folder, region): (&str, &str)) -> Result<Case, anyhow::Error> {
 
 /// A bill that stops half way would be quick for nothing.
 fn pays_in_all_three_layers(case: &Case) -> Result<(), anyhow::Error> {
-    let inputs = match prepare(case.frozen()?) {
+    let inputs = match prepare(case.frozen(&case.known())?) {
         Ok(inputs) => inputs,
         Err(decline) => bail!("declined: {decline:?}"),
     };
@@ -175,7 +182,7 @@ fn pays_in_all_three_layers(case: &Case) -> Result<(), anyhow::Error> {
 
 /// The lines as the catalogue has classed them: what evaluation starts from.
 fn net_lines(case: &Case) -> Vec<NetLine> {
-    let known = case.bill.lines.iter().zip(case.catalogue.iter().flatten());
+    let known = case.bill.lines.iter().zip(&case.catalogue);
     let net = known.map(|(line, entry)| NetLine {
         class: entry.class,
         amount: line.amount,
@@ -200,7 +207,7 @@ fn evaluate(package: &Package, lines: &[NetLine], inputs: &mut Inputs, traced: T
 /// Evaluates a case with and without trace, by the best of two identities and by rank. The best of two means that the layers
 /// from the first that asks for the identity on are computed twice; by rank, once.
 fn evaluations(criterion: &mut Criterion, layers: &str, case: &Case) -> Result<(), anyhow::Error> {
-    let Ok(inputs) = prepare(case.frozen()?) else { bail!("declined") };
+    let Ok(inputs) = prepare(case.frozen(&case.known())?) else { bail!("declined") };
     let lines = net_lines(case);
     let all: Vec<u16> = (0..).zip(&case.package.identities).map(|(index, _)| index).collect();
     let ranked = Package { identity_choice: IdentityChoice::Rank(all), ..case.package.clone() };
@@ -224,7 +231,8 @@ fn main() -> Result<(), anyhow::Error> {
         evaluations(&mut criterion, layers, &case)?;
     }
     let case = case(FIVE_LAYERS)?;
-    let frozen = case.frozen()?;
+    let known = case.known();
+    let frozen = case.frozen(&known)?;
     // The baseline: what guards, facts and the split cost, without a layer looked at.
     criterion.bench_function("prepare, 50 lines", |bencher| {
         bencher.iter(|| prepare(black_box(frozen)).is_ok());

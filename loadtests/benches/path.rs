@@ -159,7 +159,7 @@ fn world() -> Result<World, anyhow::Error> {
 
 impl World {
     /// What the catalogue says of each line, as a snapshot asks for it.
-    fn look_up(&self, request: &SettleRequest) -> Vec<Option<Arc<CatalogueEntry>>> {
+    fn look_up(&self, request: &SettleRequest) -> Vec<Option<&CatalogueEntry>> {
         let lines = &request.claim.bill.lines;
         let mut items: Vec<_> = lines.iter().map(|line| (&line.item, line.charged_on)).collect();
         items.sort_unstable();
@@ -257,7 +257,7 @@ impl World {
     fn frozen<'a>(
         &'a self,
         request: &'a SettleRequest,
-        catalogue: &'a [Option<Arc<CatalogueEntry>>],
+        catalogue: &'a [Option<&'a CatalogueEntry>],
     ) -> Result<Frozen<'a>, anyhow::Error> {
         let World { package, person, hospital, .. } = self;
         let coverage = person.standing.coverage.first().context("there is coverage")?;

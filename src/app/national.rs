@@ -544,8 +544,7 @@ impl App {
         let items = items_of(claim);
         let priced = claim.bill.lines.iter().map(|line| {
             let place = items.binary_search(&(&line.item, line.charged_on)).ok();
-            let entry =
-                place.and_then(|place| snapshot.catalogue.get(place)).and_then(Option::as_ref);
+            let entry = place.and_then(|place| snapshot.catalogue.get(place));
             let Some(entry) = entry else { return Priced::default() };
             let net = NetLine {
                 class: entry.class,

@@ -332,14 +332,9 @@ impl App {
             tracing::info!(%hospital, %stay, %region, scheme, discharge = %bill.discharge, "No package is in force");
             Decline::new(Reason::NoPackageInForce, "bill.discharge_date")
         })?;
-        let frozen = Frozen {
-            bill,
-            person,
-            hospital,
-            coverage,
-            catalogue: &snapshot.catalogue,
-            package: &package,
-        };
+        let catalogue = snapshot.catalogue.entries();
+        let frozen =
+            Frozen { bill, person, hospital, coverage, catalogue: &catalogue, package: &package };
         let mut inputs = prepare(frozen)?;
         let asked = Asked {
             hospital: &bill.hospital,

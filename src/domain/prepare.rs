@@ -3,7 +3,6 @@
 //! The guards stand in the order of [`Reason`], which is their precedence; past them nothing here declines.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use hashbrown::HashMap;
 use jiff::civil::Date;
@@ -29,7 +28,7 @@ pub struct Frozen<'a> {
     /// Whose coverage decides.
     pub coverage: &'a Coverage,
     /// The catalogue's entries for the bill's items, in any order; nothing for an item that it does not know.
-    pub catalogue: &'a [Option<Arc<CatalogueEntry>>],
+    pub catalogue: &'a [Option<&'a CatalogueEntry>],
     /// The rules.
     pub package: &'a Package,
 }
@@ -145,14 +144,14 @@ fn identities_on(frozen: Frozen<'_>, day: Date) -> Vec<u16> {
 struct Known<'a> {
     /// The first entry of each item.
     first: HashMap<&'a ItemCode, &'a CatalogueEntry>,
-    all: &'a [Option<Arc<CatalogueEntry>>],
+    all: &'a [Option<&'a CatalogueEntry>],
 }
 
 impl<'a> Known<'a> {
-    fn of(all: &'a [Option<Arc<CatalogueEntry>>]) -> Self {
+    fn of(all: &'a [Option<&'a CatalogueEntry>]) -> Self {
         let mut first = HashMap::with_capacity(all.len());
-        for entry in all.iter().flatten() {
-            first.entry(&entry.item).or_insert(&**entry);
+        for entry in all.iter().copied().flatten() {
+            first.entry(&entry.item).or_insert(entry);
         }
         Self { first, all }
     }
@@ -177,7 +176,7 @@ impl<'a> Known<'a> {
         if fits(first) {
             return Some(first);
         }
-        let all = self.all.iter().flatten().map(|entry| &**entry);
+        let all = self.all.iter().copied().flatten();
         all.filter(|entry| entry.item == *item).find(|entry| fits(entry))
     }
 }

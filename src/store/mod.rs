@@ -6,6 +6,7 @@
 
 mod accumulators;
 pub mod audit;
+mod catalogued;
 pub mod cluster;
 mod commit;
 mod credential_key;
@@ -37,6 +38,7 @@ pub mod trueup;
 mod value;
 
 pub use accumulators::{Fault, check_integrity, check_registry, rebuild_accumulators};
+pub use catalogued::Catalogued;
 pub use commit::{Committed, Queued, Seen, commit, queue};
 pub use credential_key::{claim_credential_key, is_credential_key};
 pub use error::{Operation, StoreError};

@@ -61,6 +61,8 @@ pub struct Catalogue {
 struct Items {
     table: HashTable<Spans>,
     hasher: DefaultHashBuilder,
+    /// Those of each span, one for each level, side by side.
+    entries: Vec<CatalogueEntry>,
 }
 
 /// Of one item. Most have one span, which then lies beside its item.
@@ -72,7 +74,8 @@ struct Span {
     region: u32,
     valid_from: Date,
     valid_to: Option<Date>,
-    entries: [Arc<CatalogueEntry>; LEVELS],
+    /// Where its entries begin.
+    first: u32,
 }
 
 impl Held {
@@ -156,8 +159,8 @@ async fn read(pool: &Pool) -> Result<Option<Catalogue>, StoreError> {
             tracing::warn!(rows_max, "The catalogue is too large to be held in memory");
             return Ok(None);
         }
-        let (item, span) = span_of(&Reader { row: &row, operation: &operation })?;
-        items.add(&item, span);
+        let (region, entry, ceilings) = read_entry(&Reader { row: &row, operation: &operation })?;
+        items.add(region, &entry, ceilings);
     }
     let hospitals = read_hospitals(&transaction, &operation).await?;
     Ok(Some(Catalogue { version, items, hospitals }))
@@ -184,11 +187,10 @@ async fn read_hospitals(
     Ok(hospitals)
 }
 
-fn span_of(reader: &Reader<'_>) -> Result<(ItemCode, Span), StoreError> {
-    let item = reader.text("item_code", ItemCode::new)?;
+fn read_entry(reader: &Reader<'_>) -> Result<(RegionCode, CatalogueEntry, Ceilings), StoreError> {
     let ratio: Option<i64> = reader.get("advance_ratio_billionths")?;
     let entry = CatalogueEntry {
-        item: item.clone(),
+        item: reader.text("item_code", ItemCode::new)?,
         valid_from: reader.get("valid_from")?,
         valid_to: reader.get("valid_to")?,
         class: reader.text("class", row::class)?,
@@ -201,38 +203,45 @@ fn span_of(reader: &Reader<'_>) -> Result<(ItemCode, Span), StoreError> {
         reader.get("ceiling_price_level_2_e6")?,
         reader.get("ceiling_price_level_3_e6")?,
     ];
-    Ok((item, Span::of(reader.region("region")?, &entry, ceilings)))
+    Ok((reader.region("region")?, entry, ceilings))
 }
 
 impl Items {
     /// Looked for at the level that is asked for, so that no other level's entry is touched.
     fn get(&self, item: &ItemCode, level: usize) -> Option<&Spans> {
-        let is_it = |spans: &Spans| item_of(spans, level) == Some(item);
+        let is_it = |spans: &Spans| item_of(&self.entries, spans, level) == Some(item);
         self.table.find(self.hasher.hash_one(item), is_it)
     }
 
-    fn add(&mut self, item: &ItemCode, span: Span) {
-        let hash = self.hasher.hash_one(item);
-        if let Some(spans) = self.table.find_mut(hash, |spans| item_of(spans, 0) == Some(item)) {
+    fn add(&mut self, region: RegionCode, entry: &CatalogueEntry, ceilings: Ceilings) {
+        let item = &entry.item;
+        let Ok(first) = u32::try_from(self.entries.len()) else { return };
+        let of_level =
+            |ceiling_price_e6| CatalogueEntry { ceiling_price_e6, ..CatalogueEntry::clone(entry) };
+        self.entries.extend(ceilings.map(of_level));
+        let (valid_from, valid_to) = (entry.valid_from, entry.valid_to);
+        let span = Span { region: region.get(), valid_from, valid_to, first };
+        let (hash, entries) = (self.hasher.hash_one(item), &self.entries);
+        let is_it = |spans: &Spans| item_of(entries, spans, 0) == Some(item);
+        if let Some(spans) = self.table.find_mut(hash, is_it) {
             spans.push(span);
             return;
         }
-        let rehash = |spans: &Spans| self.hasher.hash_one(item_of(spans, 0).unwrap_or(item));
+        let rehash =
+            |spans: &Spans| self.hasher.hash_one(item_of(entries, spans, 0).unwrap_or(item));
         self.table.insert_unique(hash, SmallVec::from_buf([span]), rehash);
     }
 }
 
 /// Whose spans they are: there is always one, with an entry for each level.
-fn item_of(spans: &Spans, level: usize) -> Option<&ItemCode> {
-    Some(&spans.first()?.entries.get(level)?.item)
+fn item_of<'a>(entries: &'a [CatalogueEntry], spans: &Spans, level: usize) -> Option<&'a ItemCode> {
+    Some(&entries.get(spans.first()?.at(level)?)?.item)
 }
 
 impl Span {
-    fn of(region: RegionCode, entry: &CatalogueEntry, ceilings: Ceilings) -> Self {
-        let entries = ceilings
-            .map(|ceiling_price_e6| Arc::new(CatalogueEntry { ceiling_price_e6, ..entry.clone() }));
-        let (valid_from, valid_to) = (entry.valid_from, entry.valid_to);
-        Self { region: region.get(), valid_from, valid_to, entries }
+    /// Where its entry of a level is.
+    fn at(&self, level: usize) -> Option<usize> {
+        usize::try_from(self.first).ok()?.checked_add(level)
     }
 }
 
@@ -250,19 +259,28 @@ impl Catalogue {
     ) -> Self {
         let mut items = Items::default();
         for (region, entry, ceilings) in entries {
-            let span = Span::of(region, &entry, ceilings);
-            items.add(&entry.item, span);
+            items.add(region, &entry, ceilings);
         }
         Self { version, items, hospitals: BTreeMap::new() }
     }
 
-    /// What it says of an item at a hospital on a day: the narrowest region wins.
+    /// What it says of an item at a hospital on a day.
     pub fn entry(
         &self,
         item: &ItemCode,
         hospital: &Hospital,
         day: Date,
-    ) -> Option<Arc<CatalogueEntry>> {
+    ) -> Option<&CatalogueEntry> {
+        self.at(self.place(item, hospital, day)?)
+    }
+
+    /// The entry at a place.
+    pub(super) fn at(&self, place: u32) -> Option<&CatalogueEntry> {
+        self.items.entries.get(usize::try_from(place).ok()?)
+    }
+
+    /// Where what it says of an item at a hospital on a day is: the narrowest region wins.
+    pub(super) fn place(&self, item: &ItemCode, hospital: &Hospital, day: Date) -> Option<u32> {
         let level = match hospital.level {
             1 => 0,
             2 => 1,
@@ -278,7 +296,7 @@ impl Catalogue {
             })
             // The first of those that are as narrow.
             .min_by_key(|(width, _)| *width);
-        narrowest.and_then(|(_, span)| span.entries.get(level)).map(Arc::clone)
+        narrowest.and_then(|(_, span)| u32::try_from(span.at(level)?).ok())
     }
 }
 

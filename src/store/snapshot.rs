@@ -6,7 +6,10 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use sha2::{Digest, Sha256};
 
+use super::catalogued::Catalogued;
 use super::error::{Operation, StoreError};
+
+use super::persons;
 use super::pool::Pool;
 use super::reads::{self, Asked, AskedHistory, AskedStay};
 use super::reference::Catalogue;
@@ -54,7 +57,7 @@ pub struct Snapshot {
     /// The hospital on the discharge date.
     pub hospital: Option<Hospital>,
     /// What the catalogue says of each item asked for, in the order asked.
-    pub catalogue: Vec<Option<Arc<CatalogueEntry>>>,
+    pub catalogue: Catalogued,
     /// What used up the request id before.
     pub earlier: Option<Earlier>,
     /// The settlement in force of this very stay, and whose it is.
@@ -101,7 +104,7 @@ pub fn remember(pool: &Pool, wanted: &ReadSnapshot<'_>) -> Option<Snapshot> {
     }
     let credential = (&wanted.credential_hash, wanted.credential_kind);
     let person = pool.persons().known(credential, wanted.request.is_some())?;
-    together(wanted, &held, person, changes)
+    together(wanted, held, person, changes)
 }
 
 /// As `remember` does for whoever has used something and was not here lately: standing and catalogue from memory, where what is recorded
@@ -127,19 +130,19 @@ pub async fn recall(
     }
     let person = Arc::new(with_history(&reader, standing)?);
     pool.persons().learn(credential, &person, (changes, dropped));
-    Ok(together(wanted, &held, person, changes))
+    Ok(together(wanted, held, person, changes))
 }
 
 /// A person and a catalogue that are at hand, as a snapshot for this bill.
 fn together(
     wanted: &ReadSnapshot<'_>,
-    held: &Catalogue,
+    held: Arc<Catalogue>,
     person: Arc<PersonSnapshot>,
     changes: u64,
 ) -> Option<Snapshot> {
     let hospital = held.hospital(wanted.hospital, wanted.discharge)?;
-    let entry = |(item, day): &(&ItemCode, Date)| held.entry(item, &hospital, *day);
-    let catalogue = wanted.items.iter().map(entry).collect();
+    let place = |(item, day): &(&ItemCode, Date)| held.place(item, &hospital, *day);
+    let places = wanted.items.iter().map(place).collect();
     let same = |stay: &&StayRecord| {
         !stay.reversed
             && stay.stay == *wanted.stay
@@ -151,11 +154,11 @@ fn together(
     Some(Snapshot {
         person: Some(person),
         hospital: Some(hospital),
-        catalogue,
+        reference_version: Some(held.version),
+        catalogue: Catalogued::held(held, places),
         earlier: None,
         stay_in_force,
         changes,
-        reference_version: Some(held.version),
     })
 }
 
@@ -167,6 +170,9 @@ pub async fn snapshot(pool: &Pool, wanted: &ReadSnapshot<'_>) -> Result<Snapshot
         if let Some(person) = &snapshot.person {
             let credential = (&wanted.credential_hash, wanted.credential_kind);
             pool.persons().learn(credential, person, (changes, dropped));
+            if pool.persons().is_behind() {
+                persons::load(pool);
+            }
         }
         Snapshot { changes, ..snapshot }
     };
@@ -186,12 +192,13 @@ pub async fn snapshot(pool: &Pool, wanted: &ReadSnapshot<'_>) -> Result<Snapshot
         let reader = Reader { row: &row, operation: &operation };
         if reader.get::<i64>("reference_version")? == held.version {
             let hospital = hospital(&reader, wanted.hospital)?;
-            let entry = |(item, day): &(&ItemCode, Date)| {
-                hospital.as_ref().and_then(|hospital| held.entry(item, hospital, *day))
+            let place = |(item, day): &(&ItemCode, Date)| {
+                hospital.as_ref().and_then(|hospital| held.place(item, hospital, *day))
             };
-            let catalogue = wanted.items.iter().map(entry).collect();
-            let snapshot = whole(&reader, hospital, catalogue)?;
-            return Ok(learned(Snapshot { reference_version: Some(held.version), ..snapshot }));
+            let places = wanted.items.iter().map(place).collect();
+            let reference_version = Some(held.version);
+            let snapshot = whole(&reader, hospital, Catalogued::held(held, places))?;
+            return Ok(learned(Snapshot { reference_version, ..snapshot }));
         }
     }
     pool.reference().read_again(pool);
@@ -219,7 +226,7 @@ pub async fn standing(
 fn whole(
     reader: &Reader<'_>,
     hospital: Option<Hospital>,
-    catalogue: Vec<Option<Arc<CatalogueEntry>>>,
+    catalogue: Catalogued,
 ) -> Result<Snapshot, StoreError> {
     Ok(Snapshot {
         person: person(reader)?.map(Arc::new),
@@ -359,10 +366,7 @@ fn hospital(reader: &Reader<'_>, code: &HospitalCode) -> Result<Option<Hospital>
     }))
 }
 
-fn catalogue(
-    reader: &Reader<'_>,
-    items: &[(&ItemCode, Date)],
-) -> Result<Vec<Option<Arc<CatalogueEntry>>>, StoreError> {
+fn catalogue(reader: &Reader<'_>, items: &[(&ItemCode, Date)]) -> Result<Catalogued, StoreError> {
     let froms = reader.ends("item_from")?;
     let tos = reader.ends("item_to")?;
     let classes: Vec<Option<String>> = reader.list("item_class")?;
@@ -379,7 +383,7 @@ fn catalogue(
             entries.push(None);
             continue;
         };
-        entries.push(Some(Arc::new(CatalogueEntry {
+        entries.push(Some(CatalogueEntry {
             item: (*item).clone(),
             valid_from,
             valid_to,
@@ -387,9 +391,10 @@ fn catalogue(
             advance_ratio: ratio.map(Rate::from_billionths),
             ceiling_price_e6,
             amount_name,
-        })));
+        }));
     }
-    if entries.len() == items.len() { Ok(entries) } else { reader.parse("item_from", None) }
+    let listed = (entries.len() == items.len()).then(|| Catalogued::read(entries));
+    reader.parse("item_from", listed)
 }
 
 fn earlier(reader: &Reader<'_>) -> Result<Option<Earlier>, StoreError> {
@@ -427,7 +432,7 @@ impl Snapshot {
             bytes.extend_from_slice(&level.to_be_bytes());
             span(&mut bytes, *valid_from, *valid_to);
         }
-        for entry in &self.catalogue {
+        for entry in self.catalogue.entries() {
             let Some(entry) = entry else {
                 bytes.push(0);
                 continue;
@@ -440,7 +445,7 @@ impl Snapshot {
                 advance_ratio,
                 ceiling_price_e6,
                 amount_name,
-            } = &**entry;
+            } = entry;
             bytes.push(1);
             text(&mut bytes, item.as_str());
             span(&mut bytes, *valid_from, *valid_to);

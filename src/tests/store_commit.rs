@@ -118,9 +118,9 @@ async fn the_narrowest_catalogue_entry_of_the_day_wins() {
     assert_eq!(held.reference_version, database.pool.catalogue_held());
     assert_eq!(onestop::store::Snapshot { reference_version: None, ..held }, seen);
     assert_eq!(database.pool.round_trips() - before, 1);
-    assert_eq!(seen.catalogue[0].as_ref().map(|entry| entry.class), Some(A));
-    assert_eq!(seen.catalogue[1], None);
-    let province = seen.catalogue[2].as_ref().unwrap();
+    assert_eq!(seen.catalogue.get(0).map(|entry| entry.class), Some(A));
+    assert_eq!(seen.catalogue.get(1), None);
+    let province = seen.catalogue.get(2).unwrap();
     assert_eq!((province.class, province.ceiling_price_e6), (B, Some(2_000_000)));
     assert_eq!(province.advance_ratio, Rate::parse("0.3"));
     assert_eq!(province.amount_name.as_deref(), Some("implant"));
@@ -136,7 +136,7 @@ async fn the_narrowest_catalogue_entry_of_the_day_wins() {
     // What is held is no longer what is recorded: read at once, and held again soon.
     let held = database.pool.catalogue_held();
     let truth = onestop::store::snapshot(&database.pool, &wanted).await.unwrap();
-    assert_eq!(truth.catalogue[2].as_ref().unwrap().ceiling_price_e6, Some(2_000_001));
+    assert_eq!(truth.catalogue.get(2).unwrap().ceiling_price_e6, Some(2_000_001));
     let said = async || {
         let said = onestop::store::snapshot(&database.pool, &wanted).await.unwrap();
         onestop::store::Snapshot { reference_version: None, ..said }

@@ -1,6 +1,5 @@
 //! The reference: onestop's own decision on a drawn bill.
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use jiff::civil::{Date, date};
@@ -44,7 +43,7 @@ struct Snapshot {
     bill: Bill,
     person: PersonSnapshot,
     hospital: Hospital,
-    catalogue: Vec<Option<Arc<CatalogueEntry>>>,
+    catalogue: Vec<CatalogueEntry>,
 }
 
 /// A bill at each stage of a decision.
@@ -73,10 +72,7 @@ impl Snapshot {
     fn of(drawn: &Drawn) -> Result<Snapshot, anyhow::Error> {
         let discharge: Date = DISCHARGE.parse().context("a day")?;
         let hospital = hospital(drawn)?;
-        let catalogue = drawn.lines.iter().enumerate().map(|(number, line)| {
-            let entry = entry(number, line)?;
-            Ok(Some(Arc::new(entry)))
-        });
+        let catalogue = drawn.lines.iter().enumerate().map(|(number, line)| entry(number, line));
         Ok(Snapshot {
             bill: bill(drawn, &hospital, discharge)?,
             person: person(drawn, discharge)?,
@@ -89,7 +85,8 @@ impl Snapshot {
     fn prepare(&self, package: &Package) -> Option<Inputs> {
         let Snapshot { bill, person, hospital, catalogue } = self;
         let coverage = person.standing.coverage.first()?;
-        prepare(Frozen { bill, person, hospital, coverage, catalogue, package }).ok()
+        let catalogue: Vec<_> = catalogue.iter().map(Some).collect();
+        prepare(Frozen { bill, person, hospital, coverage, catalogue: &catalogue, package }).ok()
     }
 }
 
