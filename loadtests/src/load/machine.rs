@@ -15,6 +15,9 @@ pub struct Machine {
     pub cores: usize,
     pub memory_mib: u64,
     pub kernel: String,
+    /// When Linux writes back what was written to files and not synced: at its defaults every half minute, all at once.
+    #[serde(default)]
+    pub writeback: String,
     pub postgres: String,
 }
 
@@ -44,6 +47,7 @@ impl Machine {
             cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             memory_mib: kib(&memory, "MemTotal") / 1_024,
             kernel: kernel.trim().to_owned(),
+            writeback: writeback(),
             postgres: String::new(),
         }
     }
@@ -99,6 +103,15 @@ fn measure_sync(path: &Path) -> Result<u64, std::io::Error> {
     times.sort();
     let middle = times.get(times.len() / 2).copied().unwrap_or_default();
     Ok(u64::try_from(middle.as_micros()).unwrap_or(0))
+}
+
+/// As sysctl shows it.
+fn writeback() -> String {
+    let of = |name: &str| {
+        let value = fs::read_to_string(format!("/proc/sys/vm/{name}")).unwrap_or_default();
+        format!("{name}={}", value.trim())
+    };
+    ["dirty_background_bytes", "dirty_background_ratio", "dirty_expire_centisecs"].map(of).join(" ")
 }
 
 /// "name   : value".

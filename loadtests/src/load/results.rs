@@ -76,11 +76,11 @@ impl Place {
     /// For people.
     pub fn text(&self) -> String {
         let Place { began_at, machine, commit, sync_us, settings } = self;
-        let Machine { processor, cores, memory_mib, kernel, postgres } = machine;
+        let Machine { processor, cores, memory_mib, kernel, writeback, postgres } = machine;
         let dirty = if commit.dirty { ", changed since" } else { "" };
         let sync = sync_us.map_or("not measured".to_owned(), |us| format!("{us} µs"));
         let mut text = format!(
-            "{began_at}; {processor}, {cores} cores, {memory_mib} MiB; Linux {kernel}; {postgres}\n\
+            "{began_at}; {processor}, {cores} cores, {memory_mib} MiB; Linux {kernel}; {postgres}; {writeback}\n\
              commit {}{dirty}; 8 kB written and synced: {sync} (median)\n",
             commit.hash
         );

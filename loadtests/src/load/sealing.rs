@@ -140,15 +140,15 @@ impl Sealing {
             let each: Vec<String> = turns.iter().map(|turn| of(turn).to_string()).collect();
             each.join(", ")
         };
-        let (rate, used): (fn(&Turn) -> u64, fn(&Turn) -> u64) =
-            (|turn| turn.per_second, |turn| turn.each_ns / 1_000);
+        let rate: fn(&Turn) -> u64 = |turn| turn.per_second;
+        let used: fn(&Turn) -> u64 = |turn| turn.each_ns / 1_000;
         format!(
             "| what | without sealing | with sealing | median of the pairs | wanted |\n|---|---|---|---|---|\n\
              | settlements a second | {} | {} | {} ‰ less | below {LOSS_PER_MILLE_MAX} ‰ |\n\
              | processor time of all for each, µs | {} | {} | {} ‰ more | |\n",
             shown(&self.without, rate),
             shown(&self.with, rate),
-            -self.more_per_mille(|turn| turn.per_second),
+            -self.more_per_mille(rate),
             shown(&self.without, used),
             shown(&self.with, used),
             self.more_per_mille(|turn| turn.each_ns),
