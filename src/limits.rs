@@ -484,7 +484,12 @@ pub const SEAL_WRITE_LEAVES: usize = 16_384;
 pub const SEAL_TICK_LEAVES_MAX: usize = 200_000;
 
 /// Rows of the ledger that one statement reads to be sealed, about.
-pub const SEAL_READ_ROWS: usize = 4_096;
+pub const SEAL_READ_ROWS: usize = 2_048;
+
+/// How many times as long as it read a server's sealer then pauses, and at most: what a desk waits for comes first.
+pub const SEAL_PAUSE_TIMES: u32 = 4;
+/// See [`SEAL_PAUSE_TIMES`].
+pub const SEAL_PAUSE_MAX: Duration = Duration::from_millis(100);
 
 /// How many differences are named where what is stored is not what was sealed; all are counted.
 pub const SEAL_DIFFERENCES_TOLD: usize = 100;

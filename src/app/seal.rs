@@ -7,7 +7,7 @@ mod close;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -57,6 +57,8 @@ pub struct Sealer {
     by_database_clock: bool,
     /// How many days it closes by itself.
     days_at_once: Option<i32>,
+    /// How many times as long as it read settlements it then pauses.
+    pause_times: u32,
     /// What is seen of it.
     gauges: Arc<SealGauges>,
 }
@@ -123,6 +125,7 @@ impl Sealer {
             lag: limits::SEAL_LAG,
             by_database_clock: false,
             days_at_once: None,
+            pause_times: 0,
             gauges: Arc::new(SealGauges::since(super::now().at)),
         }
     }
@@ -135,6 +138,11 @@ impl Sealer {
     /// Leaves it to somebody who looks to close many days at once: a clock that jumped would have them closed for ever.
     pub fn watchful(self) -> Self {
         Self { days_at_once: Some(limits::SEAL_DAYS_AT_ONCE), ..self }
+    }
+
+    /// Leaves the processor to others now and then.
+    pub fn unhurried(self) -> Self {
+        Self { pause_times: limits::SEAL_PAUSE_TIMES, ..self }
     }
 
     /// With another lag.
@@ -297,7 +305,7 @@ impl Sealer {
         let mut count = 0_usize;
         while from < to && count < limits::SEAL_TICK_LEAVES_MAX {
             let [span, _] = self.spans;
-            let until = from.saturating_add(milliseconds(span)).min(to);
+            let (until, began) = (from.saturating_add(milliseconds(span)).min(to), Instant::now());
             let mut rows = self.hashed(from, until).await?;
             // In the order in which they were made, whatever their buckets.
             rows.sort_unstable_by(|(_, (one, _)), (_, (other, _))| {
@@ -317,6 +325,10 @@ impl Sealer {
             }
             if limits::SEAL_WRITE_LEAVES <= self.waiting() {
                 self.flush(Some((Cursor::Settlements, moment(from)))).await?;
+            }
+            if 0 < self.pause_times && from < to {
+                let pause = began.elapsed().saturating_mul(self.pause_times);
+                tokio::time::sleep(pause.min(limits::SEAL_PAUSE_MAX)).await;
             }
         }
         self.flush(Some((Cursor::Settlements, moment(from)))).await?;

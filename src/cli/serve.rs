@@ -455,7 +455,7 @@ fn seal_days(
         return Ok(None);
     };
     let sealer = Sealer::new(app.pool.clone(), Arc::new(keys), config.seals.roots_file.clone());
-    let sealer = sealer.by_database_clock().watchful();
+    let sealer = sealer.by_database_clock().watchful().unhurried();
     telemetry.observe_seals(sealer.gauges(), || crate::app::now().at);
     let stop = CancellationToken::new();
     tokio::spawn(stop.clone().run_until_cancelled_owned(sealer.run()));
