@@ -1,7 +1,7 @@
 //! What the catalogue says of the items of a bill.
 //!
-//! Of a catalogue in memory only the places are kept: an owner of each entry would be counted, and processors that settle bills with the
-//! same items would pass those counters to and fro for longer than it takes to look the items up.
+//! Of a catalogue in memory only the places are kept, and one owner of it: to count an owner of each of fifty entries would have processors
+//! that settle bills with the same items pass those counters to and fro.
 
 use std::fmt;
 use std::sync::Arc;

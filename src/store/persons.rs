@@ -123,8 +123,8 @@ impl Persons {
         let registry = self.registry.load();
         let place = registry.as_ref().and_then(|registry| registry.find(&credential));
         if let Some(registry) = &*registry {
-            let held = place.and_then(|place| registry.standing(place));
-            if held.is_none_or(|held| held.version != read.standing.version) {
+            let held = place.and_then(|place| registry.version(place));
+            if held != Some(read.standing.version) {
                 self.missed.fetch_add(1, Ordering::AcqRel);
             }
         }

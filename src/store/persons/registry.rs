@@ -208,19 +208,23 @@ impl Registry {
         })
     }
 
+    /// The version of the standing of the person at a place; nothing where it is not held.
+    pub(super) fn version(&self, place: u32) -> Option<i64> {
+        let held = self.persons.get(usize::try_from(place).ok()?)?;
+        (held.standing_version != 0).then(|| i64::from(held.standing_version & !HAS_USED))
+    }
+
     /// The standing of the person at a place, as of when the registry was read: right where its version still is.
     pub(super) fn standing(&self, place: u32) -> Option<Standing> {
         let held = self.persons.get(usize::try_from(place).ok()?)?;
-        if held.standing_version == 0 {
-            return None;
-        }
+        let version = self.version(place)?;
         let of = self.coverage.partition_point(|span| span.place < place);
         let coverage = self.coverage.get(of..)?.iter().take_while(|span| span.place == place);
         let of = self.identities.partition_point(|span| span.place < place);
         let identities = self.identities.get(of..)?.iter().take_while(|span| span.place == place);
         Some(Standing {
             person: PersonId::new(held.person)?,
-            version: i64::from(held.standing_version & !HAS_USED),
+            version,
             birth: day(held.birth)?,
             coverage: coverage.map(|span| self.coverage_of(span)).collect::<Option<_>>()?,
             identities: identities.map(|span| self.identity_of(span)).collect::<Option<_>>()?,
