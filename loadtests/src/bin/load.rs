@@ -130,7 +130,7 @@ enum What {
         #[arg(long, default_value_t = 200_000)]
         persons: u32,
         /// Charge lines of each bill; ten million bills of fifty take more than sixty gigabytes.
-        #[arg(long, default_value_t = 50)]
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
         lines: u32,
     },
     /// Tells a simulated insurance core what is settled, and how far it stays behind; then the core is away and comes back.
