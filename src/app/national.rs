@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use tracing::instrument;
 
 use super::entry::bill_sha256;
-use super::settle::{commit_failed, items_of};
+use super::settle::commit_failed;
 use super::{
     Act, Answer, App, AppError, Caller, Claim, CredentialHash, Found, Of, Outcome, Person, Quote,
     Refusal, SettleRequest, Settled,
@@ -541,11 +541,8 @@ impl App {
             let (region, scheme) = (coverage.region, coverage.scheme);
             self.rulebook.choose(region, scheme, claim.bill.discharge, self.now().day)
         });
-        let items = items_of(claim);
-        let priced = claim.bill.lines.iter().map(|line| {
-            let place = items.binary_search(&(&line.item, line.charged_on)).ok();
-            let entry = place.and_then(|place| snapshot.catalogue.get(place));
-            let Some(entry) = entry else { return Priced::default() };
+        let priced = claim.bill.lines.iter().enumerate().map(|(place, line)| {
+            let Some(entry) = snapshot.catalogue.get(place) else { return Priced::default() };
             let net = NetLine {
                 class: entry.class,
                 amount: line.amount,

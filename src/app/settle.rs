@@ -390,13 +390,9 @@ impl App {
 /// For which request the insurance core is asked, until when it is waited for, and what it said when the bill was quoted.
 type Asking<'a> = (Option<&'a RequestId>, Option<Instant>, Option<&'a Promise>);
 
-/// The items of a bill and the day of each; every pair once.
-pub(super) fn items_of(claim: &Claim) -> Vec<(&ItemCode, Date)> {
-    let lines = &claim.bill.lines;
-    let mut items: Vec<_> = lines.iter().map(|line| (&line.item, line.charged_on)).collect();
-    items.sort_unstable();
-    items.dedup();
-    items
+/// The item of each charge line and its day, in their order.
+fn items_of(claim: &Claim) -> Vec<(&ItemCode, Date)> {
+    claim.bill.lines.iter().map(|line| (&line.item, line.charged_on)).collect()
 }
 
 fn wanted<'a>(

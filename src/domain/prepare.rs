@@ -4,10 +4,9 @@
 
 use std::collections::BTreeSet;
 
-use hashbrown::HashMap;
 use jiff::civil::Date;
 
-use super::bill::{Bill, Care, CatalogueEntry, NetCharge};
+use super::bill::{Bill, Care, CatalogueClass, CatalogueEntry, NetCharge};
 use super::cascade::{Facts, Inputs};
 use super::ids::{ItemCode, RegionCode};
 use super::money::Fen;
@@ -27,7 +26,7 @@ pub struct Frozen<'a> {
     pub hospital: &'a Hospital,
     /// Whose coverage decides.
     pub coverage: &'a Coverage,
-    /// The catalogue's entries for the bill's items, in any order; nothing for an item that it does not know.
+    /// What the catalogue says of each charge line's item on its day, in their order; nothing for an item that it does not know.
     pub catalogue: &'a [Option<&'a CatalogueEntry>],
     /// The rules.
     pub package: &'a Package,
@@ -140,55 +139,13 @@ fn identities_on(frozen: Frozen<'_>, day: Date) -> Vec<u16> {
 
 // === the bill ===
 
-/// The catalogue's entries by item. Asked for one at a time, so that their order in memory is never seen.
-struct Known<'a> {
-    /// The first entry of each item.
-    first: HashMap<&'a ItemCode, &'a CatalogueEntry>,
-    all: &'a [Option<&'a CatalogueEntry>],
-}
-
-impl<'a> Known<'a> {
-    fn of(all: &'a [Option<&'a CatalogueEntry>]) -> Self {
-        let mut first = HashMap::with_capacity(all.len());
-        for entry in all.iter().copied().flatten() {
-            first.entry(&entry.item).or_insert(entry);
-        }
-        Self { first, all }
-    }
-
-    /// What it says of an item on a day.
-    fn on(&self, item: &ItemCode, day: Date) -> Option<&'a CatalogueEntry> {
-        self.find(item, |entry| within(day, entry.valid_from, entry.valid_to))
-    }
-
-    fn has(&self, item: &ItemCode, fits: impl Fn(&CatalogueEntry) -> bool) -> bool {
-        self.find(item, fits).is_some()
-    }
-
-    /// The first entry of an item that fits. Most items have one; another was asked for where an item was charged on days that
-    /// lie in different spans.
-    fn find(
-        &self,
-        item: &ItemCode,
-        fits: impl Fn(&CatalogueEntry) -> bool,
-    ) -> Option<&'a CatalogueEntry> {
-        let first: &'a CatalogueEntry = self.first.get(item)?;
-        if fits(first) {
-            return Some(first);
-        }
-        let all = self.all.iter().copied().flatten();
-        all.filter(|entry| entry.item == *item).find(|entry| fits(entry))
-    }
-}
-
 fn split_lines(frozen: Frozen<'_>) -> Result<Vec<Fen>, Decline> {
     let Frozen { bill, catalogue, package, .. } = frozen;
-    let known = Known::of(catalogue);
     let charges = bill.net_charges().map_err(|_| Decline::new(Reason::Overflow, "bill.lines"))?;
     let mut split = Split::new(package);
     for charge in &charges {
         let line = charge.line;
-        let Some(entry) = known.on(&line.item, line.charged_on) else {
+        let Some(entry) = catalogue.get(charge.place).copied().flatten() else {
             return Err(Decline::new(Reason::ItemUnknown, field(charge, "item_code")));
         };
         if line.class.is_some_and(|class| class != entry.class) {
@@ -206,14 +163,24 @@ fn split_lines(frozen: Frozen<'_>) -> Result<Vec<Fen>, Decline> {
             .add(&net)
             .ok_or_else(|| Decline::new(Reason::Overflow, field(charge, "amount_fen")))?;
     }
-    refunds_agree(bill, &known)?;
+    refunds_agree(bill, catalogue)?;
     split.amounts().ok_or_else(|| Decline::new(Reason::Overflow, "bill.lines"))
 }
 
-/// A refund says the class of what it refunds.
-fn refunds_agree(bill: &Bill, known: &Known<'_>) -> Result<(), Decline> {
-    for (place, line) in bill.lines.iter().enumerate().filter(|(_, line)| line.is_refund()) {
-        if line.class.is_some_and(|class| !known.has(&line.item, |entry| entry.class == class)) {
+/// A refund says a class that its item has on one of the bill's days: that of what it refunds.
+fn refunds_agree(bill: &Bill, catalogue: &[Option<&CatalogueEntry>]) -> Result<(), Decline> {
+    let entries = || bill.lines.iter().zip(catalogue);
+    let mut classes: Option<BTreeSet<(&ItemCode, CatalogueClass)>> = None;
+    for (place, (line, entry)) in entries().enumerate().filter(|(_, (line, _))| line.is_refund()) {
+        let Some(class) = line.class else { continue };
+        if entry.is_some_and(|entry| entry.class == class) {
+            continue;
+        }
+        // Charged on a day when it had another class.
+        let classes = classes.get_or_insert_with(|| {
+            entries().filter_map(|(line, entry)| Some((&line.item, (*entry)?.class))).collect()
+        });
+        if !classes.contains(&(&line.item, class)) {
             let subject = format!("bill.lines[{place}].catalogue_class");
             return Err(Decline::new(Reason::ClassDisagrees, subject));
         }
@@ -369,3 +336,6 @@ pub fn read_fact(kind: &FactKind, text: &str) -> Option<FactValue> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -45,7 +45,7 @@ pub struct ReadSnapshot<'a> {
     pub stay_part: i16,
     /// Last day of the stay: which span of the hospital counts.
     pub discharge: Date,
-    /// The items and the day of each; every pair once.
+    /// The item and the day of each charge line, in their order.
     pub items: &'a [(&'a ItemCode, Date)],
 }
 
