@@ -20,6 +20,8 @@ pub(super) const EPOCH: Date = jiff::civil::date(2000, 1, 1);
 pub(super) const NO_DAY: i32 = i32::MIN;
 /// Lists that are looked through by a hash are cut into so many parts, each of a handful.
 const PARTS_BITS: u32 = 20;
+/// Spans of so many persons are looked through from where those of the first of them begin.
+const PERSONS_BESIDE: u32 = 16;
 /// Kinds of credentials need so many bits of a person's place.
 const KIND_SHIFT: u32 = 29;
 
@@ -72,7 +74,9 @@ pub(super) struct Registry {
     shown: Vec<Shown>,
     shown_parts: Vec<u32>,
     coverage: Vec<CoverageSpan>,
+    coverage_begins: Vec<u32>,
     identities: Vec<IdentitySpan>,
+    identity_begins: Vec<u32>,
     words: Vec<Box<str>>,
     numbers: HashMap<Box<str>, u16>,
     /// A bit for each person of whom more is to be known than is held here.
@@ -172,6 +176,8 @@ impl Registry {
                 |span: &IdentitySpan| (span.place, word(span.code), word(span.region), span.from);
             key(one).cmp(&key(other))
         });
+        self.coverage_begins = begins(&self.coverage, self.persons.len(), |span| span.place);
+        self.identity_begins = begins(&self.identities, self.persons.len(), |span| span.place);
         self.numbers = HashMap::new();
         self.shown.shrink_to_fit();
         self.coverage.shrink_to_fit();
@@ -218,10 +224,9 @@ impl Registry {
     pub(super) fn standing(&self, place: u32) -> Option<Standing> {
         let held = self.persons.get(usize::try_from(place).ok()?)?;
         let version = self.version(place)?;
-        let of = self.coverage.partition_point(|span| span.place < place);
-        let coverage = self.coverage.get(of..)?.iter().take_while(|span| span.place == place);
-        let of = self.identities.partition_point(|span| span.place < place);
-        let identities = self.identities.get(of..)?.iter().take_while(|span| span.place == place);
+        let coverage = spans_of(&self.coverage, &self.coverage_begins, place, |span| span.place)?;
+        let identities =
+            spans_of(&self.identities, &self.identity_begins, place, |span| span.place)?;
         Some(Standing {
             person: PersonId::new(held.person)?,
             version,
@@ -264,9 +269,11 @@ impl Registry {
         fn of<T>(list: &Vec<T>) -> usize {
             list.capacity().saturating_mul(size_of::<T>())
         }
-        let lists = [of(&self.persons), of(&self.person_parts), of(&self.shown)];
-        let more = [of(&self.shown_parts), of(&self.coverage), of(&self.identities)];
-        lists.iter().chain(&more).fold(of(&self.outdated), |sum, list| sum.saturating_add(*list))
+        let lists = [of(&self.persons), of(&self.shown), of(&self.coverage), of(&self.identities)];
+        let begins =
+            [&self.person_parts, &self.shown_parts, &self.coverage_begins, &self.identity_begins];
+        let begins = begins.map(of);
+        lists.iter().chain(&begins).fold(of(&self.outdated), |sum, list| sum.saturating_add(*list))
     }
 
     fn text(&self, number: u16) -> Option<&str> {
@@ -351,4 +358,62 @@ fn part<'a, T>(sorted: &'a [T], begins: &[u32], key: u64) -> Option<(usize, &'a 
     let first = usize::try_from(*begins.get(part)?).ok()?;
     let end = usize::try_from(*begins.get(part.checked_add(1)?)?).ok()?;
     sorted.get(first..end).map(|part| (first, part))
+}
+
+/// Where, of a list that is sorted by place, the spans of every so many persons begin: a search through all of it would look at twenty
+/// places in a memory that nobody has near.
+fn begins<T>(sorted: &[T], persons: usize, place: impl Fn(&T) -> u32) -> Vec<u32> {
+    let beside = usize::try_from(PERSONS_BESIDE).unwrap_or(1);
+    let mut begins = Vec::with_capacity(persons.div_ceil(beside));
+    for (at, span) in (0_u32..).zip(sorted) {
+        let part = usize::try_from(place(span) / PERSONS_BESIDE).unwrap_or(0);
+        while begins.len() <= part {
+            begins.push(at);
+        }
+    }
+    begins
+}
+
+/// The spans of the person at a place.
+fn spans_of<'a, T>(
+    sorted: &'a [T],
+    begins: &[u32],
+    place: u32,
+    place_of: impl Fn(&T) -> u32,
+) -> Option<impl Iterator<Item = &'a T>> {
+    let part = usize::try_from(place / PERSONS_BESIDE).ok()?;
+    // Behind the last one there is nobody who has any.
+    let first =
+        begins.get(part).map_or(Some(sorted.len()), |first| usize::try_from(*first).ok())?;
+    let spans = sorted.get(first..)?.iter();
+    Some(
+        spans
+            .map(move |span| (place_of(span), span))
+            .skip_while(move |(at, _)| *at < place)
+            .take_while(move |(at, _)| *at == place)
+            .map(|(_, span)| span),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Whoever has spans has all of theirs, in their order, and nobody has another's.
+        #[test]
+        fn spans_are_found_by_place(mut places in vec(0_u32..200, 0..300), persons in 200_usize..400) {
+            places.sort_unstable();
+            let spans: Vec<(u32, usize)> = places.into_iter().zip(0..).collect();
+            let begins = begins(&spans, persons, |(place, _)| *place);
+            for place in 0..=u32::try_from(persons).unwrap() {
+                let found = spans_of(&spans, &begins, place, |(place, _)| *place).unwrap();
+                let wanted = spans.iter().filter(|(of, _)| *of == place);
+                prop_assert!(found.eq(wanted), "{place}");
+            }
+        }
+    }
 }
