@@ -124,12 +124,13 @@ fn used_after(entry: &Entry, person: &PersonSnapshot) -> Option<BTreeMap<String,
     if unusual || entry.state.is_provisional() || person.stays.iter().any(had_stay) {
         return None;
     }
+    let mut keys = row::UsedKeys::default();
     let key = |Used { region, scheme, year, name, amount }: &Used| {
-        (row::used_key(*region, *scheme, *year, name), *amount)
+        (keys.key((*region, *scheme, *year), name), *amount)
     };
     let mut after: BTreeMap<String, Fen> = person.used.iter().map(key).collect();
     for moved in &entry.moved {
-        let key = row::used_key(entry.insured_region, entry.scheme, moved.year, &moved.name);
+        let key = keys.key((entry.insured_region, entry.scheme, moved.year), &moved.name);
         let amount = after.entry(key).or_insert(Fen::ZERO);
         *amount = amount.checked_add(moved.by)?;
     }

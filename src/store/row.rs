@@ -180,7 +180,21 @@ pub(super) fn used(key: &str, amount: Fen) -> Option<Used> {
     })
 }
 
-/// The key under which it is kept: names may hold anything, and stand last.
-pub(super) fn used_key(region: RegionCode, scheme: Scheme, year: i16, name: &str) -> String {
-    format!("{region} {} {year} {name}", scheme.word())
+/// Puts together the keys under which it is kept: names may hold anything, and stand last. What those of a settlement have in common is
+/// written once.
+#[derive(Default)]
+pub(super) struct UsedKeys {
+    of: Option<(RegionCode, Scheme, i16)>,
+    begin: String,
+}
+
+impl UsedKeys {
+    pub(super) fn key(&mut self, of: (RegionCode, Scheme, i16), name: &str) -> String {
+        if self.of != Some(of) {
+            let (region, scheme, year) = of;
+            self.begin = format!("{region} {} {year} ", scheme.word());
+            self.of = Some(of);
+        }
+        [&self.begin, name].concat()
+    }
 }
