@@ -22,6 +22,8 @@ use crate::domain::ids::{PersonId, SettlementId};
 use crate::limits;
 
 const RECORD: &str = include_str!("sql/record_accesses.sql");
+/// What may be there already.
+const RECORD_AGAIN: &str = include_str!("sql/record_accesses_again.sql");
 const LIST: &str = include_str!("sql/accesses_of.sql");
 
 /// What was read of a person.
@@ -291,7 +293,8 @@ async fn write_groups(pool: Pool) {
 async fn write_patiently(pool: &Pool, mut group: Vec<Job>) {
     let mut is_said = false;
     loop {
-        let error = match write(pool, &group).await {
+        let sql = if is_said { RECORD_AGAIN } else { RECORD };
+        let error = match write(pool, &group, sql).await {
             Ok(()) => return group.into_iter().for_each(|job| pool.trail().done(job.told, Ok(()))),
             Err(error) => error,
         };
@@ -320,7 +323,7 @@ async fn write_patiently(pool: &Pool, mut group: Vec<Job>) {
 async fn write_alone(pool: &Pool, group: Vec<Job>) -> Vec<Job> {
     let mut kept = Vec::new();
     for job in group {
-        match write(pool, std::slice::from_ref(&job)).await {
+        match write(pool, std::slice::from_ref(&job), RECORD_AGAIN).await {
             Ok(()) => pool.trail().done(job.told, Ok(())),
             Err(error) if passes(&error) => kept.push(job),
             Err(error) => {
@@ -370,7 +373,7 @@ fn cause(error: &StoreError) -> String {
     said.lines().next().unwrap_or_default().to_owned()
 }
 
-async fn write(pool: &Pool, group: &[Job]) -> Result<(), StoreError> {
+async fn write(pool: &Pool, group: &[Job], sql: &'static str) -> Result<(), StoreError> {
     fn each<'a, T>(group: &'a [Job], of: impl Fn(&'a Job) -> T) -> Vec<T> {
         group.iter().map(of).collect()
     }
@@ -378,7 +381,7 @@ async fn write(pool: &Pool, group: &[Job]) -> Result<(), StoreError> {
     let connection = pool.take(&operation).await?;
     let written = connection
         .query(
-            RECORD,
+            sql,
             &[
                 &each(group, |job| job.access.person.bucket()),
                 &each(group, |job| job.access.person.get()),
