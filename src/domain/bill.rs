@@ -346,4 +346,4 @@ impl BillFault {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -23,7 +23,8 @@ fn refund(id: &str, of: &str, quantity_e4: i64, fen: i64) -> ChargeLine {
     ChargeLine { refund_of: LineId::new(of), ..line(id, quantity_e4, 12_500_000, fen) }
 }
 
-fn bill(lines: Vec<ChargeLine>) -> Bill {
+/// A bill of these lines, good but for what is in them.
+pub(in crate::domain) fn bill(lines: Vec<ChargeLine>) -> Bill {
     let total = lines.iter().map(|line| line.amount.get()).sum();
     Bill {
         hospital: HospitalCode::new("H52020000001").unwrap(),

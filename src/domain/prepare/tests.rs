@@ -2,8 +2,9 @@
 
 use jiff::civil::{Date, date};
 
-use super::super::bill::{ChargeLine, Referral};
-use super::super::ids::{HospitalCode, LineId, StayId};
+use super::super::bill::ChargeLine;
+use super::super::bill::tests::bill;
+use super::super::ids::LineId;
 use super::*;
 
 /// The item has one class until this day, and another from it on.
@@ -31,26 +32,6 @@ fn line(day: Date, fen: i64, class: Option<CatalogueClass>) -> ChargeLine {
         class,
         refund_of: None,
         charged_on: day,
-    }
-}
-
-fn bill(lines: Vec<ChargeLine>) -> Bill {
-    Bill {
-        hospital: HospitalCode::new("H52020000001").unwrap(),
-        stay: StayId::new("ZY1").unwrap(),
-        stay_part: 0,
-        scheme: None,
-        admission: date(2026, 6, 10),
-        discharge: date(2026, 6, 30),
-        care: Care::Inpatient,
-        referral: Referral::None,
-        transferred_from: None,
-        diagnoses: Vec::new(),
-        facts: Vec::new(),
-        total: Fen::new(lines.iter().map(|line| line.amount.get()).sum()),
-        lines,
-        account_balance: Fen::ZERO,
-        operator: None,
     }
 }
 
