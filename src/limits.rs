@@ -226,8 +226,11 @@ pub const CLUSTER_CONNECTIONS_MAX: usize = 200;
 /// Snapshots of one group: the gain flattens here, and the last of a group waits for all of it.
 pub const READ_GROUP_MAX: usize = 64;
 
-/// Groups of snapshots read at once.
-pub const READERS_MAX: usize = 4;
+/// Snapshots of one group, where each waits for pages that are not in memory: fewer share too little of what a statement costs.
+pub const READ_GROUP_MIN: usize = 4;
+
+/// Groups of snapshots read at once: so many pages a disk brings in at once that brings one in as fast.
+pub const READERS_MAX: usize = 8;
 
 /// Snapshots that wait for their group.
 pub const READ_BACKLOG_MAX: usize = 4_096;
@@ -256,6 +259,9 @@ pub const CATALOGUE_ROWS_HELD_MAX: usize = 1_000_000;
 
 /// How often the catalogue is read again, at most, while lists of items come in batch by batch.
 pub const CATALOGUE_READ_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Entries of one group, whatever the disk, where so many wait: a smaller one saves nobody time.
+pub const COMMIT_GROUP_MIN: usize = 64;
 
 /// Entries of one group: what a disk that takes 2 ms to sync makes worth waiting for.
 pub const COMMIT_GROUP_MAX: usize = 512;

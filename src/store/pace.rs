@@ -1,12 +1,11 @@
 //! How large a group should be, learned from how long groups take: a slow disk wants larger ones.
 //!
 //! A group of n takes about fixed + n × each. A group is as large as makes the fixed part a fifth of it: larger ones would only
-//! make the first of them wait longer, smaller ones would sync for too few.
+//! make the first of them wait longer, smaller ones would sync for too few. Where each entry waits for pages of its own, the fixed part
+//! is little beside that: groups are small, and several go side by side.
 
 use std::time::Duration;
 
-/// Whatever the disk: a smaller group saves nobody time.
-const SIZE_MIN: i64 = 64;
 /// One over the weight of the newest group.
 const MEMORY: i64 = 32;
 /// What an entry takes at least, so that a quiet start does not ask for endless groups.
@@ -18,6 +17,7 @@ const VARIANCE_MIN: i64 = 1_000;
 /// What was learned.
 #[derive(Debug)]
 pub(super) struct Pace {
+    size_min: i64,
     size_max: i64,
     /// Means in thousandths of an entry and nanoseconds, and how they vary together.
     entries_e3: i64,
@@ -28,11 +28,14 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    pub(super) fn new(size_max: usize) -> Self {
-        let size_max = i64::try_from(size_max).unwrap_or(1).clamp(1, 1_024);
+    /// Groups of so many at least, where that is no more than the most; and of so many until something is learned.
+    pub(super) fn new((size_min, size_max): (usize, usize), first: usize) -> Self {
+        let [size_min, size_max, first] = [size_min, size_max, first]
+            .map(|size| i64::try_from(size).unwrap_or(1).clamp(1, 1_024));
+        let (entries_e3, took_ns, variance, covariance) = (0, 0, 0, 0);
         let mut pace =
-            Self { size_max, entries_e3: 0, took_ns: 0, variance: 0, covariance: 0, size: 1 };
-        pace.size = pace.bounded(SIZE_MIN.saturating_mul(2));
+            Self { size_min, size_max, entries_e3, took_ns, variance, covariance, size: 1 };
+        pace.size = pace.bounded(first);
         pace
     }
 
@@ -59,15 +62,20 @@ impl Pace {
         let product = from_mean.saturating_mul(took_from_mean).checked_div(1_000).unwrap_or(0);
         self.variance = step(self.variance, squared.saturating_sub(self.variance));
         self.covariance = step(self.covariance, product.saturating_sub(self.covariance));
-        self.size = self.wanted();
+        let alike = self.variance < VARIANCE_MIN;
+        self.size = if alike && self.size <= entries {
+            // Only as large as they were allowed to be: what larger ones would take is not known.
+            self.bounded(entries_e3.saturating_mul(2).checked_div(1_000).unwrap_or(0))
+        } else {
+            self.wanted(alike)
+        };
     }
 
-    fn wanted(&self) -> usize {
+    fn wanted(&self, alike: bool) -> usize {
         // Nanoseconds for one entry: the slope; where groups were all alike there is none, and the mean says the most.
         let mean = self.took_ns.saturating_mul(1_000).checked_div(self.entries_e3.max(1));
         let mean = mean.unwrap_or(0).max(EACH_MIN_NS);
         let slope = self.covariance.saturating_mul(1_000).checked_div(self.variance.max(1));
-        let alike = self.variance < VARIANCE_MIN;
         let each_ns = if alike { mean } else { slope.unwrap_or(0).clamp(EACH_MIN_NS, mean) };
         let all_ns = each_ns.saturating_mul(self.entries_e3).checked_div(1_000).unwrap_or(0);
         let fixed_ns = self.took_ns.saturating_sub(all_ns).max(0);
@@ -75,7 +83,7 @@ impl Pace {
     }
 
     fn bounded(&self, size: i64) -> usize {
-        usize::try_from(size.max(SIZE_MIN).min(self.size_max)).unwrap_or(1)
+        usize::try_from(size.max(self.size_min).min(self.size_max)).unwrap_or(1)
     }
 }
 
@@ -84,8 +92,8 @@ mod tests {
     use super::*;
 
     /// Groups of these sizes, each `fixed` and `each` for every entry, in microseconds.
-    fn learned(size_max: usize, fixed_us: u64, each_us: u64) -> usize {
-        let mut pace = Pace::new(size_max);
+    fn learned((size_min, size_max): (usize, usize), fixed_us: u64, each_us: u64) -> usize {
+        let mut pace = Pace::new((size_min, size_max), size_max);
         for round in 0..400_usize {
             let size = 1 + (round * 7) % 100;
             let us = fixed_us + each_us * u64::try_from(size).unwrap();
@@ -96,22 +104,47 @@ mod tests {
 
     #[test]
     fn a_slow_disk_makes_groups_larger() {
-        assert_eq!(learned(512, 100, 30), 64);
-        let slow = learned(512, 2_200, 30);
+        assert_eq!(learned((64, 512), 100, 30), 64);
+        let slow = learned((64, 512), 2_200, 30);
         assert!((200..=400).contains(&slow), "{slow}");
-        assert_eq!(learned(512, 20_000, 30), 512);
+        assert_eq!(learned((64, 512), 20_000, 30), 512);
+    }
+
+    #[test]
+    fn where_each_waits_for_pages_groups_are_small() {
+        assert_eq!(learned((4, 64), 500, 20), 64);
+        let cold = learned((4, 64), 500, 400);
+        assert!((4..=8).contains(&cold), "{cold}");
+        assert_eq!(learned((4, 64), 500, 2_000), 4);
+    }
+
+    /// Groups are as large as they may be: what the size comes to in the end, on most of its days.
+    #[test]
+    fn what_always_waits_does_not_stay_in_small_groups() {
+        for (fixed_us, each_us, expected) in [(500, 20, 64), (500, 2_000, 4)] {
+            let mut pace = Pace::new((4, 64), 4);
+            let mut sizes = Vec::new();
+            for _ in 0..1_000 {
+                let size = pace.group_size();
+                sizes.push(size);
+                let us = fixed_us + each_us * u64::try_from(size).unwrap();
+                pace.learn(size, Duration::from_micros(us));
+            }
+            sizes.sort_unstable();
+            assert_eq!(sizes[500], expected, "{fixed_us} + n × {each_us}: {sizes:?}");
+        }
     }
 
     #[test]
     fn the_most_is_never_passed() {
-        assert_eq!(learned(1, 2_200, 30), 1);
-        assert_eq!(learned(100, 20_000, 30), 100);
-        assert_eq!(Pace::new(0).group_size(), 1);
+        assert_eq!(learned((64, 1), 2_200, 30), 1);
+        assert_eq!(learned((64, 100), 20_000, 30), 100);
+        assert_eq!(Pace::new((64, 0), 128).group_size(), 1);
     }
 
     #[test]
     fn groups_that_are_all_alike_teach_nothing_wrong() {
-        let mut pace = Pace::new(512);
+        let mut pace = Pace::new((64, 512), 128);
         for _ in 0..200 {
             pace.learn(1, Duration::from_micros(200));
         }

@@ -96,7 +96,10 @@ impl Pipeline {
             Mutex::new(Queue {
                 waiting: VecDeque::new(),
                 writers: 0,
-                pace: Pace::new(settings.group_max),
+                pace: Pace::new(
+                    (limits::COMMIT_GROUP_MIN, settings.group_max),
+                    2 * limits::COMMIT_GROUP_MIN,
+                ),
                 under_way: BTreeSet::new(),
                 wary: 0,
                 groups: 0,

@@ -1,14 +1,17 @@
 //! What is asked of the database in groups: who asks while the last group is read is in the next one. No timer, and nobody waits alone.
 //!
-//! To set a statement up costs ten times what one more row of it does.
+//! To set a statement up costs ten times what one more row of it does, where the pages are in memory. Where each waits for the disk, what
+//! it waited for before says so: groups become small, and several are read side by side, since a disk brings many pages in at once.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use jiff::civil::Date;
 use tokio::sync::oneshot;
 use tokio_postgres::Row;
 
 use super::error::{Operation, StoreError};
+use super::pace::Pace;
 use super::pool::{Connection, Pool};
 use super::{credential_bucket, snapshot};
 use crate::domain::ids::{HospitalCode, ItemCode, PersonId, RequestId, StayId};
@@ -59,6 +62,7 @@ pub(super) struct Reads<A>(Mutex<Queue<A>>);
 struct Queue<A> {
     waiting: Vec<Job<A>>,
     readers: usize,
+    pace: Pace,
 }
 
 #[derive(Debug)]
@@ -111,7 +115,14 @@ impl Ask for AskedHistory {
 
 impl<A> Default for Reads<A> {
     fn default() -> Self {
-        Self(Mutex::new(Queue { waiting: Vec::new(), readers: 0 }))
+        Self(Mutex::new(Queue {
+            waiting: Vec::new(),
+            readers: 0,
+            pace: Pace::new(
+                (limits::READ_GROUP_MIN, limits::READ_GROUP_MAX),
+                limits::READ_GROUP_MAX,
+            ),
+        }))
     }
 }
 
@@ -127,7 +138,7 @@ impl<A: Ask> Reads<A> {
             }
             queue.waiting.push(Job { asked, told });
             // One more reader helps only where a whole group waits that nobody takes.
-            let wanted = queue.readers == 0 || limits::READ_GROUP_MAX < queue.waiting.len();
+            let wanted = queue.readers == 0 || queue.pace.group_size() < queue.waiting.len();
             let lead = wanted && queue.readers < limits::READERS_MAX;
             if lead {
                 queue.readers = queue.readers.saturating_add(1);
@@ -147,7 +158,7 @@ impl<A: Ask> Reads<A> {
 
     fn next_group(&self) -> Option<Vec<Job<A>>> {
         let mut queue = self.lock();
-        let size = queue.waiting.len().min(limits::READ_GROUP_MAX);
+        let size = queue.waiting.len().min(queue.pace.group_size());
         if size == 0 {
             queue.readers = queue.readers.saturating_sub(1);
             return None;
@@ -165,7 +176,13 @@ async fn lead_groups<A: Ask>(pool: Pool) {
     while let Some(group) = A::reads(&pool).next_group() {
         let (asked, told): (Vec<A>, Vec<_>) =
             group.into_iter().map(|job| (job.asked, job.told)).unzip();
-        match read_group(&pool, &asked).await {
+        let began = Instant::now();
+        let read = read_group(&pool, &asked).await;
+        // Also from what was waited for in vain.
+        if read.as_ref().err().is_none_or(|error| !error.is_unsent()) {
+            A::reads(&pool).lock().pace.learn(asked.len(), began.elapsed());
+        }
+        match read {
             Ok(rows) => told.into_iter().zip(rows).for_each(|(told, row)| {
                 told.send(Ok(row)).ok();
             }),

@@ -1,22 +1,33 @@
-//! Reads the registry into memory behind the calls that are answered meanwhile: four tables as of one moment, each as a stream.
+//! Reads the registry into memory behind the calls that are answered meanwhile: four tables as of one moment, each as a stream, by two
+//! connections side by side. Half of the persons each; once all are there, one reads coverage and the other one the rest.
 
+use std::sync::Arc;
 use std::time::Instant;
 
+use deadpool_postgres::Transaction as Pooled;
 use futures_util::TryStreamExt as _;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 use tokio_postgres::binary_copy::{BinaryCopyOutRow, BinaryCopyOutStream};
 use tokio_postgres::types::Type;
 use tokio_postgres::{IsolationLevel, Transaction};
 
-use super::registry::{CoverageSpan, IdentitySpan, NO_DAY, Registry, scheme_number};
+use super::registry::{
+    CoverageSpan, Credentials, Heads, IdentitySpan, NO_DAY, Registry, Spans, scheme_number,
+};
 use crate::limits;
 use crate::store::error::{Operation, StoreError};
-use crate::store::pool::{Pool, READ_EVERYTHING};
+use crate::store::pool::{Connection, Pool, READ_EVERYTHING};
 
 const OPERATION: Operation = Operation::ReadRegistry;
 
-/// Those who have used nothing have the first ledger version, and no settlement that is newest.
-const PERSONS: &str = "COPY (SELECT person_id, birth_date - DATE '2000-01-01', standing_version, \
-    ledger_version <> 1 OR newest_settlement_id IS NOT NULL FROM person_head) TO STDOUT (FORMAT binary)";
+/// Those who have used nothing have the first ledger version, and no settlement that is newest. In halves.
+const PERSONS: [&str; 2] = [
+    "COPY (SELECT person_id, birth_date - DATE '2000-01-01', standing_version, \
+        ledger_version <> 1 OR newest_settlement_id IS NOT NULL FROM person_head WHERE bucket < 64) TO STDOUT (FORMAT binary)",
+    "COPY (SELECT person_id, birth_date - DATE '2000-01-01', standing_version, \
+        ledger_version <> 1 OR newest_settlement_id IS NOT NULL FROM person_head WHERE bucket >= 64) TO STDOUT (FORMAT binary)",
+];
 const COVERAGE: &str = "COPY (SELECT person_id, scheme, insured_region, valid_from - DATE '2000-01-01', \
     valid_to - DATE '2000-01-01', facts FROM coverage) TO STDOUT (FORMAT binary)";
 const IDENTITIES: &str = "COPY (SELECT person_id, code, region, valid_from - DATE '2000-01-01', \
@@ -57,14 +68,7 @@ async fn load(pool: Pool) {
 /// All of it at one moment; nothing where it is more than may be held.
 async fn read(pool: &Pool) -> Result<Option<Registry>, StoreError> {
     let mut connection = pool.take(&OPERATION).await?;
-    let transaction = connection
-        .client
-        .build_transaction()
-        .isolation_level(IsolationLevel::RepeatableRead)
-        .read_only(true)
-        .start()
-        .await
-        .map_err(failed)?;
+    let transaction = begin(&mut connection).await?;
     transaction.batch_execute(READ_EVERYTHING).await.map_err(failed)?;
     // What the planner believes is near enough to make room, and costs nothing to ask.
     let about =
@@ -72,98 +76,201 @@ async fn read(pool: &Pool) -> Result<Option<Registry>, StoreError> {
     let about: i64 =
         transaction.query_one(about, &[]).await.and_then(|row| row.try_get(0)).map_err(failed)?;
     let about = usize::try_from(about).unwrap_or(0);
-    if limits::REGISTRY_PERSONS_HELD_MAX < about {
-        tracing::warn!(persons = about, "The registry is too large to be held in memory");
+    if is_too_large(about) {
         return Ok(None);
     }
-    let mut registry = Registry::with_capacity(about);
-    persons(&transaction, &mut registry).await?;
-    if limits::REGISTRY_PERSONS_HELD_MAX < registry.persons() {
-        tracing::warn!(
-            persons = registry.persons(),
-            "The registry is too large to be held in memory"
-        );
+    let moment = transaction.query_one("SELECT pg_export_snapshot()", &[]).await;
+    let moment: String = moment.and_then(|row| row.try_get(0)).map_err(failed)?;
+    let (half, others) = oneshot::channel();
+    let (whole, all) = oneshot::channel();
+    // Ended with this one, whatever ends it. This transaction goes on until then: the moment is only as long as it is.
+    let mut beside = JoinSet::new();
+    beside.spawn(read_beside(pool.clone(), Beside { moment, about, half, all }));
+    let [first, _] = PERSONS;
+    let mut heads = persons(&transaction, (first, about)).await?;
+    let Ok(others) = others.await else { return Err(never_came(beside).await) };
+    heads.append(others);
+    if is_too_large(heads.persons()) {
         return Ok(None);
     }
-    let mut registry = apart(registry, Registry::persons_are_there).await?;
-    coverage(&transaction, &mut registry).await?;
-    identities(&transaction, &mut registry).await?;
-    credentials(&transaction, &mut registry).await?;
-    apart(registry, Registry::is_there).await.map(Some)
+    let heads = Arc::new(apart(heads, Heads::sorted).await?);
+    whole.send(Arc::clone(&heads)).ok();
+    let coverage = apart(coverage(&transaction, (&heads, about)).await?, Spans::coverage).await?;
+    let (identities, credentials) = joined(&mut beside).await?;
+    let heads = Arc::into_inner(heads).ok_or(StoreError::WriterLost { operation: OPERATION })?;
+    Ok(Some(Registry::new(heads, credentials, coverage, identities)))
+}
+
+/// What the second connection is told, and tells.
+struct Beside {
+    /// The moment that the first one reads.
+    moment: String,
+    /// So many persons.
+    about: usize,
+    half: oneshot::Sender<Heads>,
+    all: oneshot::Receiver<Arc<Heads>>,
+}
+
+type ReadBeside = (Spans<IdentitySpan>, Credentials);
+
+async fn read_beside(pool: Pool, told: Beside) -> Result<ReadBeside, StoreError> {
+    let Beside { moment, about, half, all } = told;
+    let lost = || StoreError::WriterLost { operation: OPERATION };
+    let mut connection = pool.take(&OPERATION).await?;
+    let transaction = begin(&mut connection).await?;
+    // Before anything else that it does. A moment's name is of digits and dashes.
+    let same = format!("SET TRANSACTION SNAPSHOT '{moment}'");
+    transaction.batch_execute(&same).await.map_err(failed)?;
+    transaction.batch_execute(READ_EVERYTHING).await.map_err(failed)?;
+    let [_, second] = PERSONS;
+    half.send(persons(&transaction, (second, 0)).await?).map_err(|_| lost())?;
+    let heads = all.await.map_err(|_| lost())?;
+    let identities = identities(&transaction, &heads).await?;
+    let credentials = credentials(&transaction, (&heads, about)).await?;
+    drop(heads);
+    let (identities, credentials) = tokio::try_join!(
+        apart(identities, Spans::identities),
+        apart(credentials, Credentials::sorted)
+    )?;
+    Ok((identities, credentials))
+}
+
+async fn begin(connection: &mut Connection) -> Result<Pooled<'_>, StoreError> {
+    let building = connection.client.build_transaction();
+    let building = building.isolation_level(IsolationLevel::RepeatableRead).read_only(true);
+    building.start().await.map_err(failed)
+}
+
+async fn joined(
+    beside: &mut JoinSet<Result<ReadBeside, StoreError>>,
+) -> Result<ReadBeside, StoreError> {
+    let lost = || StoreError::WriterLost { operation: OPERATION };
+    beside.join_next().await.ok_or_else(lost)?.map_err(|_| lost())?
+}
+
+/// Why the other half of the persons did not come.
+async fn never_came(mut beside: JoinSet<Result<ReadBeside, StoreError>>) -> StoreError {
+    joined(&mut beside).await.err().unwrap_or(StoreError::WriterLost { operation: OPERATION })
+}
+
+fn is_too_large(persons: usize) -> bool {
+    let too_large = limits::REGISTRY_PERSONS_HELD_MAX < persons;
+    if too_large {
+        tracing::warn!(persons, "The registry is too large to be held in memory");
+    }
+    too_large
 }
 
 /// Sorts where it keeps nobody waiting.
-async fn apart(mut registry: Registry, work: fn(&mut Registry)) -> Result<Registry, StoreError> {
-    let worked = tokio::task::spawn_blocking(move || {
-        work(&mut registry);
-        registry
-    });
+async fn apart<T: Send + 'static>(list: T, sorted: fn(T) -> T) -> Result<T, StoreError> {
+    let worked = tokio::task::spawn_blocking(move || sorted(list));
     worked.await.map_err(|_| StoreError::WriterLost { operation: OPERATION })
 }
 
-async fn persons(transaction: &Transaction<'_>, registry: &mut Registry) -> Result<(), StoreError> {
+async fn persons(
+    transaction: &Transaction<'_>,
+    (sql, about): (&str, usize),
+) -> Result<Heads, StoreError> {
+    let mut heads = Heads::with_capacity(about);
     let types = [Type::INT8, Type::INT4, Type::INT8, Type::BOOL];
-    each(transaction, (PERSONS, &types), |row| {
-        registry.add_person(row.try_get(0)?, day(row, 1)?, row.try_get(2)?, row.try_get(3)?);
+    each(transaction, (sql, &types), |row| {
+        heads.add(row.try_get(0)?, day(row, 1)?, row.try_get(2)?, row.try_get(3)?);
         Ok(())
     })
-    .await
+    .await?;
+    Ok(heads)
 }
 
 async fn coverage(
     transaction: &Transaction<'_>,
-    registry: &mut Registry,
-) -> Result<(), StoreError> {
+    (heads, about): (&Heads, usize),
+) -> Result<Spans<CoverageSpan>, StoreError> {
+    let mut spans = Spans::with_capacity(about);
+    let mut placing = Placing { heads, rows: Vec::new() };
     let types = [Type::INT8, Type::TEXT, Type::TEXT, Type::INT4, Type::INT4, Type::TEXT];
     each(transaction, (COVERAGE, &types), |row| {
-        let Some(place) = registry.place(row.try_get(0)?) else { return Ok(()) };
         let scheme = scheme_number(row.try_get(1)?);
-        let (region, facts) = (registry.word(row.try_get(2)?), registry.word(row.try_get(5)?));
-        let (Some(scheme), Some(region), Some(facts)) = (scheme, region, facts) else {
-            registry.blur(place);
-            return Ok(());
-        };
+        let words = scheme.zip(spans.word(row.try_get(2)?)).zip(spans.word(row.try_get(5)?));
         let (from, to) = (row.try_get(3)?, day(row, 4)?);
-        registry.add_coverage(CoverageSpan { place, from, to, region, facts, scheme });
+        let span = words.map(|((scheme, region), facts)| {
+            move |place| CoverageSpan { place, from, to, region, facts, scheme }
+        });
+        placing.add(row.try_get(0)?, span, |place, span| spans.add(place, span));
         Ok(())
     })
-    .await
+    .await?;
+    placing.end(|place, span| spans.add(place, span));
+    Ok(spans)
 }
 
 async fn identities(
     transaction: &Transaction<'_>,
-    registry: &mut Registry,
-) -> Result<(), StoreError> {
+    heads: &Heads,
+) -> Result<Spans<IdentitySpan>, StoreError> {
+    let mut spans = Spans::with_capacity(0);
+    let mut placing = Placing { heads, rows: Vec::new() };
     let types = [Type::INT8, Type::TEXT, Type::TEXT, Type::INT4, Type::INT4, Type::TEXT];
     each(transaction, (IDENTITIES, &types), |row| {
-        let Some(place) = registry.place(row.try_get(0)?) else { return Ok(()) };
-        let (code, region) = (registry.word(row.try_get(1)?), registry.word(row.try_get(2)?));
-        let source = registry.word(row.try_get(5)?);
-        let (Some(code), Some(region), Some(source)) = (code, region, source) else {
-            registry.blur(place);
-            return Ok(());
-        };
+        let words = spans.word(row.try_get(1)?).zip(spans.word(row.try_get(2)?));
+        let words = words.zip(spans.word(row.try_get(5)?));
         let (from, to) = (row.try_get(3)?, day(row, 4)?);
-        registry.add_identity(IdentitySpan { place, from, to, code, region, source });
+        let span = words.map(|((code, region), source)| {
+            move |place| IdentitySpan { place, from, to, code, region, source }
+        });
+        placing.add(row.try_get(0)?, span, |place, span| spans.add(place, span));
         Ok(())
     })
-    .await
+    .await?;
+    placing.end(|place, span| spans.add(place, span));
+    Ok(spans)
 }
 
 async fn credentials(
     transaction: &Transaction<'_>,
-    registry: &mut Registry,
-) -> Result<(), StoreError> {
+    (heads, about): (&Heads, usize),
+) -> Result<Credentials, StoreError> {
+    let mut credentials = Credentials::with_capacity(about);
+    let mut placing = Placing { heads, rows: Vec::new() };
     let types = [Type::INT8, Type::BYTEA, Type::INT2];
     each(transaction, (CREDENTIALS, &types), |row| {
-        let Some(place) = registry.place(row.try_get(0)?) else { return Ok(()) };
         let (hash, kind): (&[u8], i16) = (row.try_get(1)?, row.try_get(2)?);
         if let (Ok(hash), Ok(kind)) = (hash.try_into(), u8::try_from(kind)) {
-            registry.add_credential((hash, kind), place);
+            let add = |place, credential| credentials.add(credential, place);
+            placing.add(row.try_get(0)?, (hash, kind), add);
         }
         Ok(())
     })
-    .await
+    .await?;
+    placing.end(|place, credential| credentials.add(credential, place));
+    Ok(credentials)
+}
+
+/// Rows whose persons are looked for together.
+struct Placing<'a, R> {
+    heads: &'a Heads,
+    rows: Vec<(i64, R)>,
+}
+
+impl<R> Placing<'_, R> {
+    /// So many wait for memory together.
+    const TOGETHER: usize = 256;
+
+    fn add(&mut self, person: i64, row: R, placed: impl FnMut(u32, R)) {
+        self.rows.push((person, row));
+        if Self::TOGETHER <= self.rows.len() {
+            self.end(placed);
+        }
+    }
+
+    /// Hands over those that still wait. Who is not there yet, or no longer, is passed over.
+    fn end(&mut self, mut placed: impl FnMut(u32, R)) {
+        let persons: Vec<i64> = self.rows.iter().map(|(person, _)| *person).collect();
+        for (place, (_, row)) in self.heads.places(&persons).into_iter().zip(self.rows.drain(..)) {
+            if let Some(place) = place {
+                placed(place, row);
+            }
+        }
+    }
 }
 
 /// Hands over row after row of a stream.

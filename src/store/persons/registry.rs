@@ -25,6 +25,9 @@ const PERSONS_BESIDE: u32 = 16;
 /// Kinds of credentials need so many bits of a person's place.
 const KIND_SHIFT: u32 = 29;
 
+/// Beside a standing's version: this person has used something.
+const HAS_USED: u32 = 1 << 31;
+
 /// A person's row.
 #[derive(Clone, Copy, Debug)]
 struct Person {
@@ -33,9 +36,6 @@ struct Person {
     /// None, where the standing does not fit in here; `HAS_USED` beside it of who has a history.
     standing_version: u32,
 }
-
-/// Beside a standing's version: this person has used something.
-const HAS_USED: u32 = 1 << 31;
 
 /// A span of coverage, of the person at a place.
 #[derive(Clone, Copy, Debug)]
@@ -66,76 +66,107 @@ struct Shown {
     whose: u32,
 }
 
-/// The registry as of one moment.
+/// All persons, each at a place of its own.
 #[derive(Debug, Default)]
-pub(super) struct Registry {
+pub(super) struct Heads {
     persons: Vec<Person>,
-    person_parts: Vec<u32>,
-    shown: Vec<Shown>,
-    shown_parts: Vec<u32>,
-    coverage: Vec<CoverageSpan>,
-    coverage_begins: Vec<u32>,
-    identities: Vec<IdentitySpan>,
-    identity_begins: Vec<u32>,
+    parts: Vec<u32>,
+}
+
+/// Words, each once.
+#[derive(Debug, Default)]
+struct Words {
     words: Vec<Box<str>>,
     numbers: HashMap<Box<str>, u16>,
+}
+
+/// Spans by place, with the words in them.
+#[derive(Debug)]
+pub(super) struct Spans<S> {
+    spans: Vec<S>,
+    begins: Vec<u32>,
+    words: Words,
+    /// Whose spans do not fit in here.
+    unfit: Vec<u32>,
+}
+
+/// Credentials, by what is shown.
+#[derive(Debug, Default)]
+pub(super) struct Credentials {
+    shown: Vec<Shown>,
+    parts: Vec<u32>,
+}
+
+/// The registry as of one moment.
+#[derive(Debug)]
+pub(super) struct Registry {
+    heads: Heads,
+    credentials: Credentials,
+    coverage: Spans<CoverageSpan>,
+    identities: Spans<IdentitySpan>,
     /// A bit for each person of whom more is to be known than is held here.
     outdated: Vec<AtomicU64>,
 }
 
-impl Registry {
-    /// For so many persons, about.
+impl Heads {
+    /// For so many, about.
     pub(super) fn with_capacity(persons: usize) -> Self {
-        Self {
-            persons: Vec::with_capacity(persons),
-            shown: Vec::with_capacity(persons),
-            coverage: Vec::with_capacity(persons),
-            ..Self::default()
-        }
+        Self { persons: Vec::with_capacity(persons), parts: Vec::new() }
     }
 
-    // === Filling, in this order ===
-
     /// Adds a person: who has used something, or nothing yet. One whose version does not fit is known by credential alone.
-    pub(super) fn add_person(&mut self, person: i64, birth: i32, version: i64, has_used: bool) {
+    pub(super) fn add(&mut self, person: i64, birth: i32, version: i64, has_used: bool) {
         let fits = u32::try_from(version).ok().filter(|version| *version < HAS_USED);
         let mark = if has_used { HAS_USED } else { 0 };
         let standing_version = fits.map_or(0, |version| version | mark);
         self.persons.push(Person { person, birth, standing_version });
     }
 
-    /// The standing of the person at a place does not fit in here: known by credential alone.
-    pub(super) fn blur(&mut self, place: u32) {
-        let held = usize::try_from(place).ok().and_then(|place| self.persons.get_mut(place));
-        if let Some(held) = held {
-            held.standing_version = 0;
-        }
-        self.outdate_place(place);
+    /// Takes in others.
+    pub(super) fn append(&mut self, mut others: Self) {
+        self.persons.append(&mut others.persons);
     }
 
-    /// All persons are there.
-    pub(super) fn persons_are_there(&mut self) {
+    /// All of them are there.
+    pub(super) fn sorted(mut self) -> Self {
         self.persons.sort_unstable_by_key(|person| mixed(person.person));
-        self.person_parts = parts(&self.persons, |person| mixed(person.person));
-        let words = self.persons.len().div_ceil(64);
-        self.outdated = std::iter::repeat_with(AtomicU64::default).take(words).collect();
-        for (place, person) in (0_u32..).zip(&self.persons) {
-            if person.standing_version == 0 || person.standing_version & HAS_USED != 0 {
-                self.outdate_place(place);
-            }
-        }
+        self.parts = parts(&self.persons, |person| mixed(person.person));
+        self
+    }
+
+    /// How many.
+    pub(super) fn persons(&self) -> usize {
+        self.persons.len()
     }
 
     /// Where a person is.
-    pub(super) fn place(&self, person: i64) -> Option<u32> {
-        let wanted = mixed(person);
-        let (first, part) = part(&self.persons, &self.person_parts, wanted)?;
-        let offset = part.iter().position(|held| held.person == person)?;
-        u32::try_from(first.checked_add(offset)?).ok()
+    fn place(&self, person: i64) -> Option<u32> {
+        self.places(&[person]).into_iter().next()?
     }
 
+    /// Where so many persons are, in order. Every part is touched before any is searched: so they are waited for together, where one after
+    /// the other each would be waited for alone.
+    pub(super) fn places(&self, persons: &[i64]) -> Vec<Option<u32>> {
+        let found = |person: &i64| part(&self.persons, &self.parts, mixed(*person));
+        let parts: Vec<_> = persons.iter().map(found).collect();
+        let firsts = parts.iter().flatten().filter_map(|(_, part)| part.first());
+        std::hint::black_box(firsts.fold(0, |all, first| all ^ first.birth));
+        let searched = parts.into_iter().zip(persons).map(|(found, person)| {
+            let (first, part) = found?;
+            let offset = part.iter().position(|held| held.person == *person)?;
+            u32::try_from(first.checked_add(offset)?).ok()
+        });
+        searched.collect()
+    }
+
+    fn at(&self, place: u32) -> Option<&Person> {
+        self.persons.get(usize::try_from(place).ok()?)
+    }
+}
+
+impl Words {
     /// A word's number; nothing once there are too many.
-    pub(super) fn word(&mut self, word: &str) -> Option<u16> {
+    fn number(&mut self, word: &str) -> Option<u16> {
         if let Some(number) = self.numbers.get(word) {
             return Some(*number);
         }
@@ -145,50 +176,122 @@ impl Registry {
         Some(number)
     }
 
-    /// Adds a span of coverage.
-    pub(super) fn add_coverage(&mut self, span: CoverageSpan) {
-        self.coverage.push(span);
+    fn text(&self, number: u16) -> Option<&str> {
+        self.words.get(usize::from(number)).map(|word| &**word)
+    }
+}
+
+impl<S> Spans<S> {
+    /// For so many, about.
+    pub(super) fn with_capacity(spans: usize) -> Self {
+        Self {
+            spans: Vec::with_capacity(spans),
+            begins: Vec::new(),
+            words: Words::default(),
+            unfit: Vec::new(),
+        }
     }
 
-    /// Adds a span of an identity.
-    pub(super) fn add_identity(&mut self, span: IdentitySpan) {
-        self.identities.push(span);
+    /// A word's number; nothing once there are too many.
+    pub(super) fn word(&mut self, word: &str) -> Option<u16> {
+        self.words.number(word)
     }
 
-    /// Adds a credential of a person at a place.
-    pub(super) fn add_credential(&mut self, (hash, kind): Credential, place: u32) {
-        self.shown.push(Shown { hash, whose: place | (u32::from(kind) << KIND_SHIFT) });
+    /// Adds a span of the person at a place, which goes into it; nothing where it does not fit in here.
+    pub(super) fn add(&mut self, place: u32, span: Option<impl FnOnce(u32) -> S>) {
+        match span {
+            Some(at) => self.spans.push(at(place)),
+            None => self.unfit.push(place),
+        }
     }
 
-    /// All of it is there.
-    pub(super) fn is_there(&mut self) {
-        self.shown.sort_unstable();
-        self.shown_parts = parts(&self.shown, |shown| head(&shown.hash));
-        // As the database gives them, so that what is decided, and why, does not depend on where it was read.
-        let words = &self.words;
-        let word = |number: u16| words.get(usize::from(number)).map_or("", |word| &**word);
-        self.coverage.sort_unstable_by(|one, other| {
+    fn sorted(mut self, place: impl Fn(&S) -> u32) -> Self {
+        self.begins = begins(&self.spans, place);
+        self.words.numbers = HashMap::new();
+        self.spans.shrink_to_fit();
+        self
+    }
+}
+
+// Sorted as the database gives them, so that what is decided, and why, does not depend on where it was read.
+
+impl Spans<CoverageSpan> {
+    /// All of them are there.
+    pub(super) fn coverage(mut self) -> Self {
+        self.spans.sort_unstable_by(|one, other| {
             let key = |span: &CoverageSpan| (span.place, scheme_word(span.scheme), span.from);
             key(one).cmp(&key(other))
         });
-        self.identities.sort_unstable_by(|one, other| {
+        self.sorted(|span| span.place)
+    }
+}
+
+impl Spans<IdentitySpan> {
+    /// All of them are there.
+    pub(super) fn identities(mut self) -> Self {
+        let words = &self.words;
+        let word = |number| words.text(number).unwrap_or("");
+        self.spans.sort_unstable_by(|one, other| {
             let key =
                 |span: &IdentitySpan| (span.place, word(span.code), word(span.region), span.from);
             key(one).cmp(&key(other))
         });
-        self.coverage_begins = begins(&self.coverage, self.persons.len(), |span| span.place);
-        self.identity_begins = begins(&self.identities, self.persons.len(), |span| span.place);
-        self.numbers = HashMap::new();
+        self.sorted(|span| span.place)
+    }
+}
+
+impl Credentials {
+    /// For so many, about.
+    pub(super) fn with_capacity(credentials: usize) -> Self {
+        Self { shown: Vec::with_capacity(credentials), parts: Vec::new() }
+    }
+
+    /// Adds one of the person at a place.
+    pub(super) fn add(&mut self, (hash, kind): Credential, place: u32) {
+        self.shown.push(Shown { hash, whose: place | (u32::from(kind) << KIND_SHIFT) });
+    }
+
+    /// All of them are there.
+    pub(super) fn sorted(mut self) -> Self {
+        self.shown.sort_unstable();
+        self.parts = parts(&self.shown, |shown| head(&shown.hash));
         self.shown.shrink_to_fit();
-        self.coverage.shrink_to_fit();
-        self.identities.shrink_to_fit();
+        self
+    }
+}
+
+impl Registry {
+    /// Of parts that are each whole.
+    pub(super) fn new(
+        mut heads: Heads,
+        credentials: Credentials,
+        coverage: Spans<CoverageSpan>,
+        identities: Spans<IdentitySpan>,
+    ) -> Self {
+        for place in coverage.unfit.iter().chain(&identities.unfit) {
+            // Known by credential alone.
+            let held = usize::try_from(*place).ok().and_then(|place| heads.persons.get_mut(place));
+            if let Some(held) = held {
+                held.standing_version = 0;
+            }
+        }
+        let words = heads.persons.len().div_ceil(64);
+        let outdated = std::iter::repeat_with(AtomicU64::default).take(words).collect();
+        let registry = Self { heads, credentials, coverage, identities, outdated };
+        for (place, person) in (0_u32..).zip(&registry.heads.persons) {
+            if person.standing_version == 0 || person.standing_version & HAS_USED != 0 {
+                registry.outdate_place(place);
+            }
+        }
+        registry
     }
 
     // === Asking ===
 
     /// Whose a credential is, by place.
     pub(super) fn find(&self, (hash, kind): &Credential) -> Option<u32> {
-        let (_, part) = part(&self.shown, &self.shown_parts, head(hash))?;
+        let Credentials { shown, parts } = &self.credentials;
+        let (_, part) = part(shown, parts, head(hash))?;
         let is_it =
             |shown: &&Shown| shown.hash == *hash && shown.whose >> KIND_SHIFT == u32::from(*kind);
         part.iter().find(is_it).map(|shown| shown.whose & ((1 << KIND_SHIFT) - 1))
@@ -196,8 +299,7 @@ impl Registry {
 
     /// Who is at a place.
     pub(super) fn person(&self, place: u32) -> Option<PersonId> {
-        let person = self.persons.get(usize::try_from(place).ok()?)?;
-        PersonId::new(person.person)
+        PersonId::new(self.heads.at(place)?.person)
     }
 
     /// What is known of the person at a place; nothing where more is to be known.
@@ -216,17 +318,18 @@ impl Registry {
 
     /// The version of the standing of the person at a place; nothing where it is not held.
     pub(super) fn version(&self, place: u32) -> Option<i64> {
-        let held = self.persons.get(usize::try_from(place).ok()?)?;
+        let held = self.heads.at(place)?;
         (held.standing_version != 0).then(|| i64::from(held.standing_version & !HAS_USED))
     }
 
     /// The standing of the person at a place, as of when the registry was read: right where its version still is.
     pub(super) fn standing(&self, place: u32) -> Option<Standing> {
-        let held = self.persons.get(usize::try_from(place).ok()?)?;
+        let held = self.heads.at(place)?;
         let version = self.version(place)?;
-        let coverage = spans_of(&self.coverage, &self.coverage_begins, place, |span| span.place)?;
-        let identities =
-            spans_of(&self.identities, &self.identity_begins, place, |span| span.place)?;
+        let Spans { spans, begins, .. } = &self.coverage;
+        let coverage = spans_of(spans, begins, place, |span| span.place)?;
+        let Spans { spans, begins, .. } = &self.identities;
+        let identities = spans_of(spans, begins, place, |span| span.place)?;
         Some(Standing {
             person: PersonId::new(held.person)?,
             version,
@@ -238,7 +341,7 @@ impl Registry {
 
     /// From now on more is to be known of this person than is held here.
     pub(super) fn outdate(&self, person: PersonId) {
-        if let Some(place) = self.place(person.get()) {
+        if let Some(place) = self.heads.place(person.get()) {
             self.outdate_place(place);
         }
     }
@@ -261,7 +364,7 @@ impl Registry {
 
     /// How many persons are held.
     pub(super) fn persons(&self) -> usize {
-        self.persons.len()
+        self.heads.persons()
     }
 
     /// How many bytes all of it takes.
@@ -269,34 +372,33 @@ impl Registry {
         fn of<T>(list: &Vec<T>) -> usize {
             list.capacity().saturating_mul(size_of::<T>())
         }
-        let lists = [of(&self.persons), of(&self.shown), of(&self.coverage), of(&self.identities)];
-        let begins =
-            [&self.person_parts, &self.shown_parts, &self.coverage_begins, &self.identity_begins];
+        let Self { heads, credentials, coverage, identities, outdated } = self;
+        let lists = [of(&heads.persons), of(&credentials.shown), of(&coverage.spans)];
+        let begins = [&heads.parts, &credentials.parts, &coverage.begins, &identities.begins];
         let begins = begins.map(of);
-        lists.iter().chain(&begins).fold(of(&self.outdated), |sum, list| sum.saturating_add(*list))
-    }
-
-    fn text(&self, number: u16) -> Option<&str> {
-        self.words.get(usize::from(number)).map(|word| &**word)
+        let rest = of(&identities.spans).saturating_add(of(outdated));
+        lists.iter().chain(&begins).fold(rest, |sum, list| sum.saturating_add(*list))
     }
 
     fn coverage_of(&self, span: &CoverageSpan) -> Option<Coverage> {
+        let text = |number| self.coverage.words.text(number);
         Some(Coverage {
             scheme: Scheme::from_word(scheme_word(span.scheme))?,
-            region: RegionCode::new(self.text(span.region)?)?,
+            region: RegionCode::new(text(span.region)?)?,
             valid_from: day(span.from)??,
             valid_to: day(span.to)?,
-            facts: row::facts(self.text(span.facts)?)?,
+            facts: row::facts(text(span.facts)?)?,
         })
     }
 
     fn identity_of(&self, span: &IdentitySpan) -> Option<Identity> {
+        let text = |number| self.identities.words.text(number);
         Some(Identity {
-            code: self.text(span.code)?.to_owned(),
-            region: RegionCode::new(self.text(span.region)?)?,
+            code: text(span.code)?.to_owned(),
+            region: RegionCode::new(text(span.region)?)?,
             valid_from: day(span.from)??,
             valid_to: day(span.to)?,
-            source: self.text(span.source)?.to_owned(),
+            source: text(span.source)?.to_owned(),
         })
     }
 }
@@ -362,9 +464,9 @@ fn part<'a, T>(sorted: &'a [T], begins: &[u32], key: u64) -> Option<(usize, &'a 
 
 /// Where, of a list that is sorted by place, the spans of every so many persons begin: a search through all of it would look at twenty
 /// places in a memory that nobody has near.
-fn begins<T>(sorted: &[T], persons: usize, place: impl Fn(&T) -> u32) -> Vec<u32> {
-    let beside = usize::try_from(PERSONS_BESIDE).unwrap_or(1);
-    let mut begins = Vec::with_capacity(persons.div_ceil(beside));
+fn begins<T>(sorted: &[T], place: impl Fn(&T) -> u32) -> Vec<u32> {
+    let parts = sorted.last().map_or(0, |last| (place(last) / PERSONS_BESIDE).saturating_add(1));
+    let mut begins = Vec::with_capacity(usize::try_from(parts).unwrap_or(0));
     for (at, span) in (0_u32..).zip(sorted) {
         let part = usize::try_from(place(span) / PERSONS_BESIDE).unwrap_or(0);
         while begins.len() <= part {
@@ -408,7 +510,7 @@ mod tests {
         fn spans_are_found_by_place(mut places in vec(0_u32..200, 0..300), persons in 200_usize..400) {
             places.sort_unstable();
             let spans: Vec<(u32, usize)> = places.into_iter().zip(0..).collect();
-            let begins = begins(&spans, persons, |(place, _)| *place);
+            let begins = begins(&spans, |(place, _)| *place);
             for place in 0..=u32::try_from(persons).unwrap() {
                 let found = spans_of(&spans, &begins, place, |(place, _)| *place).unwrap();
                 let wanted = spans.iter().filter(|(of, _)| *of == place);
