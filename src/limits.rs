@@ -226,11 +226,18 @@ pub const CLUSTER_CONNECTIONS_MAX: usize = 200;
 /// Snapshots of one group: the gain flattens here, and the last of a group waits for all of it.
 pub const READ_GROUP_MAX: usize = 64;
 
-/// Snapshots of one group, where each waits for pages that are not in memory: fewer share too little of what a statement costs.
+/// The least of one group, where more wait: fewer share too little of what a statement costs.
 pub const READ_GROUP_MIN: usize = 4;
 
-/// Groups of snapshots read at once: so many pages a disk brings in at once that brings one in as fast.
-pub const READERS_MAX: usize = 8;
+/// Groups of snapshots read at once.
+pub const READERS_MAX: usize = 4;
+
+/// Groups of histories read at once: whoever was here before comes this way, and where their pages are in nobody's memory a disk brings
+/// several in as fast as one.
+pub const HISTORY_READERS_MAX: usize = 6;
+
+/// Groups of stays of the national door read at once.
+pub const NATIONAL_READERS_MAX: usize = 2;
 
 /// Snapshots that wait for their group.
 pub const READ_BACKLOG_MAX: usize = 4_096;
@@ -606,6 +613,8 @@ const _: () = assert!(RESPONSE_MAX.as_millis() < IDLE_IN_TRANSACTION_TIMEOUT.as_
 const _: () = assert!(RESPONSE_MAX.as_millis() < DRAIN_MAX.as_millis());
 const _: () = assert!(IMPORT_STATEMENT_TIMEOUT.as_millis() < CONNECTION_AGE_GRACE.as_millis());
 const _: () = assert!(COMMIT_WRITERS_MAX + COMMIT_WRITERS_MAX / 4 < POOL_CONNECTIONS_MAX);
+const _: () =
+    assert!(READERS_MAX + HISTORY_READERS_MAX + NATIONAL_READERS_MAX <= POOL_CONNECTIONS_MAX / 2);
 const _: () = assert!(STATEMENT_TIMEOUT.as_millis() < UNHEARD_MAX.as_millis());
 const _: () = assert!(UNHEARD_MAX.as_millis() < FENCE_WAIT_MAX.as_millis());
 const _: () = assert!(IMPORT_STATEMENT_TIMEOUT.as_millis() <= UNHEARD_MAX.as_millis());

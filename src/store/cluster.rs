@@ -460,6 +460,8 @@ fn server_settings(socket: &Path, life: Life) -> Vec<String> {
     let more: &[&str] = match life {
         Life::Lasting => &[
             "max_wal_size=4GB",
+            // After a quiet night segments of the log are kept, so that the morning's commits wait for no new ones.
+            "min_wal_size=1GB",
             "checkpoint_timeout=15min",
             "fsync=on",
             "full_page_writes=on",

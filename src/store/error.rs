@@ -230,6 +230,11 @@ impl StoreError {
         }
     }
 
+    /// Did the database give up on the statement, since it took too long?
+    pub(super) fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Statement { source, .. } if source.code() == Some(&SqlState::QUERY_CANCELED))
+    }
+
     /// Was there no connection to send anything by? Then nothing was written.
     pub fn is_unsent(&self) -> bool {
         match self {

@@ -1,8 +1,8 @@
-//! How large a group should be, learned from how long groups take: a slow disk wants larger ones.
+//! How large a group should be, learned from how long groups take.
 //!
-//! A group of n takes about fixed + n × each. A group is as large as makes the fixed part a fifth of it: larger ones would only
-//! make the first of them wait longer, smaller ones would sync for too few. Where each entry waits for pages of its own, the fixed part
-//! is little beside that: groups are small, and several go side by side.
+//! A group of n takes about fixed + n × each. A group is as large as makes the fixed part a fifth of it: larger ones would only make the
+//! first of them wait longer, smaller ones would share too little of it. So commits go in larger groups where the disk is slow to sync,
+//! and reads in small ones, several side by side, where each entry waits for pages of its own.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// Groups of so many at least, where that is no more than the most; and of so many until something is learned.
+    /// From the least to the most in a group, and how many are in the first one. The most counts, where it is less than the least.
     pub(super) fn new((size_min, size_max): (usize, usize), first: usize) -> Self {
         let [size_min, size_max, first] = [size_min, size_max, first]
             .map(|size| i64::try_from(size).unwrap_or(1).clamp(1, 1_024));
@@ -63,12 +63,23 @@ impl Pace {
         self.variance = step(self.variance, squared.saturating_sub(self.variance));
         self.covariance = step(self.covariance, product.saturating_sub(self.covariance));
         let alike = self.variance < VARIANCE_MIN;
-        self.size = if alike && self.size <= entries {
-            // Only as large as they were allowed to be: what larger ones would take is not known.
-            self.bounded(entries_e3.saturating_mul(2).checked_div(1_000).unwrap_or(0))
+        let twice = self.bounded(entries_e3.saturating_mul(2).checked_div(1_000).unwrap_or(0));
+        self.size = if self.size <= entries && alike {
+            // All as large as they were allowed to be: what others would take is not known, and must be tried.
+            if self.size < twice { twice } else { self.half() }
         } else {
-            self.wanted(alike)
+            // Never much larger than what was tried.
+            self.wanted(alike).min(twice.max(self.size))
         };
+    }
+
+    /// A group took longer than anybody waits.
+    pub(super) fn took_too_long(&mut self) {
+        self.size = self.half();
+    }
+
+    fn half(&self) -> usize {
+        self.bounded(i64::try_from(self.size / 2).unwrap_or(1))
     }
 
     fn wanted(&self, alike: bool) -> usize {
@@ -118,11 +129,12 @@ mod tests {
         assert_eq!(learned((4, 64), 500, 2_000), 4);
     }
 
-    /// Groups are as large as they may be: what the size comes to in the end, on most of its days.
+    /// Somebody always waits, so that every group is as large as it may be: what size most of them have.
     #[test]
-    fn what_always_waits_does_not_stay_in_small_groups() {
-        for (fixed_us, each_us, expected) in [(500, 20, 64), (500, 2_000, 4)] {
-            let mut pace = Pace::new((4, 64), 4);
+    fn full_groups_find_their_size_from_wherever_they_begin() {
+        let begins = [(500, 20, 4, 64), (500, 2_000, 4, 4), (500, 20, 64, 64), (500, 2_000, 64, 4)];
+        for (fixed_us, each_us, first, expected) in begins {
+            let mut pace = Pace::new((4, 64), first);
             let mut sizes = Vec::new();
             for _ in 0..1_000 {
                 let size = pace.group_size();
@@ -133,6 +145,28 @@ mod tests {
             sizes.sort_unstable();
             assert_eq!(sizes[500], expected, "{fixed_us} + n × {each_us}: {sizes:?}");
         }
+    }
+
+    #[test]
+    fn a_group_is_never_much_larger_than_what_was_tried() {
+        let mut pace = Pace::new((4, 64), 4);
+        for (entries, us) in [(1, 16_000), (4, 20_000), (3, 90_000), (4, 17_000), (2, 1_000)] {
+            let before = pace.group_size();
+            pace.learn(entries, Duration::from_micros(us));
+            assert!(pace.group_size() <= before.max(2 * entries));
+        }
+    }
+
+    #[test]
+    fn what_takes_too_long_is_tried_in_halves() {
+        let mut pace = Pace::new((4, 64), 64);
+        let sizes: Vec<usize> = std::iter::repeat_with(|| {
+            pace.took_too_long();
+            pace.group_size()
+        })
+        .take(5)
+        .collect();
+        assert_eq!(sizes, [32, 16, 8, 4, 4]);
     }
 
     #[test]

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::{
-    Hook, HookError, Manager, ManagerConfig, Object, QueueMode, RecyclingMethod, Runtime,
+    ClientWrapper, Hook, HookError, Manager, ManagerConfig, Object, QueueMode, RecyclingMethod,
+    Runtime,
 };
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::types::ToSql;
@@ -304,6 +305,11 @@ impl Connection {
     /// Ends the session: nothing it holds outlives it.
     pub(super) fn close(self) {
         drop(Object::take(self.client));
+    }
+
+    /// For somebody who may leave it in the middle of something: it never comes back.
+    pub(super) fn out_of_pool(self) -> ClientWrapper {
+        Object::take(self.client)
     }
 
     pub(super) fn count(&self) {

@@ -1,10 +1,10 @@
 //! What is asked of the database in groups: who asks while the last group is read is in the next one. No timer, and nobody waits alone.
 //!
-//! To set a statement up costs ten times what one more row of it does, where the pages are in memory. Where each waits for the disk, what
-//! it waited for before says so: groups become small, and several are read side by side, since a disk brings many pages in at once.
+//! To set a statement up costs ten times what one more row of it does, where the pages are in memory. Where they are not, each row waits
+//! for the disk: groups become small, and several are read side by side, since a disk brings many pages in at once.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::civil::Date;
 use tokio::sync::oneshot;
@@ -42,6 +42,11 @@ pub(super) struct AskedHistory(pub(super) PersonId);
 
 /// What can be asked for in groups: each a row of one statement.
 pub(super) trait Ask: Clone + Send + Sync + 'static {
+    /// The least in a group where more wait.
+    const GROUP_MIN: usize;
+    /// Groups read at once, at most.
+    const READERS_MAX: usize;
+
     /// Where those who ask for it wait.
     fn reads(pool: &Pool) -> &Reads<Self>;
     /// What is done for whoever asks for this.
@@ -72,6 +77,9 @@ struct Job<A> {
 }
 
 impl Ask for Asked {
+    const GROUP_MIN: usize = limits::READ_GROUP_MIN;
+    const READERS_MAX: usize = limits::READERS_MAX;
+
     fn reads(pool: &Pool) -> &Reads<Self> {
         pool.reads()
     }
@@ -93,6 +101,9 @@ impl Ask for Asked {
 }
 
 impl Ask for AskedHistory {
+    const GROUP_MIN: usize = limits::READ_GROUP_MIN;
+    const READERS_MAX: usize = limits::HISTORY_READERS_MAX;
+
     fn reads(pool: &Pool) -> &Reads<Self> {
         pool.histories()
     }
@@ -113,15 +124,12 @@ impl Ask for AskedHistory {
     }
 }
 
-impl<A> Default for Reads<A> {
+impl<A: Ask> Default for Reads<A> {
     fn default() -> Self {
         Self(Mutex::new(Queue {
             waiting: Vec::new(),
             readers: 0,
-            pace: Pace::new(
-                (limits::READ_GROUP_MIN, limits::READ_GROUP_MAX),
-                limits::READ_GROUP_MAX,
-            ),
+            pace: Pace::new((A::GROUP_MIN, limits::READ_GROUP_MAX), A::GROUP_MIN),
         }))
     }
 }
@@ -137,16 +145,10 @@ impl<A: Ask> Reads<A> {
                 return Err(StoreError::Backlog { operation });
             }
             queue.waiting.push(Job { asked, told });
-            // One more reader helps only where a whole group waits that nobody takes.
-            let wanted = queue.readers == 0 || queue.pace.group_size() < queue.waiting.len();
-            let lead = wanted && queue.readers < limits::READERS_MAX;
-            if lead {
-                queue.readers = queue.readers.saturating_add(1);
-            }
-            lead
+            queue.takes_another()
         };
         if lead {
-            tokio::spawn(lead_groups::<A>(pool.clone()));
+            spawn::<A>(pool.clone());
         }
         tell.await.unwrap_or(Err(StoreError::WriterLost { operation }))
     }
@@ -156,14 +158,16 @@ impl<A: Ask> Reads<A> {
         self.lock().waiting.len()
     }
 
-    fn next_group(&self) -> Option<Vec<Job<A>>> {
+    /// The next group, and whether another reader must take the one after it; nothing where nobody waits: then the reader is done.
+    fn next_group(&self) -> Option<(Vec<Job<A>>, bool)> {
         let mut queue = self.lock();
         let size = queue.waiting.len().min(queue.pace.group_size());
         if size == 0 {
             queue.readers = queue.readers.saturating_sub(1);
             return None;
         }
-        Some(queue.waiting.drain(..size).collect())
+        let group = queue.waiting.drain(..size).collect();
+        Some((group, queue.takes_another()))
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue<A>> {
@@ -172,16 +176,46 @@ impl<A: Ask> Reads<A> {
     }
 }
 
+impl<A: Ask> Queue<A> {
+    /// Is there to be one more reader? It helps only where a whole group waits that nobody takes. It is counted.
+    fn takes_another(&mut self) -> bool {
+        let wanted = match self.readers {
+            0 => !self.waiting.is_empty(),
+            _ => self.pace.group_size() < self.waiting.len(),
+        };
+        let takes = wanted && self.readers < A::READERS_MAX;
+        if takes {
+            self.readers = self.readers.saturating_add(1);
+        }
+        takes
+    }
+
+    /// Takes in how long a group took, where that says something of its size.
+    fn learn<T>(&mut self, entries: usize, took: Duration, read: &Result<T, StoreError>) {
+        match read {
+            Ok(_) => self.pace.learn(entries, took),
+            Err(error) if error.is_cancelled() => self.pace.took_too_long(),
+            Err(_) => {}
+        }
+    }
+}
+
+/// One more reader, which is counted already.
+fn spawn<A: Ask>(pool: Pool) {
+    tokio::spawn(lead_groups::<A>(pool));
+}
+
+/// Reads group after group until nobody waits.
 async fn lead_groups<A: Ask>(pool: Pool) {
-    while let Some(group) = A::reads(&pool).next_group() {
+    while let Some((group, another)) = A::reads(&pool).next_group() {
+        if another {
+            spawn::<A>(pool.clone());
+        }
         let (asked, told): (Vec<A>, Vec<_>) =
             group.into_iter().map(|job| (job.asked, job.told)).unzip();
         let began = Instant::now();
         let read = read_group(&pool, &asked).await;
-        // Also from what was waited for in vain.
-        if read.as_ref().err().is_none_or(|error| !error.is_unsent()) {
-            A::reads(&pool).lock().pace.learn(asked.len(), began.elapsed());
-        }
+        A::reads(&pool).lock().learn(asked.len(), began.elapsed(), &read);
         match read {
             Ok(rows) => told.into_iter().zip(rows).for_each(|(told, row)| {
                 told.send(Ok(row)).ok();

@@ -1,6 +1,7 @@
 //! The published set: our server and what it is measured against, one after the other, repeat by repeat, so that whatever else the
 //! machine does meets all of them alike. Only ratios within one run are judged.
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -137,6 +138,14 @@ struct Running<'a> {
     bench: Bench,
 }
 
+/// Persons who have used nothing, in a database as one that has run for a while: what was written is on the disk, and the log goes into
+/// segments that were there before.
+async fn populated(connection: Config, keys: &Path, persons: u32) -> Result<Used, anyhow::Error> {
+    populate::populate(&connection, keys, persons).await?;
+    connect(&connection).await?.batch_execute("CHECKPOINT").await.context("checkpoint")?;
+    Ok(Used { connection, persons, serial: 0 })
+}
+
 /// Runs it, and hands over what is found after each part: a later one may end all of it. Must run in a local set.
 pub async fn run(
     plan: &Plan,
@@ -149,9 +158,7 @@ pub async fn run(
     place.machine.postgres =
         admin.query_one("SELECT split_part(version(), ' (', 1)", &[]).await?.get(0);
     let mut running = Running { site: &site, plan, bench: Bench { place, ..Bench::default() } };
-    let connection = database.connection(DATABASE);
-    populate::populate(&connection, &site.keys, plan.persons).await?;
-    let mut used = Used { connection, persons: plan.persons, serial: 0 };
+    let mut used = populated(database.connection(DATABASE), &site.keys, plan.persons).await?;
     if [Part::Core, Part::Half, Part::Hot, Part::Soak].iter().any(|part| plan.parts.contains(part))
     {
         running.on_the_plain_disk(&database, &mut used).await?;
@@ -415,8 +422,7 @@ impl Running<'_> {
             }
         };
         let connection = database.connection(DATABASE);
-        populate::populate(&connection, &self.site.keys, self.plan.persons).await?;
-        let mut used = Used { connection, persons: self.plan.persons, serial: 0 };
+        let mut used = populated(connection, &self.site.keys, self.plan.persons).await?;
         let ours = self.target(("slow", &BTreeMap::new()), SETTLE, &used).await?;
         let off = self.grouping_off("slow, grouping off", &used).await;
         for _ in 0..self.plan.repeats {
@@ -460,9 +466,7 @@ impl Running<'_> {
     ) -> Result<Used, anyhow::Error> {
         let admin = connect(&beside.connection).await?;
         admin.batch_execute(&format!("CREATE DATABASE {name}")).await?;
-        let connection = database.connection(name);
-        populate::populate(&connection, &self.site.keys, persons).await?;
-        Ok(Used { connection, persons, serial: 0 })
+        populated(database.connection(name), &self.site.keys, persons).await
     }
 
     fn scenario(&self, text: &str, persons: u32) -> Result<Scenario, anyhow::Error> {

@@ -43,6 +43,9 @@ pub(in crate::store) struct AskedNote {
 }
 
 impl Ask for AskedAdmission {
+    const GROUP_MIN: usize = limits::READ_GROUP_MIN;
+    const READERS_MAX: usize = limits::NATIONAL_READERS_MAX;
+
     fn reads(pool: &Pool) -> &Reads<Self> {
         pool.admissions()
     }
@@ -74,6 +77,10 @@ impl Ask for AskedAdmission {
 }
 
 impl Ask for AskedNote {
+    // Two groups that write would only wait for each other.
+    const GROUP_MIN: usize = limits::READ_GROUP_MAX;
+    const READERS_MAX: usize = 1;
+
     fn reads(pool: &Pool) -> &Reads<Self> {
         pool.notes()
     }

@@ -4,24 +4,29 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use deadpool_postgres::Transaction as Pooled;
+use deadpool_postgres::{ClientWrapper, Transaction};
 use futures_util::TryStreamExt as _;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
+use tokio_postgres::IsolationLevel;
 use tokio_postgres::binary_copy::{BinaryCopyOutRow, BinaryCopyOutStream};
 use tokio_postgres::types::Type;
-use tokio_postgres::{IsolationLevel, Transaction};
 
 use super::registry::{
     CoverageSpan, Credentials, Heads, IdentitySpan, NO_DAY, Registry, Spans, scheme_number,
 };
 use crate::limits;
 use crate::store::error::{Operation, StoreError};
-use crate::store::pool::{Connection, Pool, READ_EVERYTHING};
+use crate::store::pool::Pool;
 
 const OPERATION: Operation = Operation::ReadRegistry;
 
-/// Those who have used nothing have the first ledger version, and no settlement that is newest. In halves.
+/// Whole tables, and one side may wait for the other.
+const UNHURRIED: &str = "SET LOCAL enable_seqscan = on; SET LOCAL statement_timeout = '10min'; \
+    SET LOCAL idle_in_transaction_session_timeout = '10min'";
+
+/// Those who have used nothing have the first ledger version, and no settlement that is newest. In halves, of which each looks at every
+/// page: what takes time is to hand rows over, and a bucket says nothing of where a row is.
 const PERSONS: [&str; 2] = [
     "COPY (SELECT person_id, birth_date - DATE '2000-01-01', standing_version, \
         ledger_version <> 1 OR newest_settlement_id IS NOT NULL FROM person_head WHERE bucket < 64) TO STDOUT (FORMAT binary)",
@@ -67,9 +72,11 @@ async fn load(pool: Pool) {
 
 /// All of it at one moment; nothing where it is more than may be held.
 async fn read(pool: &Pool) -> Result<Option<Registry>, StoreError> {
-    let mut connection = pool.take(&OPERATION).await?;
-    let transaction = begin(&mut connection).await?;
-    transaction.batch_execute(READ_EVERYTHING).await.map_err(failed)?;
+    // Both before anything is begun. Neither comes back to the pool: it may be given up in the middle of a table.
+    let mut client = pool.take(&OPERATION).await?.out_of_pool();
+    let other_client = pool.take(&OPERATION).await?.out_of_pool();
+    let transaction = begin(&mut client).await?;
+    transaction.batch_execute(UNHURRIED).await.map_err(failed)?;
     // What the planner believes is near enough to make room, and costs nothing to ask.
     let about =
         "SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'person_head'::regclass";
@@ -81,24 +88,28 @@ async fn read(pool: &Pool) -> Result<Option<Registry>, StoreError> {
     }
     let moment = transaction.query_one("SELECT pg_export_snapshot()", &[]).await;
     let moment: String = moment.and_then(|row| row.try_get(0)).map_err(failed)?;
-    let (half, others) = oneshot::channel();
-    let (whole, all) = oneshot::channel();
-    // Ended with this one, whatever ends it. This transaction goes on until then: the moment is only as long as it is.
+    let (send_half, half) = oneshot::channel();
+    let (send_heads, heads) = oneshot::channel();
+    // Ended with this one, whatever ends it.
     let mut beside = JoinSet::new();
-    beside.spawn(read_beside(pool.clone(), Beside { moment, about, half, all }));
+    beside.spawn(read_beside(other_client, Beside { moment, about, send_half, heads }));
     let [first, _] = PERSONS;
-    let mut heads = persons(&transaction, (first, about)).await?;
-    let Ok(others) = others.await else { return Err(never_came(beside).await) };
-    heads.append(others);
+    let one_half = persons(&transaction, (first, about)).await?;
+    // Until the other one began, the moment is only as long as this transaction.
+    let Ok(other_half) = half.await else { return Err(never_came(beside).await) };
+    let heads = apart(move || Heads::of([one_half, other_half])).await?;
     if is_too_large(heads.persons()) {
         return Ok(None);
     }
-    let heads = Arc::new(apart(heads, Heads::sorted).await?);
-    whole.send(Arc::clone(&heads)).ok();
-    let coverage = apart(coverage(&transaction, (&heads, about)).await?, Spans::coverage).await?;
+    let heads = Arc::new(heads);
+    send_heads.send(Arc::clone(&heads)).ok();
+    let coverage = coverage(&transaction, (&heads, about)).await?;
+    drop(transaction);
+    drop(client);
+    let coverage = apart(move || coverage.coverage()).await?;
     let (identities, credentials) = joined(&mut beside).await?;
-    let heads = Arc::into_inner(heads).ok_or(StoreError::WriterLost { operation: OPERATION })?;
-    Ok(Some(Registry::new(heads, credentials, coverage, identities)))
+    let heads = Arc::into_inner(heads).ok_or_else(lost)?;
+    apart(move || Registry::new(heads, credentials, coverage, identities)).await.map(Some)
 }
 
 /// What the second connection is told, and tells.
@@ -107,36 +118,31 @@ struct Beside {
     moment: String,
     /// So many persons.
     about: usize,
-    half: oneshot::Sender<Heads>,
-    all: oneshot::Receiver<Arc<Heads>>,
+    send_half: oneshot::Sender<Heads>,
+    heads: oneshot::Receiver<Arc<Heads>>,
 }
 
 type ReadBeside = (Spans<IdentitySpan>, Credentials);
 
-async fn read_beside(pool: Pool, told: Beside) -> Result<ReadBeside, StoreError> {
-    let Beside { moment, about, half, all } = told;
-    let lost = || StoreError::WriterLost { operation: OPERATION };
-    let mut connection = pool.take(&OPERATION).await?;
-    let transaction = begin(&mut connection).await?;
+async fn read_beside(mut client: ClientWrapper, told: Beside) -> Result<ReadBeside, StoreError> {
+    let Beside { moment, about, send_half, heads } = told;
+    let transaction = begin(&mut client).await?;
     // Before anything else that it does. A moment's name is of digits and dashes.
-    let same = format!("SET TRANSACTION SNAPSHOT '{moment}'");
+    let same = format!("SET TRANSACTION SNAPSHOT '{moment}'; {UNHURRIED}");
     transaction.batch_execute(&same).await.map_err(failed)?;
-    transaction.batch_execute(READ_EVERYTHING).await.map_err(failed)?;
     let [_, second] = PERSONS;
-    half.send(persons(&transaction, (second, 0)).await?).map_err(|_| lost())?;
-    let heads = all.await.map_err(|_| lost())?;
+    send_half.send(persons(&transaction, (second, about / 2)).await?).map_err(|_| lost())?;
+    let heads = heads.await.map_err(|_| lost())?;
     let identities = identities(&transaction, &heads).await?;
     let credentials = credentials(&transaction, (&heads, about)).await?;
+    drop(transaction);
+    drop(client);
     drop(heads);
-    let (identities, credentials) = tokio::try_join!(
-        apart(identities, Spans::identities),
-        apart(credentials, Credentials::sorted)
-    )?;
-    Ok((identities, credentials))
+    tokio::try_join!(apart(move || identities.identities()), apart(move || credentials.sorted()))
 }
 
-async fn begin(connection: &mut Connection) -> Result<Pooled<'_>, StoreError> {
-    let building = connection.client.build_transaction();
+async fn begin(client: &mut ClientWrapper) -> Result<Transaction<'_>, StoreError> {
+    let building = client.build_transaction();
     let building = building.isolation_level(IsolationLevel::RepeatableRead).read_only(true);
     building.start().await.map_err(failed)
 }
@@ -144,13 +150,17 @@ async fn begin(connection: &mut Connection) -> Result<Pooled<'_>, StoreError> {
 async fn joined(
     beside: &mut JoinSet<Result<ReadBeside, StoreError>>,
 ) -> Result<ReadBeside, StoreError> {
-    let lost = || StoreError::WriterLost { operation: OPERATION };
     beside.join_next().await.ok_or_else(lost)?.map_err(|_| lost())?
 }
 
 /// Why the other half of the persons did not come.
 async fn never_came(mut beside: JoinSet<Result<ReadBeside, StoreError>>) -> StoreError {
-    joined(&mut beside).await.err().unwrap_or(StoreError::WriterLost { operation: OPERATION })
+    joined(&mut beside).await.err().unwrap_or_else(lost)
+}
+
+/// One side ended, and the other one has nothing to go on with.
+const fn lost() -> StoreError {
+    StoreError::WriterLost { operation: OPERATION }
 }
 
 fn is_too_large(persons: usize) -> bool {
@@ -161,10 +171,11 @@ fn is_too_large(persons: usize) -> bool {
     too_large
 }
 
-/// Sorts where it keeps nobody waiting.
-async fn apart<T: Send + 'static>(list: T, sorted: fn(T) -> T) -> Result<T, StoreError> {
-    let worked = tokio::task::spawn_blocking(move || sorted(list));
-    worked.await.map_err(|_| StoreError::WriterLost { operation: OPERATION })
+/// Sorts, or goes through everybody, where it keeps nobody waiting.
+async fn apart<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, StoreError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| lost())
 }
 
 async fn persons(
@@ -262,7 +273,7 @@ impl<R> Placing<'_, R> {
         }
     }
 
-    /// Hands over those that still wait. Who is not there yet, or no longer, is passed over.
+    /// Hands over those that still wait. Rows of nobody are passed over.
     fn end(&mut self, mut placed: impl FnMut(u32, R)) {
         let persons: Vec<i64> = self.rows.iter().map(|(person, _)| *person).collect();
         for (place, (_, row)) in self.heads.places(&persons).into_iter().zip(self.rows.drain(..)) {
@@ -284,6 +295,8 @@ async fn each(
     tokio::pin!(rows);
     while let Some(row) = rows.try_next().await.map_err(failed)? {
         take(&row).map_err(failed)?;
+        // There is always one more row: calls want to be answered meanwhile.
+        tokio::task::consume_budget().await;
     }
     Ok(())
 }

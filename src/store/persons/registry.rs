@@ -122,16 +122,13 @@ impl Heads {
         self.persons.push(Person { person, birth, standing_version });
     }
 
-    /// Takes in others.
-    pub(super) fn append(&mut self, mut others: Self) {
-        self.persons.append(&mut others.persons);
-    }
-
-    /// All of them are there.
-    pub(super) fn sorted(mut self) -> Self {
-        self.persons.sort_unstable_by_key(|person| mixed(person.person));
-        self.parts = parts(&self.persons, |person| mixed(person.person));
-        self
+    /// All of them, from halves.
+    pub(super) fn of([one, other]: [Self; 2]) -> Self {
+        let mut persons = one.persons;
+        persons.extend(other.persons);
+        persons.sort_unstable_by_key(|person| mixed(person.person));
+        let parts = parts(&persons, |person| mixed(person.person));
+        Self { persons, parts }
     }
 
     /// How many.
@@ -141,7 +138,7 @@ impl Heads {
 
     /// Where a person is.
     fn place(&self, person: i64) -> Option<u32> {
-        self.places(&[person]).into_iter().next()?
+        place_in(person, part(&self.persons, &self.parts, mixed(person))?)
     }
 
     /// Where so many persons are, in order. Every part is touched before any is searched: so they are waited for together, where one after
@@ -151,12 +148,7 @@ impl Heads {
         let parts: Vec<_> = persons.iter().map(found).collect();
         let firsts = parts.iter().flatten().filter_map(|(_, part)| part.first());
         std::hint::black_box(firsts.fold(0, |all, first| all ^ first.birth));
-        let searched = parts.into_iter().zip(persons).map(|(found, person)| {
-            let (first, part) = found?;
-            let offset = part.iter().position(|held| held.person == *person)?;
-            u32::try_from(first.checked_add(offset)?).ok()
-        });
-        searched.collect()
+        parts.into_iter().zip(persons).map(|(part, person)| place_in(*person, part?)).collect()
     }
 
     fn at(&self, place: u32) -> Option<&Person> {
@@ -197,7 +189,7 @@ impl<S> Spans<S> {
         self.words.number(word)
     }
 
-    /// Adds a span of the person at a place, which goes into it; nothing where it does not fit in here.
+    /// Adds a span of the person at a place, made from that place. None says that theirs do not fit in here.
     pub(super) fn add(&mut self, place: u32, span: Option<impl FnOnce(u32) -> S>) {
         match span {
             Some(at) => self.spans.push(at(place)),
@@ -403,6 +395,12 @@ impl Registry {
     }
 }
 
+/// Where a person is who can only be in this part.
+fn place_in(person: i64, (first, part): (usize, &[Person])) -> Option<u32> {
+    let offset = part.iter().position(|held| held.person == person)?;
+    u32::try_from(first.checked_add(offset)?).ok()
+}
+
 /// The number that stands for a scheme.
 pub(super) fn scheme_number(word: &str) -> Option<u16> {
     Scheme::from_word(word).map(|scheme| match scheme {
@@ -504,7 +502,50 @@ mod tests {
 
     use super::*;
 
+    fn heads(persons: impl IntoIterator<Item = i64>) -> Heads {
+        let mut halves = [Heads::with_capacity(0), Heads::with_capacity(0)];
+        for (person, half) in persons.into_iter().zip([0, 1, 1].into_iter().cycle()) {
+            halves[half].add(person, NO_DAY, 1, false);
+        }
+        Heads::of(halves)
+    }
+
+    /// Whose spans do not fit in here is known by what they show, and by nothing else.
+    #[test]
+    fn whoever_does_not_fit_is_known_by_credential_alone() {
+        let heads = heads([5, 6, 7]);
+        let [five, six, seven] = [5, 6, 7].map(|person| heads.place(person).unwrap());
+        let mut credentials = Credentials::with_capacity(0);
+        for (place, byte) in [(five, 5), (six, 6), (seven, 7)] {
+            credentials.add(([byte; 16], 1), place);
+        }
+        let mut coverage = Spans::with_capacity(0);
+        coverage.add(five, None::<fn(u32) -> CoverageSpan>);
+        let mut identities = Spans::with_capacity(0);
+        identities.add(seven, None::<fn(u32) -> IdentitySpan>);
+        let credentials = credentials.sorted();
+        let held = Registry::new(heads, credentials, coverage.coverage(), identities.identities());
+        for (place, byte, fits) in [(five, 5, false), (six, 6, true), (seven, 7, false)] {
+            assert_eq!(held.find(&([byte; 16], 1)), Some(place));
+            assert_eq!(held.version(place).is_some(), fits);
+            assert_eq!(held.standing(place).is_some(), fits);
+            assert_eq!(held.snapshot(place).is_some(), fits);
+        }
+    }
+
     proptest! {
+        /// Many are found together as each is alone, and who is not there is not found.
+        #[test]
+        fn persons_are_found_together(there in proptest::collection::hash_set(0_i64..500, 0..400)) {
+            let heads = heads(there.iter().copied());
+            let asked: Vec<i64> = (0..500).collect();
+            for (person, place) in asked.iter().zip(heads.places(&asked)) {
+                prop_assert_eq!(place, heads.place(*person));
+                let found = place.and_then(|place| heads.at(place)).map(|held| held.person);
+                prop_assert_eq!(found, there.contains(person).then_some(*person));
+            }
+        }
+
         /// Whoever has spans has all of theirs, in their order, and nobody has another's.
         #[test]
         fn spans_are_found_by_place(mut places in vec(0_u32..200, 0..300), persons in 200_usize..400) {
