@@ -368,7 +368,11 @@ async fn a_full_pool_is_refused_as_busy_with_a_hint_when_to_come_again() {
     desk.register(2).await;
     let owner = gateway.database.owner().await;
     owner.batch_execute("BEGIN; LOCK TABLE person_head IN ACCESS EXCLUSIVE MODE").await.unwrap();
-    let (first, waiting) = (desk.clone(), "SELECT count(*) FROM pg_locks WHERE NOT granted");
+    let (first, waiting) = (
+        desk.clone(),
+        "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database \
+        WHERE d.datname = current_database() AND NOT l.granted",
+    );
     let first = tokio::spawn(async move {
         first.try_settle("R1", plain_bill(0, "Z1", 900), Vec::new()).await.unwrap_err()
     });

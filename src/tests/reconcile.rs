@@ -1,7 +1,9 @@
 //! Fences, and statements from the file to the closed day, on the real database.
 
+use std::collections::BTreeSet;
 use std::io::Cursor;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use jiff::civil::{Date, date};
 use onestop::app::{
@@ -154,12 +156,20 @@ async fn a_fence_waits_for_whatever_began_before_it() {
     owner.batch_execute("BEGIN; LOCK TABLE settlement IN ROW EXCLUSIVE MODE").await.unwrap();
     let pool = database.pool.clone();
     let fencing = tokio::spawn(async move { fence_day(&pool, DAY, "insurer").await });
-    while newest_fence(&database.pool).await.unwrap().is_none() {
-        tokio::task::yield_now().await;
+    // It looks who may be writing once the fence is durable: whoever began before that look is waited for, seen by it or not. Here it
+    // has looked: it was at rest after three beginnings, of which one was to prepare and one is for sure to look.
+    let later = database.again().owner().await;
+    let at_rest = "SELECT a.query_start FROM pg_stat_activity a WHERE a.datname = current_database() \
+        AND a.pid <> pg_backend_pid() AND a.state = 'idle' AND a.query LIKE '%FROM pg_locks%'";
+    let mut began: BTreeSet<SystemTime> = BTreeSet::new();
+    while began.len() < 3 {
+        let rows = later.query(at_rest, &[]).await.unwrap();
+        began.extend(rows.iter().map(|row| row.get::<_, SystemTime>(0)));
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
+    assert_eq!(newest_fence(&database.pool).await.unwrap(), Some(DAY));
     assert!(!fencing.is_finished(), "somebody may still write into the day");
     // Whoever begins now sees the fence, and is not waited for.
-    let later = database.again().owner().await;
     later.batch_execute("BEGIN; LOCK TABLE settlement IN ROW EXCLUSIVE MODE").await.unwrap();
     owner.batch_execute("COMMIT").await.unwrap();
     fencing.await.unwrap().unwrap();
