@@ -254,6 +254,9 @@ pub const REGISTRY_BEHIND_SHARE: usize = 16;
 /// How long after a failure the registry is read into memory again.
 pub const REGISTRY_READ_PAUSE: Duration = Duration::from_secs(5);
 
+/// Blocks of a file that are brought near by one statement: 32 MiB, which the slowest disk reads before a statement may run no longer.
+pub const NEAR_BLOCKS: i64 = 4_096;
+
 /// What those who were here lately take in memory, with all that they have used: some 260 bytes each for the
 /// first stay and 70 for each further one, so that about half a million fit.
 pub const RECENT_PERSONS_BYTES_MAX: usize = 160 * 1024 * 1024;

@@ -119,6 +119,8 @@ pub enum Operation {
     Presence,
     /// Reading the registry into memory.
     ReadRegistry,
+    /// Having the files read that first visits need.
+    BringNear,
     /// Reading who a person is.
     Standing,
     /// Reading what a person has used.
@@ -176,6 +178,7 @@ impl fmt::Display for Operation {
             Self::FindHospital(hospital) => write!(f, "find hospital {hospital}"),
             Self::Presence => f.write_str("see which other gateways are there"),
             Self::ReadRegistry => f.write_str("read the registry into memory"),
+            Self::BringNear => f.write_str("bring near what first visits read"),
             Self::ReadCatalogue => f.write_str("read the catalogue into memory"),
             Self::History => f.write_str("read what a person has used"),
             Self::Standing => f.write_str("read a standing"),

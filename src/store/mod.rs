@@ -46,7 +46,7 @@ pub use fence::{fence_day, newest_fence};
 pub use find::{Found, Key, Recorded, Versions, find_settlement, is_hospital};
 pub use migrate::migrate;
 pub use packages::{Publication, PublishedPackage, find_package, packages_of, publish_packages};
-pub use persons::PersonsHeld;
+pub use persons::{PersonsHeld, bring_near};
 pub use pipeline::CommitSettings;
 pub use pool::{Pool, PoolSettings};
 pub use presence::join_gateways;

@@ -6,6 +6,7 @@
 //! whoever asked for it is told.
 
 mod load;
+mod near;
 mod packed;
 mod recent;
 mod registry;
@@ -28,6 +29,7 @@ use crate::domain::standing::{PersonSnapshot, Standing};
 use crate::limits;
 
 pub(super) use self::load::spawn as load;
+pub use self::near::bring_near;
 
 /// What a patient shows, as it is looked for: enough of its keyed hash that no two are alike, and its kind.
 type Credential = ([u8; 16], u8);
@@ -47,6 +49,8 @@ pub(super) struct Persons {
     missed: AtomicUsize,
     /// Was the registry ever asked for?
     wanted: AtomicBool,
+    /// Was what first visits read ever brought near?
+    near: AtomicBool,
 }
 
 /// Request ids that were used up lately, as hashes: who comes with one of them again is better read than decided in vain.
@@ -252,6 +256,11 @@ impl Persons {
             self.registry.load().as_ref().map_or((0, 0), |held| (held.persons(), held.bytes()));
         let (recent, recent_bytes) = self.lock().held();
         PersonsHeld { registered, recent, bytes: bytes.saturating_add(recent_bytes) }
+    }
+
+    /// Is it the first time that somebody asks for what first visits read to be brought near?
+    fn is_far(&self) -> bool {
+        !self.near.swap(true, Ordering::AcqRel)
     }
 
     /// From now on who changes is remembered, until the registry that is being read is there.

@@ -8,8 +8,8 @@ use onestop::domain::ledger::Entry;
 use onestop::domain::standing::PersonSnapshot;
 use onestop::limits;
 use onestop::store::{
-    Committed, Queued, ReadSnapshot, Seen, Snapshot, check_integrity, commit, join_gateways, queue,
-    recall, remember,
+    Committed, Queued, ReadSnapshot, Seen, Snapshot, bring_near, check_integrity, commit,
+    join_gateways, queue, recall, remember,
 };
 
 use crate::harness::Database;
@@ -316,4 +316,56 @@ async fn who_was_registered_since_comes_into_memory_once_many_of_them_were_here(
         tokio::task::yield_now().await;
     }
     agrees(&database, since[many]).await;
+}
+
+#[tokio::test]
+async fn what_first_visits_read_is_brought_near_as_far_as_it_fits() {
+    let database = Database::new().await;
+    furnish(&database, &(1..=500).collect::<Vec<_>>()).await;
+    let committed = commit(&database.pool, entry(7, "S1", "R1", (1, 1)), None, None).await;
+    assert_eq!(committed.unwrap(), Committed::Committed);
+    let owner = database.owner().await;
+    let blocks = "SELECT pg_relation_size(name::regclass) / 8192 \
+        FROM unnest(ARRAY['person_head_pkey', 'person_head', 'stay_pkey', 'stay']) AS name";
+    let rows = owner.query(blocks, &[]).await.unwrap();
+    let blocks: Vec<i64> = rows.iter().map(|row| row.get(0)).collect();
+    let [key, persons, ..] = blocks[..] else { panic!("{blocks:?}") };
+    assert!(blocks.iter().all(|blocks| 0 < *blocks), "{blocks:?}");
+    assert_eq!(bring_near(&database.pool).await.unwrap(), blocks.iter().sum::<i64>());
+
+    // The keys first, and no more than the machine keeps.
+    for (keeps, expected) in [(key + persons, key + persons), (key, key), (key - 1, 0)] {
+        let name = owner.query_one("SELECT current_database()::text", &[]).await.unwrap();
+        let name: &str = name.get(0);
+        let tell = format!("ALTER DATABASE {name} SET effective_cache_size = '{}kB'", 8 * keeps);
+        owner.batch_execute(&tell).await.unwrap();
+        assert_eq!(bring_near(&database.again().pool).await.unwrap(), expected);
+    }
+
+    // Nothing else by this function, and nothing at all where the database cannot.
+    let service = database.service().await;
+    let other = service.batch_execute("SELECT bring_near('settlement_pkey', 0, 0)").await;
+    assert_eq!(other.unwrap_err().code().unwrap().code(), "42501");
+    owner.batch_execute("DROP EXTENSION pg_prewarm").await.unwrap();
+    assert_eq!(bring_near(&database.pool).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_gateway_that_starts_brings_near_what_first_visits_read() {
+    let database = Database::new().await;
+    furnish(&database, &[7]).await;
+    let owner = database.owner().await;
+    owner
+        .batch_execute(
+            "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET track_functions = pl', current_database()); END $$",
+        )
+        .await
+        .unwrap();
+    let gateway = database.again();
+    gateway.pool.remember();
+    let calls = "SELECT coalesce(sum(calls), 0)::bigint FROM pg_stat_user_functions WHERE funcname = 'bring_near'";
+    // Its key, the persons, and the key of stays, of which there are none yet.
+    while owner.query_one(calls, &[]).await.unwrap().get::<_, i64>(0) < 3 {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
 }

@@ -12,6 +12,7 @@ use tokio_postgres::IsolationLevel;
 use tokio_postgres::binary_copy::{BinaryCopyOutRow, BinaryCopyOutStream};
 use tokio_postgres::types::Type;
 
+use super::near;
 use super::registry::{
     CoverageSpan, Credentials, Heads, IdentitySpan, NO_DAY, Registry, Spans, scheme_number,
 };
@@ -62,6 +63,10 @@ async fn load(pool: Pool) {
         tracing::info!(persons, mib, milliseconds = %seconds, "The registry is in memory");
     }
     let again = pool.persons().end_load(registry);
+    if !failed && pool.persons().is_far() {
+        // After it, which needs the disk more.
+        near::spawn(&pool);
+    }
     if failed {
         tokio::time::sleep(limits::REGISTRY_READ_PAUSE).await;
     }
