@@ -14,8 +14,8 @@ EXCEPTION
 END
 $$;
 
--- With the owner's rights, since nobody else may read an index as a file: of what first visits read, and into no more than the
--- machine's own memory of its files.
+-- With the owner's rights, since older releases of PostgreSQL let nobody else have an index read: of what first visits read, and of
+-- nothing else.
 CREATE FUNCTION bring_near(relation regclass, first_block bigint, last_block bigint) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
