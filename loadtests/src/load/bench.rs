@@ -464,8 +464,7 @@ impl Running<'_> {
         beside: &Used,
         (name, persons): (&str, u32),
     ) -> Result<Used, anyhow::Error> {
-        let admin = connect(&beside.connection).await?;
-        admin.batch_execute(&format!("CREATE DATABASE {name}")).await?;
+        populate::make_database(&beside.connection, name).await?;
         populated(database.connection(name), &self.site.keys, persons).await
     }
 

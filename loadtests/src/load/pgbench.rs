@@ -7,7 +7,7 @@ use anyhow::{Context as _, ensure};
 use tokio_postgres::{Config, NoTls};
 
 use super::copies::{Differs, Written};
-use super::populate::connect;
+use super::populate::{connect, make_database};
 use super::site::socket;
 
 pub const DATABASE: &str = "pgbench";
@@ -46,7 +46,7 @@ impl Pgbench {
         admin: &Config,
         written: &Written,
     ) -> Result<Pgbench, anyhow::Error> {
-        connect(admin).await?.batch_execute(&format!("CREATE DATABASE {DATABASE}")).await?;
+        make_database(admin, DATABASE).await?;
         let mut own = admin.clone();
         own.dbname(DATABASE);
         onestop::store::migrate(&own, NoTls).await.context("bring the schema up to date")?;

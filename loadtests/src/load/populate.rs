@@ -63,6 +63,16 @@ pub async fn connect(database: &Config) -> Result<Client, anyhow::Error> {
     Ok(client)
 }
 
+/// Makes a database beside one that is there, with whole pages made as small in the log as there: `CREATE DATABASE` takes over no
+/// settings.
+pub async fn make_database(beside: &Config, name: &str) -> Result<(), anyhow::Error> {
+    let client = connect(beside).await?;
+    let compression: String = client.query_one("SHOW wal_compression", &[]).await?.get(0);
+    client.batch_execute(&format!("CREATE DATABASE {name}")).await?;
+    let set = format!("ALTER DATABASE {name} SET wal_compression = '{compression}'");
+    client.batch_execute(&set).await.context("set how pages are made small in the log")
+}
+
 /// Brings the schema up to date and fills it. A database that holds persons is left alone.
 pub async fn populate(database: &Config, keys: &Path, persons: u32) -> Result<(), anyhow::Error> {
     ensure!((1..=PERSONS_MAX).contains(&persons), "persons: from 1 to {PERSONS_MAX}");
