@@ -158,6 +158,9 @@ async fn a_month_is_exported_and_drawn_and_adds_up_in_each_form() {
     assert!(
         said.contains("nothing held back") && said.contains(HOSPITAL) && said.contains("医疗救助")
     );
+    let (code, said) = run(&["flow", "--region", "990000"]);
+    assert!(code == Some(0) && said.contains("is the code right?"), "{said}");
+    assert!(!said.contains("nothing held back"), "{said}");
     let server = format!("http://{}", gateway.address);
     let (_, here) = run(&["flow", "--json"]);
     let (code, there) = run(&["flow", "--json", "--server", &server]);

@@ -71,7 +71,13 @@ pub(super) fn paper(flow: &wire::FundFlow) -> Vec<String> {
         Fen::new(flow.charged_fen)
     )];
     if flow.alarms.is_empty() {
-        lines.push("未发现滞留、截留、挪用 nothing held back, intercepted or diverted".to_owned());
+        // Of a region that does not exist nothing is amiss either: nobody is to take it for theirs.
+        let said = if flow.entries == 0 && flow.lines.is_empty() {
+            "账上没有这个月、这个参保地的任何一笔，请核对编码 nothing of this month and region is in the books: is the code right?"
+        } else {
+            "未发现滞留、截留、挪用 nothing held back, intercepted or diverted"
+        };
+        lines.push(said.to_owned());
     }
     for of in &flow.alarms {
         let late = if of.workdays_late == 0 {

@@ -8,5 +8,6 @@ FROM (
     CROSS JOIN LATERAL (SELECT pg_relation_size(wanted.name::regclass) AS bytes OFFSET 0) AS file
 ) AS sized
 WHERE 0 < sized.blocks AND sized.up_to <= pg_size_bytes(current_setting('effective_cache_size'))
-    AND EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_prewarm')
+    -- Where bring_near looks for it; in another schema it is as good as not there.
+    AND EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_prewarm' AND extnamespace = 'public'::regnamespace)
 ORDER BY sized.up_to
