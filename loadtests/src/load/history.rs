@@ -2,7 +2,8 @@
 //!
 //! Each has its own ids, person and stay, and all rows that a settlement writes, so that tables and indexes are as large as they
 //! would be. Amounts are those of the one that was copied, so history and accumulators do not agree here, and are not checked.
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::ops::Range;
 
 use anyhow::{Context as _, ensure};
@@ -75,9 +76,34 @@ async fn fill_with(
     });
     futures_util::future::try_join_all(copies).await?;
     drop(progress);
-    client.batch_execute("DROP TABLE load_person; ANALYZE; CHECKPOINT").await.context("analyze")?;
+    client.batch_execute("DROP TABLE load_person").await?;
+    say("vacuuming");
+    settle_down(database).await?;
     say(&format!("stored {settlements} settlements of {persons} persons"));
     Ok(())
+}
+
+/// What autovacuum would have done, bit by bit, while so much came in over a year: it is not to begin with all of it now, beside what is
+/// measured. Two tables at once, the largest first.
+async fn settle_down(database: &Config) -> Result<(), anyhow::Error> {
+    let client = connect(database).await?;
+    let by_size = "SELECT oid::regclass::text FROM pg_class \
+        WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY pg_table_size(oid) DESC";
+    let tables = client.query(by_size, &[]).await.context("list the tables")?;
+    let tables: RefCell<VecDeque<String>> =
+        RefCell::new(tables.iter().map(|row| row.get(0)).collect());
+    let next = || tables.borrow_mut().pop_front();
+    let vacuum = async || -> Result<(), anyhow::Error> {
+        let client = connect(database).await?;
+        client.batch_execute("SET maintenance_work_mem = '512MB'").await?;
+        while let Some(table) = next() {
+            let vacuum = format!("VACUUM (ANALYZE) {table}");
+            client.batch_execute(&vacuum).await.with_context(|| format!("vacuum {table}"))?;
+        }
+        Ok(())
+    };
+    tokio::try_join!(vacuum(), vacuum())?;
+    client.batch_execute("CHECKPOINT").await.context("write it all")
 }
 
 /// Goes through some persons, round by round, until there are so many settlements.
