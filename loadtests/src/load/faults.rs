@@ -31,6 +31,8 @@ const CLIENTS: usize = 32;
 /// How long it may take until the next good answer.
 const RECOVERY_MAX: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(20);
+/// Between two looks at whether PostgreSQL is there again.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// What a drill found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,8 +54,12 @@ pub struct Drill {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
     pub what: String,
-    /// From the fault to the first settlement that was asked for after it; nothing where none came in time.
+    /// How long PostgreSQL took no connection, or the disk nothing more; none where it is the gateway that has to get over it.
+    pub mended_after_ms: u64,
+    /// From then on to the first settlement that was asked for after the fault; nothing where none came in time.
     pub first_good_answer_ms: Option<u64>,
+    /// The longest that nobody got a good answer, from the fault on.
+    pub longest_without_ms: u64,
     pub settled_before: u64,
     pub settled_after: u64,
 }
@@ -78,6 +84,16 @@ impl Kind {
             Kind::DiskFull => "disk of PostgreSQL full for three seconds",
         }
     }
+}
+
+/// When a fault was.
+#[derive(Debug, Clone, Copy)]
+struct When {
+    began: Instant,
+    /// Who asks later than this can get no answer from before it.
+    took_hold: Instant,
+    /// From here on nothing but the gateway stands in the way of a good answer.
+    mended: Instant,
 }
 
 /// The gateway, where its database lies, and who holds it.
@@ -219,35 +235,14 @@ impl Drilled<'_> {
                 tokio::task::spawn_local(async move { drive::closed(&driver, CLIENTS, span).await })
             };
             tokio::time::sleep(length.before).await;
-            let fault_at = Instant::now();
-            self.cause(*kind).await?;
-            let caused_ms = u64::try_from(fault_at.elapsed().as_millis()).unwrap_or(0);
+            let when = self.cause(*kind).await?;
             let step = load.await.context("wait for the load")??;
             first = step.next_serial;
-            let of_fault = driver.journal();
-            let begun = fault_at
-                + if matches!(kind, Kind::DiskFull) {
-                    Duration::from_millis(caused_ms)
-                } else {
-                    Duration::ZERO
-                };
-            let good = |of: &&Heard| of.ask == Ask::Settle && of.class.word == "settled";
-            let after: Vec<&Heard> =
-                of_fault.iter().filter(good).filter(|of| begun < of.asked_at).collect();
-            let first_good = after.iter().map(|of| of.at).min();
-            let first_good = match first_good {
-                Some(at) => Some(at),
-                None => self.recovered(&scenario, (&address, &mut first), &mut heard).await?,
-            };
-            let ms = |at: Instant| u64::try_from(at.duration_since(begun).as_millis()).unwrap_or(0);
-            drill.faults.push(Fault {
-                what: kind.word().to_owned(),
-                first_good_answer_ms: first_good.map(ms),
-                settled_before: u64::try_from(
-                    of_fault.iter().filter(good).filter(|of| of.at < fault_at).count(),
-                )?,
-                settled_after: u64::try_from(after.len())?,
-            });
+            let mut of_fault = driver.journal();
+            if when.first_good(&of_fault).is_none() {
+                of_fault.extend(self.recovered(&scenario, (&address, &mut first)).await?);
+            }
+            drill.faults.push(when.fault(*kind, &of_fault));
             heard.extend(of_fault);
         }
         self.compare(drill, &heard).await
@@ -258,25 +253,19 @@ impl Drilled<'_> {
         &self,
         scenario: &Scenario,
         (address, first): (&str, &mut u64),
-        heard: &mut Vec<Heard>,
-    ) -> Result<Option<Instant>, anyhow::Error> {
+    ) -> Result<Vec<Heard>, anyhow::Error> {
+        let mut heard = Vec::new();
         let begun = Instant::now();
-        while begun.elapsed() < RECOVERY_MAX {
+        while begun.elapsed() < RECOVERY_MAX && !heard.iter().any(is_good) {
             if let Ok(driver) = Driver::connect(scenario, address, (&run_name(), *first)).await {
                 let driver = Rc::new(driver.with_journal());
                 let span = Span { warm_up: Duration::ZERO, measured: Duration::from_millis(500) };
                 *first = drive::closed(&driver, 1, span).await?.next_serial;
-                let of_it = driver.journal();
-                let good =
-                    of_it.iter().filter(|of| of.class.word == "settled").map(|of| of.at).min();
-                heard.extend(of_it);
-                if good.is_some() {
-                    return Ok(good);
-                }
+                heard.extend(driver.journal());
             }
             tokio::time::sleep(POLL).await;
         }
-        Ok(None)
+        Ok(heard)
     }
 
     fn restart(&mut self) -> Result<(), anyhow::Error> {
@@ -285,31 +274,42 @@ impl Drilled<'_> {
         Ok(())
     }
 
-    async fn cause(&mut self, kind: Kind) -> Result<(), anyhow::Error> {
+    async fn cause(&mut self, kind: Kind) -> Result<When, anyhow::Error> {
+        let began = Instant::now();
+        let mut took_hold = began;
+        let mut mended = None;
         match kind {
             Kind::Gateway => {
                 self.gateway.take().context("the gateway is there")?.kill()?;
+                took_hold = Instant::now();
                 // The cluster outlives it, and the next one adopts it. Clients run in this thread, so they ask meanwhile only
                 // between two looks.
                 let (site, settings) = (self.site, self.settings.clone());
                 self.gateway = Some(site.serve_soon("gateway", &settings).await?);
             }
             Kind::Postgres => {
-                let file = self.data.join("postgres/data/postmaster.pid");
-                let text = fs::read_to_string(&file).context("find PostgreSQL")?;
-                let pid = text.lines().next().and_then(|line| line.trim().parse().ok());
-                let pid = pid.and_then(Pid::from_raw).context("find PostgreSQL's process")?;
+                let pid = self.postgres()?;
                 kill_process(pid, Signal::KILL).context("kill PostgreSQL")?;
+                took_hold = Instant::now();
+                // Nobody else's: the one that was killed may not be gone yet.
+                while self.postgres().ok().is_none_or(|other| other == pid) {
+                    ensure!(began.elapsed() < RECOVERY_MAX, "PostgreSQL was not started again");
+                    tokio::time::sleep(LOOK).await;
+                }
+                connect_once_up(&self.database).await?;
+                mended = Some(Instant::now());
             }
             Kind::Connection => {
                 let owner = connect_once_up(&self.database).await?;
+                // Each is waited for until it is gone.
                 let ended = owner
                     .execute(
-                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity \
                          WHERE datname = 'onestop' AND pid <> pg_backend_pid()",
                         &[],
                     )
                     .await?;
+                took_hold = Instant::now();
                 ensure!(0 < ended, "the gateway had no connection");
             }
             Kind::Clock => {
@@ -325,11 +325,23 @@ impl Drilled<'_> {
                 let free = rustix::fs::statvfs(&self.data).context("look at the disk")?;
                 // Past what is free: the file ends where the disk is full.
                 fill(&ballast, free.f_bavail * free.f_frsize);
+                took_hold = Instant::now();
                 tokio::time::sleep(Duration::from_secs(3)).await;
                 fs::remove_file(&ballast).context("make room again")?;
+                // Where it could not write its log it has ended too.
+                connect_once_up(&self.database).await?;
+                mended = Some(Instant::now());
             }
         }
-        Ok(())
+        Ok(When { began, took_hold, mended: mended.unwrap_or(took_hold) })
+    }
+
+    /// PostgreSQL's process.
+    fn postgres(&self) -> Result<Pid, anyhow::Error> {
+        let file = self.data.join("postgres/data/postmaster.pid");
+        let text = fs::read_to_string(&file).context("find PostgreSQL")?;
+        let pid = text.lines().next().and_then(|line| line.trim().parse().ok());
+        pid.and_then(Pid::from_raw).context("find PostgreSQL's process")
     }
 
     /// Every answer that a client got, beside what is stored.
@@ -371,6 +383,11 @@ impl Drilled<'_> {
                         drill.missing.push(format!("{word} {request} as {id}"));
                     }
                 }
+                // The client's own words, where it lost its connection: no code of ours comes with them.
+                "refused Unknown" => {
+                    let what = format!("{word}: {}", class.message);
+                    *drill.refused.entry(what).or_default() += 1;
+                }
                 other => *drill.refused.entry(other.to_owned()).or_default() += 1,
             }
         }
@@ -381,6 +398,42 @@ impl Drilled<'_> {
             faults.iter().map(|fault| format!("{}: {}", fault.what, fault.detail)).collect();
         Ok(())
     }
+}
+
+impl When {
+    /// When the first good answer came that can only be from after the fault.
+    fn first_good(&self, heard: &[Heard]) -> Option<Instant> {
+        let late = |of: &&Heard| self.took_hold <= of.asked_at && self.mended <= of.at;
+        heard.iter().filter(|of| is_good(of)).filter(late).map(|of| of.at).min()
+    }
+
+    /// What it comes to, by what clients heard.
+    fn fault(&self, kind: Kind, heard: &[Heard]) -> Fault {
+        let ms = |from: Instant, to: Instant| {
+            u64::try_from(to.saturating_duration_since(from).as_millis()).unwrap_or(u64::MAX)
+        };
+        let first_good = self.first_good(heard);
+        let good = || heard.iter().filter(|of| is_good(of));
+        let count = |of: usize| u64::try_from(of).unwrap_or(u64::MAX);
+        let mut answered: Vec<Instant> =
+            good().map(|of| of.at).filter(|at| self.began <= *at).collect();
+        answered.sort_unstable();
+        let since = std::iter::once(self.began).chain(answered.iter().copied());
+        let longest = since.zip(&answered).map(|(from, to)| ms(from, *to)).max();
+        Fault {
+            what: kind.word().to_owned(),
+            mended_after_ms: ms(self.took_hold, self.mended),
+            first_good_answer_ms: first_good.map(|at| ms(self.mended, at)),
+            longest_without_ms: longest.unwrap_or(0),
+            settled_before: count(good().filter(|of| of.at < self.began).count()),
+            settled_after: count(good().filter(|of| self.took_hold <= of.asked_at).count()),
+        }
+    }
+}
+
+/// A stay was settled, and not only told again.
+fn is_good(heard: &Heard) -> bool {
+    heard.ask == Ask::Settle && heard.class.word == "settled"
 }
 
 /// Writes until the disk takes no more.
@@ -412,10 +465,23 @@ impl Drill {
         for line in self.place.text().lines() {
             text.push_str(&format!("* {line}\n"));
         }
-        text.push_str("\n| fault, under 32 clients | first good answer after | settled before | settled after |\n|---|---|---|---|\n");
-        for Fault { what, first_good_answer_ms, settled_before, settled_after } in &self.faults {
-            let first = first_good_answer_ms.map_or("**none**".to_owned(), |ms| format!("{ms} ms"));
-            text.push_str(&format!("| {what} | {first} | {settled_before} | {settled_after} |\n"));
+        text.push_str(
+            "\n| fault, under 32 clients | mended by others after | first good answer from then | longest without one \
+             | settled before | settled after |\n|---|---|---|---|---|---|\n",
+        );
+        for fault in &self.faults {
+            let Fault { what, mended_after_ms, longest_without_ms, .. } = fault;
+            let mended = if *mended_after_ms == 0 {
+                "–".to_owned()
+            } else {
+                format!("{mended_after_ms} ms")
+            };
+            let first = fault.first_good_answer_ms;
+            let first = first.map_or("**none**".to_owned(), |ms| format!("{ms} ms"));
+            let (before, after) = (fault.settled_before, fault.settled_after);
+            text.push_str(&format!(
+                "| {what} | {mended} | {first} | {longest_without_ms} ms | {before} | {after} |\n"
+            ));
         }
         let Drill { settled, missing, doubled, integrity, .. } = self;
         text.push_str(&format!(
@@ -447,29 +513,67 @@ async fn connect_once_up(database: &Config) -> Result<Client, anyhow::Error> {
         match connect(database).await {
             Ok(client) => return Ok(client),
             Err(error) if RECOVERY_MAX < begun.elapsed() => return Err(error),
-            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            Err(_) => tokio::time::sleep(LOOK).await,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::answers::Class;
     use super::*;
 
     #[test]
     fn a_drill_holds_only_where_nothing_is_missing() {
         let fault = |ms| Fault {
             what: "a fault".to_owned(),
+            mended_after_ms: 80,
             first_good_answer_ms: ms,
+            longest_without_ms: 250,
             settled_before: 5,
             settled_after: 6,
         };
         let whole = Drill { faults: vec![fault(Some(120))], ..Drill::default() };
-        assert!(whole.held() && whole.markdown().contains("| a fault | 120 ms | 5 | 6 |"));
+        assert!(
+            whole.held()
+                && whole.markdown().contains("| a fault | 80 ms | 120 ms | 250 ms | 5 | 6 |")
+        );
         assert!(!Drill { faults: vec![fault(None)], ..whole.clone() }.held());
         let missing = Drill { missing: vec!["settled MS1 as S1".to_owned()], ..whole.clone() };
         assert!(!missing.held() && missing.markdown().contains("missing: settled MS1 as S1"));
         let text = serde_json::to_string(&missing).unwrap();
         assert_eq!(serde_json::from_str::<Drill>(&text).unwrap(), missing);
+    }
+
+    /// A settlement asked for and answered so many milliseconds after the fault began.
+    fn settled(began: Instant, (asked_ms, at_ms): (u64, u64)) -> Heard {
+        let class = Class { word: "settled".into(), settlement_id: None, message: String::new() };
+        Heard {
+            asked_at: began + Duration::from_millis(asked_ms),
+            at: began + Duration::from_millis(at_ms),
+            ask: Ask::Settle,
+            request_id: String::new(),
+            hospital_code: String::new(),
+            class,
+        }
+    }
+
+    #[test]
+    fn only_an_answer_from_after_the_fault_is_one() {
+        let began = Instant::now();
+        let at = |ms| began + Duration::from_millis(ms);
+        let when = When { began, took_hold: at(10), mended: at(300) };
+        // Asked before it took hold; answered by what was about to end; asked while it lasted; asked after it.
+        let heard = [(5, 400), (12, 20), (100, 310), (350, 360)].map(|times| settled(began, times));
+        let [before, ending, meanwhile, after] = &heard;
+        let fault = when.fault(Kind::Postgres, &heard);
+        assert_eq!((fault.mended_after_ms, fault.first_good_answer_ms), (290, Some(10)));
+        assert_eq!((fault.longest_without_ms, fault.settled_after), (290, 3));
+        let none = when.fault(Kind::Postgres, &[before.clone(), ending.clone()]);
+        assert_eq!((none.first_good_answer_ms, none.longest_without_ms), (None, 380));
+        let refused = Class { word: "refused Unavailable".into(), ..meanwhile.class.clone() };
+        let refused = Heard { class: refused, ..meanwhile.clone() };
+        let late = when.fault(Kind::Postgres, &[refused, after.clone()]);
+        assert_eq!(late.first_good_answer_ms, Some(60));
     }
 }
