@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use loadtests::load::bench::{self, Part, Plan};
+use loadtests::load::copies::Written;
 use loadtests::load::drive::{self, Driver};
 use loadtests::load::faults::{Drill, Length};
 use loadtests::load::judge::Bench;
@@ -17,8 +18,9 @@ use loadtests::load::processor::Since;
 use loadtests::load::results::{self, Place, Run};
 use loadtests::load::scenario::Scenario;
 use loadtests::load::{
-    audit, core_link, echo, evidence, faults, populate, reconcile, run_name, sealing, sink,
+    audit, core_link, echo, evidence, faults, history, populate, reconcile, run_name, sealing, sink,
 };
+use tokio_postgres::Config;
 
 /// The product's allocator, so that client and echo are not slower for want of it.
 #[global_allocator]
@@ -42,6 +44,14 @@ enum What {
         keys: PathBuf,
         #[arg(long, default_value_t = 4_137_000)]
         persons: u32,
+    },
+    /// Stores so many copies of the newest settlement of a database, spread over all of its persons, as stays of earlier years.
+    Fill {
+        /// Of the database's owner.
+        #[arg(long)]
+        database: String,
+        #[arg(long)]
+        settlements: u64,
     },
     /// Runs a scenario against a server.
     Run {
@@ -192,6 +202,10 @@ fn main() -> Result<ExitCode, anyhow::Error> {
             let database = database.parse().context("read the address of the database")?;
             one_thread()?.block_on(populate::populate(&database, &keys, persons))?;
         }
+        What::Fill { database, settlements } => {
+            let database = database.parse().context("read the address of the database")?;
+            one_thread()?.block_on(fill(&database, settlements))?;
+        }
         What::Run { scenario, server, out, first, server_pid, data } => {
             let scenario = Scenario::read(&scenario)?;
             let local = tokio::task::LocalSet::new();
@@ -251,6 +265,11 @@ fn main() -> Result<ExitCode, anyhow::Error> {
         What::Table { results, more, faults } => table(&results, &more, faults.as_deref())?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn fill(database: &Config, settlements: u64) -> Result<(), anyhow::Error> {
+    let written = Written::newest(database).await?;
+    history::fill(database, (&written, 0), settlements).await
 }
 
 /// A look at a month, measured.

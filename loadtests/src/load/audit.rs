@@ -10,7 +10,7 @@ use onestop::store::{Pool, PoolSettings};
 use serde::{Deserialize, Serialize};
 use tokio_postgres::{Config, NoTls};
 
-use super::bench::written;
+use super::copies::Written;
 use super::drive::Driver;
 use super::history;
 use super::machine::{Commit, Machine, Memory};
@@ -53,7 +53,8 @@ pub async fn run(settlements: u64, persons: u32) -> Result<Found, anyhow::Error>
     let today = onestop::app::now().day;
     let last = today.first_of_month().yesterday().context("there is a month before")?;
     let days_ago = last.first_of_month().until(today)?.get_days().unsigned_abs();
-    history::fill_month(&connection, (&written(&connection).await?, days_ago), settlements).await?;
+    history::fill_month(&connection, (&Written::newest(&connection).await?, days_ago), settlements)
+        .await?;
     let month = format!("{:04}-{:02}", last.year(), last.month());
     let found = look(&connection, &month).await?;
     ensure!(found.settlements == settlements, "{} were looked at", found.settlements);

@@ -393,7 +393,7 @@ impl Running<'_> {
 
     async fn pgbench(&self, database: &Database, used: &Used) -> Result<Pgbench, anyhow::Error> {
         say("preparing pgbench");
-        let written = written(&used.connection).await?;
+        let written = Written::newest(&used.connection).await?;
         let programs = database.programs()?;
         Pgbench::prepare((&self.site.folder, &programs), &used.connection, &written).await
     }
@@ -444,7 +444,7 @@ impl Running<'_> {
         // What is copied is a settlement of 50 lines.
         empty.driver.sample().await?;
         small.serial = empty.driver.serial();
-        let written = written(&small.connection).await?;
+        let written = Written::newest(&small.connection).await?;
         history::fill(&big.connection, (&written, 0), self.plan.big_settlements).await?;
         let began = Instant::now();
         let full = self.target(("big", &BTreeMap::new()), SETTLE, &big).await?;
@@ -573,14 +573,4 @@ async fn registry(server: Option<&Process>, began: Instant, wanted: u64) -> Opti
 
 fn process(target: &Target) -> Result<u32, anyhow::Error> {
     Ok(target.server.as_ref().context("the server is there")?.pid())
-}
-
-/// What the newest settlement of a database wrote.
-pub(super) async fn written(connection: &Config) -> Result<Written, anyhow::Error> {
-    let client = connect(connection).await?;
-    let newest = client
-        .query("SELECT settlement_id FROM settlement WHERE reverses_settlement_id IS NULL ORDER BY settled_at DESC LIMIT 1", &[])
-        .await?;
-    let newest: String = newest.first().context("nothing was settled")?.get(0);
-    Written::by(&client, &newest).await
 }

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use anyhow::{Context as _, ensure};
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Config};
+
+use super::populate::connect;
 
 /// The tables that a settlement writes a row into, and how to find that of a settlement.
 const TABLES: [(&str, &str); 5] = [
@@ -43,6 +45,16 @@ pub struct Written {
 }
 
 impl Written {
+    /// What the newest settlement of a database wrote.
+    pub async fn newest(database: &Config) -> Result<Written, anyhow::Error> {
+        let client = connect(database).await?;
+        let newest = client
+            .query("SELECT settlement_id FROM settlement WHERE reverses_settlement_id IS NULL ORDER BY settled_at DESC LIMIT 1", &[])
+            .await?;
+        let newest: String = newest.first().context("nothing was settled")?.get(0);
+        Written::by(&client, &newest).await
+    }
+
     /// What this settlement wrote.
     pub async fn by(client: &Client, settlement_id: &str) -> Result<Written, anyhow::Error> {
         let mut written = BTreeMap::new();

@@ -15,7 +15,7 @@ use onestop::store::{Pool, PoolSettings};
 use serde::{Deserialize, Serialize};
 use tokio_postgres::{Config, NoTls};
 
-use super::bench::written;
+use super::copies::Written;
 use super::drive::Driver;
 use super::history;
 use super::machine::{Commit, Machine, Memory};
@@ -71,7 +71,7 @@ pub async fn run(plan: Plan) -> Result<Found, anyhow::Error> {
         let driver = Driver::connect(&scenario, &server.address, (&run_name(), 0)).await?;
         driver.sample().await?;
     }
-    history::fill(&connection, (&written(&connection).await?, 1), rows).await?;
+    history::fill(&connection, (&Written::newest(&connection).await?, 1), rows).await?;
     let file = site.folder.join("statement.txt");
     let sent = write_file(&connection, &file).await?;
     say(&format!("wrote a file of {sent} rows"));
