@@ -72,10 +72,12 @@ pub(super) fn paper(flow: &wire::FundFlow) -> Vec<String> {
     )];
     if flow.alarms.is_empty() {
         // Of a region that does not exist nothing is amiss either: nobody is to take it for theirs.
-        let said = if flow.entries == 0 && flow.lines.is_empty() {
-            "账上没有这个月、这个参保地的任何一笔，请核对编码 nothing of this month and region is in the books: is the code right?"
-        } else {
+        let said = if flow.entries != 0 || !flow.lines.is_empty() {
             "未发现滞留、截留、挪用 nothing held back, intercepted or diverted"
+        } else if flow.region.is_empty() {
+            "账上没有这个月的任何一笔 nothing of this month is in the books"
+        } else {
+            "账上没有这个月、这个参保地的任何一笔，请核对编码 nothing of this month and region is in the books: is the code right?"
         };
         lines.push(said.to_owned());
     }
@@ -276,4 +278,22 @@ fn shares(flow: &wire::FundFlow) -> Table {
         ]
     });
     Table { name: "占比异常 shares".to_owned(), columns, rows: rows.collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_the_books_is_not_nothing_amiss() {
+        let told = |region: &str, entries| {
+            let region = region.to_owned();
+            paper(&wire::FundFlow { region, entries, ..wire::FundFlow::default() }).join("\n")
+        };
+        assert!(told("", 3).contains("nothing held back"));
+        // Nobody gave a code that could be wrong.
+        let all = told("", 0);
+        assert!(all.contains("nothing of this month is in the books") && !all.contains("code"));
+        assert!(told("990000", 0).contains("is the code right?"));
+    }
 }
