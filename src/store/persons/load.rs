@@ -109,7 +109,7 @@ async fn read(pool: &Pool) -> Result<Option<Registry>, StoreError> {
     let heads = Arc::new(heads);
     send_heads.send(Arc::clone(&heads)).ok();
     let coverage = coverage(&transaction, (&heads, about)).await?;
-    drop(transaction);
+    transaction.commit().await.map_err(failed)?;
     drop(client);
     let coverage = apart(move || coverage.coverage()).await?;
     let (identities, credentials) = joined(&mut beside).await?;
@@ -140,7 +140,7 @@ async fn read_beside(mut client: ClientWrapper, told: Beside) -> Result<ReadBesi
     let heads = heads.await.map_err(|_| lost())?;
     let identities = identities(&transaction, &heads).await?;
     let credentials = credentials(&transaction, (&heads, about)).await?;
-    drop(transaction);
+    transaction.commit().await.map_err(failed)?;
     drop(client);
     drop(heads);
     tokio::try_join!(apart(move || identities.identities()), apart(move || credentials.sorted()))
