@@ -466,7 +466,7 @@ impl Drill {
             text.push_str(&format!("* {line}\n"));
         }
         text.push_str(
-            "\n| fault, under 32 clients | mended by others after | first good answer from then | longest without one \
+            "\n| fault, under 32 clients | PostgreSQL or disk back after | first good answer from then | longest without one \
              | settled before | settled after |\n|---|---|---|---|---|---|\n",
         );
         for fault in &self.faults {
