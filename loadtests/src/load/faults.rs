@@ -90,7 +90,7 @@ impl Kind {
 #[derive(Debug, Clone, Copy)]
 struct When {
     began: Instant,
-    /// Who asks later than this can get no answer from before it.
+    /// An answer to whoever asked earlier says nothing.
     took_hold: Instant,
     /// From here on nothing but the gateway stands in the way of a good answer.
     mended: Instant,
@@ -141,9 +141,10 @@ impl Drop for SmallDisk {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Length {
     pub persons: u32,
-    /// Load before a fault, and after it was mended.
+    /// Load before a fault, after it, and beside that while PostgreSQL is away.
     pub before: Duration,
     pub after: Duration,
+    pub away: Duration,
     /// Is the disk filled too?
     pub disk: bool,
 }
@@ -155,6 +156,7 @@ impl Length {
             persons,
             before: Duration::from_secs(3),
             after: Duration::from_secs(6),
+            away: Duration::from_secs(8),
             disk: true,
         }
     }
@@ -162,7 +164,7 @@ impl Length {
     /// As much as is done for every change.
     pub const fn short() -> Length {
         let (before, after) = (Duration::from_millis(1_500), Duration::from_secs(3));
-        Length { persons: 2_000, before, after, disk: false }
+        Length { persons: 2_000, before, after, away: Duration::ZERO, disk: false }
     }
 }
 
@@ -229,7 +231,12 @@ impl Drilled<'_> {
             say(kind.word());
             let driver = Driver::connect(&scenario, &address, (&run_name(), first)).await?;
             let driver = Rc::new(driver.with_journal());
-            let span = Span { warm_up: Duration::ZERO, measured: length.before + length.after };
+            let away = match kind {
+                Kind::Postgres | Kind::DiskFull => length.away,
+                Kind::Gateway | Kind::Connection | Kind::Clock => Duration::ZERO,
+            };
+            let measured = length.before + away + length.after;
+            let span = Span { warm_up: Duration::ZERO, measured };
             let load = {
                 let driver = Rc::clone(&driver);
                 tokio::task::spawn_local(async move { drive::closed(&driver, CLIENTS, span).await })
@@ -303,12 +310,13 @@ impl Drilled<'_> {
                 let owner = connect_once_up(&self.database).await?;
                 // Each is waited for until it is gone.
                 let ended = owner
-                    .execute(
-                        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity \
+                    .query_one(
+                        "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid, 5000)) FROM pg_stat_activity \
                          WHERE datname = 'onestop' AND pid <> pg_backend_pid()",
                         &[],
                     )
                     .await?;
+                let ended: i64 = ended.get(0);
                 took_hold = Instant::now();
                 ensure!(0 < ended, "the gateway had no connection");
             }
@@ -316,15 +324,15 @@ impl Drilled<'_> {
                 let clock = self.clock.as_ref().context("there is a clock")?;
                 for days in [1, -1] {
                     clock.set(days * 24 * 3_600)?;
+                    // The step back is the worse one.
+                    took_hold = Instant::now();
                     tokio::time::sleep(Duration::from_millis(500)).await;
                 }
                 clock.set(0)?;
             }
             Kind::DiskFull => {
                 let ballast = self.data.join("ballast");
-                let free = rustix::fs::statvfs(&self.data).context("look at the disk")?;
-                // Past what is free: the file ends where the disk is full.
-                fill(&ballast, free.f_bavail * free.f_frsize);
+                fill(&ballast)?;
                 took_hold = Instant::now();
                 tokio::time::sleep(Duration::from_secs(3)).await;
                 fs::remove_file(&ballast).context("make room again")?;
@@ -418,6 +426,8 @@ impl When {
         let mut answered: Vec<Instant> =
             good().map(|of| of.at).filter(|at| self.began <= *at).collect();
         answered.sort_unstable();
+        // Nor may it end in silence.
+        answered.extend(heard.iter().map(|of| of.at).max().filter(|at| self.began <= *at));
         let since = std::iter::once(self.began).chain(answered.iter().copied());
         let longest = since.zip(&answered).map(|(from, to)| ms(from, *to)).max();
         Fault {
@@ -437,17 +447,20 @@ fn is_good(heard: &Heard) -> bool {
 }
 
 /// Writes until the disk takes no more.
-fn fill(path: &Path, bytes: u64) {
-    use std::io::Write as _;
-    let Ok(mut file) = fs::File::create(path) else { return };
-    let block = vec![0_u8; 1 << 20];
-    for _ in 0..=bytes / (1 << 20) {
-        if file.write_all(&block).is_err() {
-            // What is left is less than a block: a log or table needs more than this at once.
-            file.write_all(&[0; 4_096]).ok();
-            return;
-        }
+fn fill(path: &Path) -> Result<(), anyhow::Error> {
+    use std::io::{ErrorKind, Write as _};
+    let mut file = fs::File::create(path).context("fill the disk")?;
+    // What is then left is less than a page: a log or table needs more than this at once.
+    for size in [1 << 20, 4_096] {
+        let block = vec![0_u8; size];
+        let full = loop {
+            if let Err(error) = file.write_all(&block) {
+                break error;
+            }
+        };
+        ensure!(full.kind() == ErrorKind::StorageFull, "fill the disk: {full}");
     }
+    Ok(())
 }
 
 impl Drill {
@@ -573,7 +586,9 @@ mod tests {
         assert_eq!((none.first_good_answer_ms, none.longest_without_ms), (None, 380));
         let refused = Class { word: "refused Unavailable".into(), ..meanwhile.class.clone() };
         let refused = Heard { class: refused, ..meanwhile.clone() };
-        let late = when.fault(Kind::Postgres, &[refused, after.clone()]);
+        let late = when.fault(Kind::Postgres, &[refused.clone(), after.clone()]);
         assert_eq!(late.first_good_answer_ms, Some(60));
+        let never = when.fault(Kind::Postgres, &[ending.clone(), refused]);
+        assert_eq!((never.first_good_answer_ms, never.longest_without_ms), (None, 290));
     }
 }

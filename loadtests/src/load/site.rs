@@ -207,7 +207,12 @@ impl Site {
         let (mut server, listen, log) = self.start_server(name, None, settings)?;
         let begun = Instant::now();
         while TcpStream::connect(listen).is_err() {
-            ensure!(begun.elapsed() < START_MAX, "{name} did not come up: {}", tail(&log));
+            let ended = server.child.try_wait().context("look at a server")?.is_some();
+            ensure!(
+                !ended && begun.elapsed() < START_MAX,
+                "{name} did not come up: {}",
+                tail(&log)
+            );
             tokio::time::sleep(POLL).await;
         }
         server.address = format!("http://{listen}");
