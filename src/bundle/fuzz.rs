@@ -3,6 +3,7 @@
 
 use std::io::{Cursor, Write as _};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -177,9 +178,11 @@ fn verified(archive: &[u8], rules: Rules<'_>) -> Option<Verified> {
     found.ok()
 }
 
-/// A file of this process: a verifier opens what it verifies, more than once.
+/// A file of this bundle alone, for a verifier opens what it verifies more than once, and tests of one process verify side by side.
 fn file() -> PathBuf {
-    std::env::temp_dir().join(format!("onestop-fuzz-bundle-{}", std::process::id()))
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let (process, number) = (std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+    std::env::temp_dir().join(format!("onestop-fuzz-bundle-{process}-{number}"))
 }
 
 fn public_key(pair: &Ed25519KeyPair) -> Option<[u8; 32]> {
