@@ -7,25 +7,7 @@ use std::process::Command;
 use anyhow::{Context as _, ensure};
 
 /// Delays each sync of a file by 2 ms, as a slow disk does.
-pub const SLOW_SYNC: &str = r#"
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <time.h>
-static void wait_2_ms(void) {
-    struct timespec left = {0, 2000000};
-    while (nanosleep(&left, &left) != 0) {}
-}
-int fdatasync(int file) {
-    int (*real)(int) = (int (*)(int)) dlsym(RTLD_NEXT, "fdatasync");
-    wait_2_ms();
-    return real(file);
-}
-int fsync(int file) {
-    int (*real)(int) = (int (*)(int)) dlsym(RTLD_NEXT, "fsync");
-    wait_2_ms();
-    return real(file);
-}
-"#;
+pub const SLOW_SYNC: &str = include_str!("slow_sync.c");
 
 /// Reads by how many seconds the clock is off from a file, of which each process maps the first eight bytes.
 const CLOCK: &str = r#"
